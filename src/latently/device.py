@@ -1,0 +1,129 @@
+"""What "auto" means on this machine: device, precision, matrix back end, threads, chunk size, memory maps.
+
+Everything follows from shapes and hardware, never from timings, so that a fit repeats.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from latently.errors import BadParameter
+
+__all__ = ["chunk_rows", "fit_threads", "fork_safe", "keep_pages", "memory", "products", "resolve"]
+
+ONEDNN_FROM = 20_000  # weights: below, MKL's small products win (measured)
+LOW_FROM = 60_000  # weights: below, casts cost more than bfloat16 gains (measured)
+ALONE_BELOW = 4_000_000  # multiplications a step: below, a second thread costs more than it brings (measured)
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+def resolve(device: str | torch.device) -> torch.device:
+    """ "auto" is CUDA where there is one, then Apple's MPS, else the CPU."""
+    if device != "auto":
+        try:
+            found = torch.device(device)
+            torch.empty(0, device=found)
+        except (RuntimeError, AssertionError) as problem:
+            raise BadParameter(f"device={device!r} cannot be used here ({problem}). Try device='auto'.") from None
+        return found
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+@functools.cache
+def _cpu() -> tuple[bool, bool]:
+    """Whether this is an AMD processor with AVX-512, and whether it multiplies bfloat16."""
+    info = Path("/proc/cpuinfo")
+    text = info.read_text(errors="replace") if info.exists() else ""
+    wide = torch.backends.cpu.get_cpu_capability() == "AVX512"
+    return wide and "AuthenticAMD" in text, wide and "avx512_bf16" in text
+
+
+@functools.cache
+def _onednn_agrees() -> bool:
+    """Self-check, once: the direct oneDNN product exists and equals the portable one."""
+    if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        return False
+    x, w, b = (torch.linspace(-1, 1, n).view(s) for n, s in ((96, (4, 24)), (240, (10, 24)), (10, (10,))))
+    with torch.no_grad():
+        fast = torch.ops.mkldnn._linear_pointwise(x, w, b, "relu", [], "")
+        return torch.allclose(fast, torch.relu(x @ w.t() + b), atol=1e-5)
+
+
+def products(device: torch.device, precision: str) -> dict[str, int | None]:
+    """Which layers train through oneDNN, and which in bfloat16: the options of `parts.networks.Gemm`."""
+    if precision not in PRECISIONS:
+        raise BadParameter(f"precision={precision!r}: expected one of {', '.join(PRECISIONS)}.")
+    if device.type != "cpu" or not _onednn_agrees():
+        return {}
+    amd, low = _cpu()
+    wanted = precision == "bfloat16" or (precision == "auto" and low)
+    return {"onednn_from": ONEDNN_FROM if amd else None, "low_from": LOW_FROM if wanted else None}
+
+
+def memory(device: torch.device) -> int | None:
+    """Bytes that the device has in all; None where it does not say."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return None
+
+
+def chunk_rows(widest: int) -> int:
+    """Rows per inference call: a fixed power of two that keeps activations in cache (1 MiB a layer)."""
+    rows = 2**18 // max(widest, 1)
+    return 1 << min(max(rows.bit_length() - 1, 5), 12)
+
+
+@contextmanager
+def fit_threads(device: torch.device, work: int) -> Iterator[None]:
+    """One thread while steps are small, the process's setting otherwise; restored afterwards."""
+    before = torch.get_num_threads()
+    if device.type != "cpu" or work >= ALONE_BELOW or before == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+_owner = os.getpid()
+_lock = threading.Lock()
+
+
+def fork_safe() -> None:
+    """In a forked child the parent's thread pool is gone and waiting for it hangs: compute alone there."""
+    global _owner
+    if os.getpid() != _owner:
+        with _lock:
+            torch.set_num_threads(1)
+            _owner = os.getpid()
+
+
+@functools.cache
+def keep_pages() -> None:
+    """Let glibc keep freed tensors instead of mapping each one anew (+8 to +43 % measured); once, at the first fit.
+
+    It holds for the whole process; LATENTLY_MALLOC=0 leaves the allocator alone.
+    """
+    if os.environ.get("LATENTLY_MALLOC") == "0":
+        return
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD
+        libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
+    except (OSError, AttributeError):  # not glibc
+        return

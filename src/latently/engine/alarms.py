@@ -1,0 +1,66 @@
+"""What a finished fit should make its owner look at; every alarm names its cure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from latently.engine.schedule import Outcome
+from latently.values import Batch
+
+__all__ = ["Alarm", "alarms"]
+
+LOOK_AT = 4096  # rows
+OVERFIT = 2.0  # held-out error over training error
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """`name` for programs, `message` for people: what was seen, and what to try."""
+
+    name: str
+    message: str
+
+
+@torch.no_grad()
+def alarms(outcome: Outcome, rows: Batch) -> list[Alarm]:
+    """Every alarm that this fit raises."""
+    model, found = outcome.model, []
+    sample = rows.take(slice(0, LOOK_AT))
+    h = model.encoder.plain(model.door(sample))
+    found += [Alarm(name, message) for name, message in model.bottleneck.complaints(h)]
+    found += _errors(outcome, sample)
+    history = outcome.history
+    if history.rollbacks:
+        found.append(Alarm("diverged", (
+            f"training left the finite numbers {history.rollbacks} times; each time it went back and halved the "
+            "learning rate. Try a smaller learning_rate, or look for extreme values in the data."
+        )))  # fmt: skip
+    return found
+
+
+def _errors(outcome: Outcome, sample: Batch) -> list[Alarm]:
+    held, model = outcome.held_out, outcome.model
+    if held is None or held.mean <= 0:
+        return []
+    if held.model >= 0.999 * held.mean:
+        return [Alarm("no better than the mean", (
+            f"held-out error {held.model:.3g} against {held.mean:.3g} for predicting each column's mean: nothing was "
+            "learned. Try more components, a weaker penalty, or check that the columns have anything in common."
+        ))]  # fmt: skip
+    found = []
+    if held.model > 1.02 * held.pca:
+        found.append(Alarm("no better than PCA", (
+            f"held-out error {held.model:.3g} against {held.pca:.3g} for PCA with {model.code} components. Try "
+            "network='auto' (it starts at PCA), a weaker penalty or less corruption, or use PCA."
+        )))  # fmt: skip
+    error = (model.decode(model.encode(sample)) - sample.x).square()
+    error = error if sample.known is None else error[sample.known]
+    train = float(error.mean())
+    if held.model > OVERFIT * train + 1e-3 * held.mean and held.model > 0.1 * held.mean:
+        found.append(Alarm("overfit", (
+            f"held-out error {held.model:.3g} against {train:.3g} on the training rows. Try fewer components, narrower "
+            "layers, kind='denoising', or more rows."
+        )))  # fmt: skip
+    return found

@@ -1,0 +1,87 @@
+"""The linear solution: what an undercomplete autoencoder starts from, and what every one is measured against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from latently.model import Composition
+from latently.parts.networks import MLP
+from latently.values import Batch
+
+__all__ = ["Principal", "principal", "start_linear"]
+
+EXACT_UP_TO = 1500  # features: beyond, a randomised range finder, unless nearly all directions are wanted
+
+
+@dataclass(frozen=True)
+class Principal:
+    """The leading principal directions of a set of rows."""
+
+    mean: Float[Tensor, " cells"]
+    directions: Float[Tensor, "k cells"]
+    scales: Float[Tensor, " k"]  #: standard deviation along each direction
+
+    def reconstruct(self, x: Float[Tensor, "rows cells"]) -> Float[Tensor, "rows cells"]:
+        """Rows projected onto the directions."""
+        return self.mean + ((x - self.mean) @ self.directions.t()) @ self.directions
+
+    def first(self, k: int) -> Principal:
+        """The leading `k` of them."""
+        return Principal(self.mean, self.directions[:k], self.scales[:k])
+
+
+@torch.no_grad()
+def principal(batch: Batch, k: int, rng: torch.Generator) -> Principal:
+    """The `k` leading directions of the rows, signs fixed so that each one's largest entry is positive."""
+    x, weight = batch.x.flatten(1), batch.weight
+    mean = x.mean(0) if weight is None else (x * weight[:, None]).sum(0) / weight.sum()
+    centred = x - mean if weight is None else (x - mean) * weight[:, None].sqrt()
+    k = min(k, *x.shape)
+    if x.shape[1] <= EXACT_UP_TO or 2 * k > min(x.shape):
+        values, vectors = torch.linalg.eigh((centred.t() @ centred).double() / len(x))
+        directions, squares = vectors.flip(1)[:, :k].t(), values.flip(0)[:k]
+    else:
+        directions, squares = _randomised(centred, k, rng)
+    peak = directions.gather(1, directions.abs().argmax(1, keepdim=True))
+    directions = directions * peak.sign()
+    return Principal(mean, directions.to(x.dtype), squares.clamp(min=0).sqrt().to(x.dtype))
+
+
+def _randomised(centred: Tensor, k: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Halko 2011: a random range, four power iterations, then exact within it."""
+    probe = torch.empty(centred.shape[1], k + 16, device=centred.device).normal_(generator=rng)
+    for _ in range(5):
+        probe = torch.linalg.qr(centred.t() @ (centred @ probe))[0]
+    values, vectors = torch.linalg.eigh(_gram(centred @ probe) / len(centred))
+    return (probe.double() @ vectors.flip(1)[:, :k]).t(), values.flip(0)[:k]
+
+
+@torch.no_grad()
+def start_linear(model: Composition, rows: Batch, rng: torch.Generator) -> bool:
+    """Put the principal directions into the model's linear paths; False when it has none or they would not be PCA."""
+    into, out = model.encoder.linear(), model.decoder.linear()
+    fits = model.likelihood.linear and model.bottleneck.activation is None and not any(model.door.levels)
+    if not (fits and isinstance(into, MLP) and isinstance(out, MLP) and model.code <= min(len(rows), rows.cells)):
+        return False
+    found = principal(rows, model.code, rng)
+    tied = not len(out.weights)
+    size = found.scales.clamp(min=1e-3 * float(found.scales[0]) + 1e-12)
+    if not model.bottleneck.whiten:
+        size = torch.ones_like(size) if tied else size[:1].expand_as(size)
+    w = found.directions / size[:, None]
+    into.weights[0].zero_()
+    into.biases[0].zero_()
+    into.weights[0][: model.code, : rows.cells] = w
+    into.biases[0][: model.code] = -(w @ found.mean)
+    if not tied:
+        out.weights[0].copy_((found.directions * size[:, None]).t())
+    out.biases[0].copy_(found.mean)
+    return True
+
+
+def _gram(a: Tensor) -> Tensor:
+    return a.double().t() @ a.double()

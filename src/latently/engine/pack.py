@@ -1,0 +1,79 @@
+"""A model's parameters as one flat vector, its gradients as another, and the optimiser that steps them at once."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from latently.engine.plan import Plan
+
+__all__ = ["COPIES", "Packed"]
+
+COPIES = 12  # of the parameters that a fit holds: weights, gradients, moments, averages, the best, the last good
+ALIGN = 16  # floats: each parameter starts on a cache line
+BETAS = (0.9, 0.99)
+EPS = 1e-12  # gradients are per cell, hence small
+
+
+class Packed:
+    """Matrices first (decayed), then the rest. While packed, parameters and their gradients are views."""
+
+    def __init__(self, model: nn.Module, plan: Plan) -> None:
+        params = [p for p in model.parameters() if p.requires_grad]
+        self.params = sorted(params, key=lambda p: p.ndim < 2)
+        places, end, self.decayed = [], 0, 0
+        for p in self.params:
+            places.append(end)
+            end += -(-p.numel() // ALIGN) * ALIGN
+            self.decayed = end if p.ndim >= 2 else self.decayed
+        like = self.params[0]
+        self.flat, self.grad, self.first, self.second = (like.new_zeros(end) for _ in range(4))
+        for p, place in zip(self.params, places, strict=True):
+            window = slice(place, place + p.numel())
+            self.flat[window] = p.detach().flatten()
+            p.data = self.flat[window].view_as(p)
+            p.grad = self.grad[window].view_as(p)
+        self.steps = like.new_zeros(())  # what AdamW counts: steps taken
+        self.skipped = like.new_zeros(())  # steps left out because they were not finite
+        self.mean = self.flat.clone()  # running average of the weights
+        self.averaged = 0
+        self.plan = plan
+
+    def step(self, rate: float) -> None:
+        """Clip, step and clear. A gradient that is not finite is counted and left out; nothing is read back."""
+        norm = torch.linalg.vector_norm(self.grad)
+        broken = norm.isfinite().logical_not_().to(norm.dtype)
+        self.steps.add_(1 - broken)
+        self.skipped.add_(broken)
+        if self.plan.weight_decay:
+            self.flat[: self.decayed].mul_(1 - rate * self.plan.weight_decay)
+        torch._fused_adamw_(
+            [self.flat], [self.grad], [self.first], [self.second], [], [self.steps],
+            lr=rate, beta1=BETAS[0], beta2=BETAS[1], weight_decay=0.0, eps=EPS, amsgrad=False, maximize=False,
+            grad_scale=(norm / self.plan.clip).clamp_(min=1.0), found_inf=broken,
+        )  # fmt: skip
+        self.grad.zero_()
+
+    def average(self, share: float) -> None:
+        """Move the running average of the weights a `share` of the way to the weights."""
+        self.averaged += 1
+        self.mean.lerp_(self.flat, max(share, 1 / (self.averaged + 1)))
+
+    def state(self) -> dict[str, Tensor]:
+        """Every tensor that a resumed run needs, by name (not copies)."""
+        return {
+            "flat": self.flat, "first": self.first, "second": self.second, "steps": self.steps,
+            "skipped": self.skipped, "mean": self.mean,
+        }  # fmt: skip
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go back to a state; names it does not hold stay as they are."""
+        for name, tensor in self.state().items():
+            if name in state:
+                tensor.copy_(state[name])
+
+    def release(self) -> None:
+        """Parameters own their memory again and have no gradients."""
+        for p in self.params:
+            p.data = p.data.clone()
+            p.grad = None

@@ -1,0 +1,92 @@
+"""How wide a code should be: from the PCA spectrum down to where the held-out error stops falling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from latently.engine.linear import principal
+from latently.engine.schedule import Build, Schedule, train
+from latently.values import Batch
+
+__all__ = ["Curve", "choose"]
+
+FLAT = 0.02  # of the mean predictor's error: a narrower code may lose this much
+SHUFFLES = 5  # of the columns, for the spectrum of chance
+TRIAL_EPOCHS = 0.25  # of the epochs of a whole fit: trials only have to rank sizes
+TRIAL_ROWS = 5000
+MOST = 256  # components
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Held-out squared error per cell at each code width tried, beside PCA's and the mean predictor's."""
+
+    components: list[int]
+    error: list[float]
+    pca: list[float]
+    mean: float
+
+
+def choose(build: Callable[[int], Build], rows: Batch, schedule: Schedule) -> tuple[int, Curve | None]:
+    """The narrowest code whose held-out error is within `FLAT` of the best, among widths up to the linear rank."""
+    top = linear_rank(rows, schedule.generator("rank"))
+    if top <= 1:
+        return 1, None
+    few = rows.take(slice(0, TRIAL_ROWS))
+    trials: dict[int, tuple[float, float, float]] = {}
+
+    def error(k: int) -> float:
+        if k not in trials:
+            held = train(build(k), few, _brief(schedule, len(few)), f"trial {k}").held_out
+            trials[k] = (held.model, held.pca, held.mean) if held is not None else (0.0, 0.0, 1.0)
+        return trials[k][0]
+
+    grid = sorted({top, *(2**i for i in range(9) if 2**i < top)}, reverse=True)
+    limit = error(top) + FLAT * trials[top][2]
+    good = top
+    for k in grid[1:]:
+        if error(k) > limit:
+            good = _between(k, good, error, limit)
+            break
+        good = k
+    known = sorted(trials)
+    curve = Curve(known, [trials[k][0] for k in known], [trials[k][1] for k in known], trials[top][2])
+    return good, curve
+
+
+def _between(low: int, high: int, error: Callable[[int], float], limit: float) -> int:
+    while high - low > max(1, high // 16):
+        middle = (low + high) // 2
+        low, high = (low, middle) if error(middle) <= limit else (middle, high)
+    return high
+
+
+def _brief(schedule: Schedule, rows: int) -> Schedule:
+    from latently.engine.plan import plan_for
+
+    plan = plan_for(rows, **schedule.given)
+    epochs = max(2, round(plan.epochs * TRIAL_EPOCHS))
+    validation = 0.2 if schedule.validation == "auto" else schedule.validation
+    return replace(schedule, given={**schedule.given, "epochs": epochs}, validation=validation)
+
+
+@torch.no_grad()
+def linear_rank(rows: Batch, rng: torch.Generator) -> int:
+    """Parallel analysis (Horn 1965): how many principal variances exceed those of independently shuffled columns."""
+    few = rows.take(slice(0, TRIAL_ROWS))
+    most = min(len(few) - 1, few.cells - 1, MOST)
+    if most < 1:
+        return 1
+    flat = Batch(few.x.flatten(1), weight=few.weight)
+    found = principal(flat, most, rng).scales
+    chance = torch.stack([principal(Batch(_shuffled(flat.x, rng)), most, rng).scales for _ in range(SHUFFLES)])
+    below = (found <= chance.amax(0)).nonzero()
+    return max(1, int(below[0]) if len(below) else most)
+
+
+def _shuffled(x: Tensor, rng: torch.Generator) -> Tensor:
+    return x.gather(0, torch.rand(x.shape, generator=rng, device=x.device).argsort(0))

@@ -1,0 +1,150 @@
+"""Which fits make a model: one judged on held-out rows, or cross-validated first and refitted on all of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from latently import rng as chance
+from latently.device import fit_threads
+from latently.engine.fit import Split, fit
+from latently.engine.history import History
+from latently.engine.linear import principal, start_linear
+from latently.engine.plan import Plan, plan_for
+from latently.engine.store import Checkpoint
+from latently.engine.watch import Watcher
+from latently.model import Composition
+from latently.values import Batch
+
+__all__ = ["HeldOut", "Outcome", "Schedule", "train"]
+
+FOLDS = 3
+CROSS_BELOW = 2500  # rows: fewer are too few to give some away, and cheap enough to fit four times
+HELD_OUT = 0.1  # share of larger sets that only judges
+MOST_HELD_OUT = 10_000  # rows
+FEWEST = 9  # rows: with fewer nothing is held out
+
+Build = Callable[[torch.Generator], Composition]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Squared error per known cell on rows not learned from: ours, the mean predictor's, PCA's of the same size."""
+
+    model: float
+    mean: float
+    pca: float
+    rows: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A trained model and what is known of it."""
+
+    model: Composition
+    history: History
+    held_out: HeldOut | None
+    linear: bool  #: whether it started at PCA
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How to train: what the user fixed (the rest is "auto"), who looks on, where to keep the state."""
+
+    given: dict[str, Any]
+    validation: float | Literal["auto"] | None
+    seed: int
+    watcher: Watcher
+    checkpoint: Checkpoint
+    work: int = 0  #: multiplications a row and pass, to choose threads by
+
+    def generator(self, name: str) -> torch.Generator:
+        """The source of chance of one stage."""
+        return chance.child(self.seed, name)
+
+
+def train(build: Build, rows: Batch, schedule: Schedule, name: str = "fit") -> Outcome:
+    """The model that `build` makes, trained on `rows` by the schedule that suits their number."""
+    plan = plan_for(len(rows), **schedule.given)
+    with fit_threads(rows.x.device, schedule.work * plan.batch_rows * 3):
+        if schedule.validation in (None, 0, 0.0) or len(rows) < FEWEST:
+            return _single(build, rows, schedule, plan, name, None)
+        if schedule.validation == "auto" and len(rows) < CROSS_BELOW:
+            return _crossed(build, rows, schedule, plan, name)
+        share = HELD_OUT if schedule.validation == "auto" else float(schedule.validation)
+        count = max(1, round(share * len(rows)))
+        if schedule.validation == "auto":
+            count = min(count, MOST_HELD_OUT)
+        order = _order(rows, schedule, name)
+        return _single(build, rows.take(order[count:]), schedule, plan, name, rows.take(order[:count]))
+
+
+def _order(rows: Batch, schedule: Schedule, name: str) -> Tensor:
+    return torch.randperm(len(rows), generator=schedule.generator(f"{name}/split")).to(rows.x.device)
+
+
+def _single(
+    build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: str, valid: Batch | None
+) -> Outcome:
+    rng = schedule.generator(name)
+    model = build(rng)
+    linear = start_linear(model, rows, rng)
+    schedule.watcher.stage(name)
+    section = schedule.checkpoint.section(name)
+    history = fit(model, Split(rows, valid), plan, rng, schedule.watcher, section)
+    held_out = None if valid is None else _compare(model, rows, valid, rng)
+    return Outcome(model, history, held_out, linear)
+
+
+def _crossed(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: str) -> Outcome:
+    """Three-fold cross-validation finds how long to train; then a fit of that length on every row.
+
+    Three small fits and one whole one: with few rows their number matters more than the time, and a refit gives none away.
+    """
+    start_seconds = 0.0
+    folds = _order(rows, schedule, name).chunk(FOLDS)
+    outcomes = []
+    for i, fold in enumerate(folds):
+        rest = rows.take(torch.cat([f for j, f in enumerate(folds) if j != i]))
+        left = _time_left(plan, start_seconds, FOLDS + 1 - i)
+        outcomes.append(_single(build, rest, schedule, left, f"{name} fold {i + 1} of {FOLDS}", rows.take(fold)))
+        start_seconds += outcomes[-1].history.seconds
+    looks = _best_look([o.history.columns["validation"] for o in outcomes])
+    final = replace(_time_left(plan, start_seconds, 1), stop_after=looks)
+    done = _single(build, rows, schedule, final, name, None)
+    parts = [o.held_out for o in outcomes if o.held_out is not None]
+    total = sum(p.rows for p in parts)
+    figures = (sum(getattr(p, f) * p.rows for p in parts) / total for f in ("model", "mean", "pca"))
+    history = replace(done.history, folds=[o.history.columns["validation"] for o in outcomes])
+    return Outcome(done.model, history, HeldOut(*figures, total), done.linear)
+
+
+def _time_left(plan: Plan, spent: float, stages: int) -> Plan:
+    return plan if plan.max_time is None else replace(plan, max_time=max(0.0, plan.max_time - spent) / stages)
+
+
+def _best_look(curves: list[list[float]]) -> int:
+    """The look at which the mean of the folds is least; a fold that stopped early stays at its last value."""
+    length = max(map(len, curves))
+    means = [sum(c[min(i, len(c) - 1)] for c in curves) / len(curves) for i in range(length)]
+    finite = [m if math.isfinite(m) else math.inf for m in means]
+    return finite.index(min(finite))
+
+
+@torch.no_grad()
+def _compare(model: Composition, rows: Batch, valid: Batch, rng: torch.Generator) -> HeldOut:
+    x, known = valid.x.flatten(1), valid.known
+    count = x.numel() if known is None else int(known.sum())
+
+    def error(guess: Tensor) -> float:
+        each = (guess - x).square()
+        return float((each if known is None else each * known.flatten(1)).sum()) / max(count, 1)
+
+    guess = model.decode(model.encode(valid)).flatten(1)
+    linear = principal(rows, model.code, rng)
+    return HeldOut(error(guess), error(linear.mean.expand_as(x)), error(linear.reconstruct(x)), len(valid))

@@ -1,0 +1,5 @@
+"""Modalities: what users bring, turned into batches and back, in user units."""
+
+from latently.modalities.table import Table
+
+__all__ = ["Table"]

@@ -1,0 +1,112 @@
+"""Tables of numbers: rows to batches and back, in user units."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from latently.parts.likelihoods import Bernoulli, Gaussian, Likelihood, Mixed
+from latently.values import Batch
+
+__all__ = ["Table", "distinct"]
+
+Matrix = NDArray[np.float64]
+
+
+class Table:
+    """Numeric columns. Each is shifted and scaled to mean 0 and variance 1 over its known cells; a constant column is
+    only shifted. Missing cells become the filler 0 (the mean) and leave `known`.
+
+    With `natural=True`, columns of zeros and ones keep their values and get a Bernoulli likelihood.
+    """
+
+    def __init__(self, natural: bool = False) -> None:
+        self.natural = natural
+
+    def fit(self, x: Matrix, weight: Matrix | None = None) -> Table:
+        """Learn shift, scale, limits and missingness from rows of float64 with NaN where missing."""
+        known = ~np.isnan(x)
+        w = known * (1.0 if weight is None else weight[:, None])
+        total = np.maximum(w.sum(0), 1e-300)
+        safe = np.where(known, x, 0.0)
+        self.mean = (safe * w).sum(0) / total
+        spread = np.sqrt((np.where(known, x - self.mean, 0.0) ** 2 * w).sum(0) / total)
+        self.scale = np.where(spread > 1e-7 * np.maximum(np.abs(self.mean), 1e-30), spread, 1.0)
+        self.masked = bool((~known).any())
+        self.binary = np.zeros(x.shape[1], bool)
+        if self.natural:
+            self.binary = ((safe == 0) | (safe == 1)).all(0) & (spread > 0)
+            self.mean, self.scale = np.where(self.binary, 0.0, self.mean), np.where(self.binary, 1.0, self.scale)
+        filled = np.where(known, x, self.mean)
+        self.low, self.high = filled.min(0, initial=np.inf), filled.max(0, initial=-np.inf)
+        return self
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """Categories of each column; all are numbers."""
+        return (0,) * len(self.mean)
+
+    def likelihood(self) -> Likelihood:
+        """What suits these columns: normal with a learned spread, Bernoulli where there are only zeros and ones."""
+        if not self.binary.any():
+            return Gaussian()
+        if self.binary.all():
+            return Bernoulli()
+        numbers, switches = np.flatnonzero(~self.binary).tolist(), np.flatnonzero(self.binary).tolist()
+        return Mixed([(numbers, Gaussian()), (switches, Bernoulli())])
+
+    def limits(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Least and greatest value of each column in model units."""
+        both = [(v - self.mean) / self.scale for v in (self.low, self.high)]
+        return torch.as_tensor(both[0], dtype=torch.float32), torch.as_tensor(both[1], dtype=torch.float32)
+
+    def batch(self, x: Matrix, weight: Matrix | None = None) -> Batch:
+        """Rows in model units."""
+        units = (x - self.mean) / self.scale
+        known = ~np.isnan(units)
+        cells = torch.from_numpy(np.where(known, units, 0.0).astype(np.float32))
+        rows = None if weight is None else torch.from_numpy(weight.astype(np.float32))
+        return Batch(cells, None if known.all() else torch.from_numpy(known), weight=rows)
+
+    def values(self, cells: torch.Tensor) -> Matrix:
+        """Cells in user units."""
+        return np.asarray(cells.cpu().numpy().astype(np.float64) * self.scale + self.mean)
+
+    def state(self) -> dict[str, Any]:
+        """All that was learned, as arrays and JSON values."""
+        return dict(vars(self))
+
+    @classmethod
+    def of(cls, state: dict[str, Any]) -> Table:
+        """The table of a state."""
+        table = cls()
+        vars(table).update(state)
+        return table
+
+
+def distinct(x: Matrix, weight: Matrix | None) -> tuple[Matrix, Matrix | None]:
+    """Rows in an order of their own (by a hash of their content), equal rows merged and weightless ones left out.
+
+    So a weight of three is the same as three copies, the order of the rows means nothing, and no row sits on both sides
+    of a validation split. Weights come back with mean one, or None when all are equal.
+    """
+    if weight is not None:
+        x, weight = x[weight > 0], weight[weight > 0]
+    x = np.where(np.isnan(x), np.nan, x + 0.0)
+    factors = np.random.Generator(np.random.PCG64(0)).integers(2**63, size=x.shape[1], dtype=np.uint64) * 2 + 1
+    bits = np.ascontiguousarray(x).view(np.uint64)
+    marks = np.zeros(len(x), np.uint64)
+    for j, factor in enumerate(factors):
+        marks = (marks ^ (bits[:, j] >> np.uint64(29)) ^ bits[:, j]) * factor
+        marks ^= marks >> np.uint64(32)
+    order = np.argsort(marks, kind="stable")
+    x, bits, marks = x[order], bits[order], marks[order]
+    fresh = np.ones(len(x), bool)
+    fresh[1:] = (marks[1:] != marks[:-1]) | (bits[1:] != bits[:-1]).any(1)
+    counts = np.ones(len(x)) if weight is None else weight[order]
+    sums = np.add.reduceat(counts, np.flatnonzero(fresh)) if len(x) else counts
+    weight = None if (sums == sums[:1]).all() else sums / sums.mean()
+    return x[fresh], weight

@@ -1,0 +1,233 @@
+"""The composition: every autoencoder is this module, and differs only in its parts.
+
+    x~ = corruption(x)        h = encoder(x~)        z = bottleneck(h)        x^ = decoder(z)
+    loss = bound(-log p(x | x^) + weighted nats) + weighted penalties + weighted statistics
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from latently.parts.bottlenecks import Bottleneck, Identity
+from latently.parts.bounds import Bound, Single
+from latently.parts.corruptions import Corruption
+from latently.parts.doors import Door
+from latently.parts.likelihoods import Likelihood
+from latently.parts.networks import Network
+from latently.parts.penalties import Penalty
+from latently.values import Batch, Code, Cost, Pass, Sizes, Sort, Weight
+
+__all__ = ["Composition", "Parts"]
+
+
+@dataclass
+class Parts:
+    """What a recipe chooses; the networks and, unless named here, the likelihood come from elsewhere."""
+
+    bottleneck: Bottleneck = field(default_factory=Identity)
+    corruption: Corruption | None = None
+    penalties: list[Penalty] = field(default_factory=list)
+    bound: Bound = field(default_factory=Single)
+    emphasis: float = 0.5  #: share of a corrupted cell's weight; 0.5 weighs corrupted and clean cells alike
+    loss: str = "squared_error"  #: what `loss="auto"` stands for with these parts
+
+    def all(self) -> list[Bottleneck | Corruption | Penalty | Bound]:
+        """Every part, those that are None left out."""
+        return [p for p in (self.bottleneck, self.corruption, *self.penalties, self.bound) if p is not None]
+
+    def bind(self, sizes: Sizes) -> Parts:
+        """Fresh parts, checked and built for these sizes."""
+        corruption = None if self.corruption is None else self.corruption.bind(sizes)
+        penalties = [p.bind(sizes) for p in self.penalties]
+        bound = self.bound.bind(sizes)
+        return Parts(
+            self.bottleneck.bind(sizes), corruption, penalties, bound, self.emphasis, self.loss
+        )
+
+
+@final
+class Composition(nn.Module):
+    """Encoder, bottleneck, decoder, likelihood, and what else the parts bring. No kind subclasses it."""
+
+    def __init__(
+        self, door: Door, encoder: Network, decoder: Network, likelihood: Likelihood, parts: Parts, code: int
+    ) -> None:
+        super().__init__()
+        self.door, self.encoder, self.decoder, self.likelihood = door, encoder, decoder, likelihood
+        self.bottleneck, self.corruption, self.bound = parts.bottleneck, parts.corruption, parts.bound
+        self.penalties = nn.ModuleList(parts.penalties)
+        self.emphasis, self.code = parts.emphasis, code
+        self.weights: dict[str, Weight] = {}
+        for part in parts.all():
+            self.weights |= part.weights()
+
+    # ------------------------------------------------------------------ the way through
+
+    def see(self, batch: Batch, rng: torch.Generator | None) -> Batch:
+        """What the encoder sees: a supplied input, a corrupted copy (with `rng`), or the batch itself."""
+        if batch.given is not None:
+            return batch.seen_as(batch.given, batch.known)
+        if self.corruption is None or rng is None:
+            return batch
+        x, known = self.corruption.hide(batch.x, batch.known, rng)
+        return batch.seen_as(x if batch.known is None else x.masked_fill(~batch.known, 0.0), known)
+
+    def forward(self, batch: Batch, rng: torch.Generator | None = None) -> Pass:
+        """Once through, differentiable. Without `rng`: no corruption, one draw, the posterior mean."""
+        seen = self.see(batch, rng)
+        h = self.encoder.plain(self.door(seen))
+        draws = self.bound.draws if rng is not None else 1
+        code = self.bottleneck(h.repeat(draws, 1) if draws > 1 else h, rng)
+        return Pass(batch, seen, code, self.decoder.plain(code.z))
+
+    def encode(self, batch: Batch) -> Float[Tensor, "rows code"]:
+        """The code of every row (the posterior mean)."""
+        return self.bottleneck(self.encoder.plain(self.door(batch))).z  # type: ignore[no-any-return]
+
+    def decode(self, z: Float[Tensor, "rows code"]) -> Float[Tensor, "rows *cells"]:
+        """The mean of every cell."""
+        return self.likelihood.mean(self.decoder.plain(z))
+
+    # ------------------------------------------------------------------ what it costs
+
+    def _cell_weights(self, batch: Batch, seen: Batch) -> Tensor | None:
+        """How much each cell's nats count: unknown cells not at all, corrupted ones by `emphasis`."""
+        weight = None if batch.known is None else batch.known.to(batch.x.dtype)
+        if self.emphasis != 0.5 and seen is not batch:
+            hit = seen.x != batch.x
+            if seen.known is not None and seen.known is not batch.known:
+                hit = hit | ~seen.known
+            share = torch.where(hit, 2 * self.emphasis, 2 - 2 * self.emphasis)
+            weight = share if weight is None else weight * share
+        return weight
+
+    def costs(self, done: Pass, rng: torch.Generator | None = None) -> dict[str, Cost]:
+        """Raw costs of a pass by name: `reconstruction` (nats a row, corrupted as seen), the bottleneck's, penalties."""
+        batch = done.batch
+        draws = len(done.code.z) // max(len(batch), 1)
+        wide = batch.repeat(draws) if draws > 1 else batch
+        each = self.likelihood.each(wide.x, done.params)
+        weight = self._cell_weights(batch, done.seen)
+        if weight is not None:
+            each = each * (weight.repeat(draws, *[1] * (weight.ndim - 1)) if draws > 1 else weight)
+        costs = {"reconstruction": Cost(each.flatten(1).sum(1), Sort.NATS), **done.code.costs}
+        features = self.door(done.seen) if len(self.penalties) else None
+        for penalty in self.penalties:
+            value = penalty(self.encoder, features, self.code, rng)
+            costs[penalty.name] = Cost(value, Sort.PENALTY)
+        return costs
+
+    def loss(self, batch: Batch, rng: torch.Generator | None = None, progress: float = 1.0) -> Tensor:
+        """The mean loss of a row by autograd: what `gradients` must agree with, and what validation reports."""
+        done = self(batch, rng)
+        costs = self.costs(done, rng)
+        nats = sum(self._weight(n, progress) * c.value for n, c in costs.items() if c.sort is Sort.NATS)
+        rows = self.bound(nats)[0] if rng is not None else nats
+        total = torch.zeros((), dtype=rows.dtype, device=rows.device)
+        for name, cost in costs.items():
+            if cost.sort is Sort.PENALTY:
+                value = cost.value.view(-1, len(batch)).mean(0)
+                rows = rows + self._weight(name, progress) * value
+            elif cost.sort is Sort.STATISTIC:
+                total = total + self._weight(name, progress) * cost.value
+        return total + (rows if batch.weight is None else rows * batch.weight).mean()
+
+    def _weight(self, name: str, progress: float) -> float:
+        weight = self.weights.get(name)
+        return 1.0 if weight is None else weight.at(progress)
+
+    @torch.no_grad()
+    def gradients(self, batch: Batch, rng: torch.Generator, progress: float) -> dict[str, Tensor]:
+        """Add the gradient of the loss *per cell* to every parameter's `.grad`; return detached mean costs by name.
+
+        The walk of the training step: networks and closed parts run and go back by hand, the rest is differentiated
+        on leaves around one part at a time.
+        """
+        rows, draws = len(batch), self.bound.draws
+        scale = 1.0 / (rows * batch.cells)
+        per_row: Tensor | float = scale if batch.weight is None else scale * batch.weight
+        seen = self.see(batch, rng)
+        features = self.door(seen)
+        h, up = self.encoder.run(features)
+        weight = self._cell_weights(batch, seen)
+        wide = batch
+        if draws > 1:
+            h, wide = h.repeat(draws, 1), batch.repeat(draws)
+            per_row = per_row.repeat(draws) if isinstance(per_row, Tensor) else per_row
+            weight = None if weight is None else weight.repeat(draws, *[1] * (weight.ndim - 1))
+        code, neck = self.bottleneck.run(h, rng)
+        params, down = self.decoder.run(code.z)
+        each, tail = self.likelihood.run(wide.x, params)
+        nats = (each if weight is None else each * weight).flatten(1).sum(1)
+        seen_costs = {"reconstruction": nats, **{name: c.value for name, c in code.costs.items()}}
+        priced = nats
+        for name, cost in code.costs.items():
+            if cost.sort is Sort.NATS:
+                priced = priced + self._weight(name, progress) * cost.value
+        share = self.bound(priced)[1] * per_row
+        z_grad = self.decoder.back(down, self.likelihood.back(tail, _on_cells(share, weight, each.ndim)))
+        factors = self._factors(code, progress, share, per_row, scale * rows)
+        h_grad = self.bottleneck.back(neck, z_grad, factors)  # type: ignore[arg-type]
+        if draws > 1:
+            h_grad = h_grad.view(draws, rows, -1).sum(0)
+        self.encoder.back(up, h_grad, to_input=False)
+        self.bottleneck.observe(code.z)
+        return seen_costs | self._penalise(features, rng, progress, per_row, rows)
+
+    def _factors(
+        self, code: Code, progress: float, share: Tensor | float, per_row: Tensor | float, whole: float
+    ) -> Mapping[str, Tensor | float]:
+        """What one unit of each of the bottleneck's costs adds to the loss per cell."""
+        by_sort: dict[Sort, Tensor | float] = {
+            Sort.NATS: share, Sort.PENALTY: per_row / self.bound.draws, Sort.STATISTIC: whole
+        }  # fmt: skip
+        return {name: by_sort[c.sort] * self._weight(name, progress) for name, c in code.costs.items()}
+
+    def _penalise(
+        self, features: Tensor, rng: torch.Generator, progress: float, per_row: Tensor | float, rows: int
+    ) -> dict[str, Tensor]:
+        costs = {}
+        for penalty in self.penalties:
+            with torch.enable_grad():
+                value = penalty(self.encoder, features, self.code, rng)
+                factor = per_row[:rows] if isinstance(per_row, Tensor) else per_row
+                (value * factor * self._weight(penalty.name, progress)).sum().backward()
+            costs[penalty.name] = value.detach()
+        return costs
+
+    # ------------------------------------------------------------------ reading a fitted model
+
+    def each(self, batch: Batch) -> Float[Tensor, "rows *cells"]:
+        """Deterministic nats of every known cell, zero where unknown: a heat map, an explanation."""
+        nats = self.likelihood.each(batch.x, self.decoder.plain(self.encode(batch)))
+        return nats if batch.known is None else nats * batch.known
+
+    def surprise(self, batch: Batch) -> Float[Tensor, " rows"]:
+        """Unweighted nats of every row, on the scale of a row without unknown cells."""
+        done = self(batch)
+        nats = self.likelihood.each(batch.x, done.params).flatten(1)
+        if batch.known is None:
+            total = nats.sum(1)
+        else:
+            known = batch.known.flatten(1)
+            total = (nats * known).sum(1) * (batch.cells / known.sum(1).clamp(min=1))
+        return total + sum(c.value for c in done.code.costs.values() if c.sort is Sort.NATS)
+
+    def jacobian(self, batch: Batch) -> Float[Tensor, "rows code in_"]:
+        """`dz/dx` at every row, with respect to the encoder's features."""
+        def code(row: Tensor) -> Tensor:
+            return self.bottleneck(self.encoder.plain(row[None])).z[0]  # type: ignore[no-any-return]
+
+        return torch.func.vmap(torch.func.jacrev(code))(self.door(batch))  # type: ignore[no-any-return]
+
+
+def _on_cells(share: Tensor | float, weight: Tensor | None, ndim: int) -> Tensor | float:
+    if isinstance(share, Tensor):
+        share = share.view(-1, *[1] * (ndim - 1))
+    return share if weight is None else weight * share

@@ -1,0 +1,32 @@
+"""Parts of a composition, one idea a class: pure torch, no device, chance only from the generator they are given."""
+
+from latently.parts.bottlenecks import L1, Bottleneck, Identity, KLSparse, Normal, TopK
+from latently.parts.bounds import Bound, ImportanceWeighted, Single
+from latently.parts.corruptions import Chain, Corruption, Gaussian, Masking, SaltAndPepper, Swap, Uniform
+from latently.parts.networks import Dense, Network
+from latently.parts.part import Part
+from latently.parts.penalties import Contraction, Penalty
+
+__all__ = [
+    "L1",
+    "Bottleneck",
+    "Bound",
+    "Chain",
+    "Contraction",
+    "Corruption",
+    "Dense",
+    "Gaussian",
+    "Identity",
+    "ImportanceWeighted",
+    "KLSparse",
+    "Masking",
+    "Network",
+    "Normal",
+    "Part",
+    "Penalty",
+    "SaltAndPepper",
+    "Single",
+    "Swap",
+    "TopK",
+    "Uniform",
+]

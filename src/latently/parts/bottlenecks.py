@@ -1,0 +1,286 @@
+"""What stands between encoder and decoder: it turns `h` into the code `z`, and may ask a price for it.
+
+Each has a differentiable `forward`, and the pair `run` and `back` that the training step walks; the base class makes
+the pair from `forward` by autograd on a detached leaf, the cheap ones write it by hand.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from latently.parts.part import Part
+from latently.values import Code, Cost, Sizes, Sort, Weight
+
+__all__ = ["L1", "Bottleneck", "Identity", "KLSparse", "Normal", "TopK"]
+
+DEAD_SHARE = 0.1  # of the units: fewer are no cause for alarm
+COLLAPSED = 0.01  # nats: a unit that carries less says nothing of the input
+
+Coefficients = Mapping[str, Tensor | float]
+
+
+class Bottleneck(Part):
+    """`h` to `z`. `activation` is the encoder's last one; None leaves it to the network (linear by default)."""
+
+    activation: str | None = None
+    whiten = False  #: whether a linear start should give the codes unit variance
+    priced = True  #: whether an overcomplete code is restrained by this part
+    cure = "a smaller learning_rate"  #: what to try against units that are dead
+
+    def inputs(self, code: int) -> int:
+        """How many numbers the encoder must deliver for a code of this width."""
+        return code
+
+    def forward(self, h: Float[Tensor, "rows in_"], rng: torch.Generator | None = None) -> Code:
+        """The code and its raw costs; without `rng` nothing is drawn (the posterior mean)."""
+        raise NotImplementedError
+
+    def run(self, h: Tensor, rng: torch.Generator | None) -> tuple[Code, Any]:
+        """`forward` outside autograd, and a tape for `back`."""
+        with torch.enable_grad():
+            leaf = h.detach().requires_grad_()
+            code = self(leaf, rng)
+        outside = {name: Cost(c.value.detach(), c.sort) for name, c in code.costs.items()}
+        return Code(code.z.detach(), outside), (leaf, code)
+
+    def back(self, tape: Any, g: Tensor, coefficients: Coefficients) -> Tensor:
+        """The gradient at `h`, from `g` at `z` and one coefficient for each cost (or a row of it)."""
+        leaf, code = tape
+        with torch.enable_grad():
+            total = (code.z * g).sum()
+            for name, cost in code.costs.items():
+                total = total + (cost.value * coefficients[name]).sum()
+            total.backward()
+        return leaf.grad  # type: ignore[no-any-return]
+
+    def observe(self, z: Tensor) -> None:
+        """Take note of the codes of a training batch (running means)."""
+
+    def complaints(self, h: Tensor) -> list[tuple[str, str]]:
+        """What is wrong with the units of a fitted model, as name and message with a cure; `h` of some rows."""
+        z = self(h).z
+        dead = int((z.std(0, correction=0) <= 1e-6 * z.abs().max()).sum())
+        if dead <= DEAD_SHARE * z.shape[1]:
+            return []
+        message = f"{dead} of {z.shape[1]} units are the same for every row. Try {self.cure}, or fewer components."
+        return [("dead units", message)]
+
+
+class Identity(Bottleneck):
+    """`z = h`, free of charge: the undercomplete autoencoder's."""
+
+    priced = False
+
+    def forward(self, h: Tensor, rng: torch.Generator | None = None) -> Code:
+        """`z = h`."""
+        return Code(h)
+
+    def run(self, h: Tensor, rng: torch.Generator | None) -> tuple[Code, Any]:
+        """`z = h`."""
+        return Code(h), None
+
+    def back(self, tape: Any, g: Tensor, coefficients: Coefficients) -> Tensor:
+        """The gradient itself."""
+        return g
+
+
+class L1(Bottleneck):
+    """Sparse code with the penalty `alpha sum_j |h_j|`.
+
+    The code is rectified, so that units can be exactly zero; `alpha` is in units of the loss, which by default is a
+    sum over features: on digits 0.1 leaves half of the activations at zero.
+    """
+
+    activation = "relu"
+    cure = "a smaller alpha"
+
+    def __init__(self, alpha: float = 0.1) -> None:
+        super().__init__()
+        self.alpha = alpha
+
+    def check(self, sizes: Sizes) -> None:
+        """`alpha >= 0`."""
+        self.require(self.alpha >= 0, "alpha", "at least 0")
+
+    def weights(self) -> dict[str, Weight]:
+        """`l1: alpha`."""
+        return {"l1": Weight(self.alpha)}
+
+    def forward(self, h: Tensor, rng: torch.Generator | None = None) -> Code:
+        """`z = h` and the sum of its magnitudes."""
+        return Code(h, {"l1": Cost(h.abs().sum(1), Sort.PENALTY)})
+
+    def run(self, h: Tensor, rng: torch.Generator | None) -> tuple[Code, Any]:
+        """The same; the tape is `h`."""
+        return self(h), h
+
+    def back(self, tape: Any, g: Tensor, coefficients: Coefficients) -> Tensor:
+        """`g + coefficient sign(h)`."""
+        c = coefficients["l1"]
+        return g + tape.sign() * (c.unsqueeze(-1) if isinstance(c, Tensor) and c.ndim else c)
+
+
+class KLSparse(Bottleneck):
+    """Units that are mostly off (Ng 2011): `beta sum_j KL(rho || rho^_j)`, `rho^_j` the mean activation of unit j.
+
+    The code is a sigmoid, whatever the hidden activation, so that a mean activation is a probability. `rho^` is the
+    mean over the training set, kept as a running mean whose gradient is the batch's.
+    """
+
+    activation = "sigmoid"
+    cure = "a smaller beta or a larger rho"
+    average: Tensor
+    count: Tensor
+
+    def __init__(self, rho: float = 0.05, beta: float = 1.0) -> None:
+        super().__init__()
+        self.rho, self.beta = rho, beta
+
+    def check(self, sizes: Sizes) -> None:
+        """`0 < rho < 1`, `beta >= 0`."""
+        self.require(0 < self.rho < 1, "rho", "in (0, 1): it is the share of rows on which a unit is on")
+        self.require(self.beta >= 0, "beta", "at least 0")
+
+    def build(self, sizes: Sizes) -> None:
+        """The running mean and how many rows it has seen (at most one training set's worth)."""
+        self.register_buffer("average", torch.full((sizes.code,), self.rho))
+        self.register_buffer("count", torch.zeros(()))
+        self.rows = float(sizes.rows)
+
+    def weights(self) -> dict[str, Weight]:
+        """`kl_sparse: beta`."""
+        return {"kl_sparse": Weight(self.beta)}
+
+    def _blend(self, mean: Tensor, rows: int) -> Tensor:
+        old = self.average.to(mean.dtype)
+        return old + (mean - old) * (rows / (self.count.to(mean.dtype) + rows).clamp(max=max(self.rows, rows)))
+
+    def forward(self, h: Tensor, rng: torch.Generator | None = None) -> Code:
+        """`z = h` and the divergence of its running mean."""
+        mean = h.mean(0)
+        rate = self._blend(mean.detach(), len(h)) + (mean - mean.detach())
+        return Code(h, {"kl_sparse": Cost(bernoulli_divergence(self.rho, rate), Sort.STATISTIC)})
+
+    def observe(self, z: Tensor) -> None:
+        """Move the running mean by this batch."""
+        self.average.copy_(self._blend(z.mean(0), len(z)))
+        self.count.add_(len(z)).clamp_(max=max(self.rows - len(z), 0.0))
+
+
+def bernoulli_divergence(rho: float, rate: Tensor) -> Tensor:
+    """`sum_j rho log(rho / rate_j) + (1 - rho) log((1 - rho) / (1 - rate_j))`, safe at rates of 0 and 1."""
+    rate = rate.clamp(1e-6, 1 - 1e-6)
+    own = rho * math.log(rho) + (1 - rho) * math.log(1 - rho)
+    return (own - rho * rate.log() - (1 - rho) * (1 - rate).log()).sum()
+
+
+class TopK(Bottleneck):
+    """Only the `k` largest rectified units of each row stay on (Makhzani 2013; Gao 2024).
+
+    `k="auto"` keeps a quarter of the units, at least one and at most 32.
+    """
+
+    cure = "a larger k"
+
+    def __init__(self, k: int | Literal["auto"] = "auto") -> None:
+        super().__init__()
+        self.k = k
+
+    def check(self, sizes: Sizes) -> None:
+        """`1 <= k <= n_components`."""
+        fits = self.k == "auto" or (isinstance(self.k, int) and 1 <= self.k <= sizes.code)
+        self.require(fits, "k", f"between 1 and n_components={sizes.code}, or 'auto'")
+
+    def build(self, sizes: Sizes) -> None:
+        """Fix the number of units kept."""
+        self.kept = max(1, min(32, sizes.code // 4)) if self.k == "auto" else int(self.k)
+
+    def forward(self, h: Tensor, rng: torch.Generator | None = None) -> Code:
+        """`z_j = relu(h_j)` for the `k` largest, else 0."""
+        top = h.topk(self.kept, dim=1)
+        return Code(torch.zeros_like(h).scatter(1, top.indices, top.values.relu()))
+
+    def run(self, h: Tensor, rng: torch.Generator | None) -> tuple[Code, Any]:
+        """The same; the tape is which units are on."""
+        code = self(h)
+        return code, code.z > 0
+
+    def back(self, tape: Any, g: Tensor, coefficients: Coefficients) -> Tensor:
+        """The gradient of the units that are on."""
+        return g * tape
+
+
+class Normal(Bottleneck):
+    """A diagonal normal code, reparameterised: `z = mu + sigma eps`, priced `beta KL(q(z|x) || N(0, I))` nats.
+
+    `warmup` is the share of the run over which beta grows from 0; `free_bits` is a floor, in nats a unit, under which
+    the batch's mean KL costs nothing (Kingma 2016). With `analytic=False` the price is `log q(z|x) - log p(z)` at the
+    drawn z, as importance weighting needs it. Log-variances are bounded to +-8 nats, smoothly.
+    """
+
+    whiten = True
+    LIMIT = 8.0
+
+    def __init__(
+        self, beta: float = 1.0, warmup: float = 0.0, free_bits: float = 0.0, analytic: bool = True
+    ) -> None:
+        super().__init__()
+        self.beta, self.warmup, self.free_bits, self.analytic = beta, warmup, free_bits, analytic
+
+    def check(self, sizes: Sizes) -> None:
+        """`beta >= 0`, `0 <= warmup <= 1`, `free_bits >= 0`."""
+        self.require(self.beta >= 0, "beta", "at least 0")
+        self.require(0 <= self.warmup <= 1, "warmup", "in [0, 1]: a share of the run")
+        self.require(self.free_bits >= 0, "free_bits", "at least 0 nats a unit")
+
+    def inputs(self, code: int) -> int:
+        """Means, then log-variances."""
+        return 2 * code
+
+    def weights(self) -> dict[str, Weight]:
+        """`kl: beta` and the same for the floor."""
+        weight = Weight(self.beta, self.warmup)
+        return {"kl": weight, "free_bits": weight} if self.free_bits else {"kl": weight}
+
+    def moments(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """`mu` and the bounded log-variance."""
+        mu, raw = h.chunk(2, dim=1)
+        return mu, self.LIMIT * torch.tanh(raw / self.LIMIT)
+
+    def complaints(self, h: Tensor) -> list[tuple[str, str]]:
+        """Collapse: half of the units or more carry no information."""
+        idle = int((self.each(h).mean(0) < COLLAPSED).sum())
+        units = h.shape[1] // 2
+        if idle < units / 2:
+            return []
+        return [(
+            "posterior collapse",
+            f"{idle} of {units} units carry less than {COLLAPSED} nats: they ignore the input. Try a longer warmup, "
+            "free_bits=0.1, a smaller beta, or fewer components.",
+        )]  # fmt: skip
+
+    def each(self, h: Tensor) -> Float[Tensor, "rows code"]:
+        """`KL(q(z_j|x) || N(0, 1))` of every unit, nats."""
+        mu, v = self.moments(h)
+        return 0.5 * (mu.square() + v.exp() - 1 - v)
+
+    def forward(self, h: Tensor, rng: torch.Generator | None = None) -> Code:
+        """A draw (the mean without `rng`) and its price."""
+        mu, v = self.moments(h)
+        each = 0.5 * (mu.square() + v.exp() - 1 - v)
+        z, price = mu, each.sum(1)
+        if rng is not None:
+            eps = torch.empty_like(mu).normal_(generator=rng)
+            z = mu + (0.5 * v).exp() * eps
+            if not self.analytic:
+                price = 0.5 * (z.square() - v - eps.square()).sum(1)
+        costs = {"kl": Cost(price, Sort.NATS)}
+        if self.free_bits:
+            costs["free_bits"] = Cost((self.free_bits - each.mean(0)).relu().sum(), Sort.STATISTIC)
+        return Code(z, costs)

@@ -1,0 +1,141 @@
+"""What spoils the input of a denoising autoencoder. A corruption touches cells and `known`, and nothing else."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from latently.parts.part import Part
+from latently.values import Sizes
+
+__all__ = ["Chain", "Corruption", "Gaussian", "Masking", "SaltAndPepper", "Swap", "Uniform"]
+
+Cells = Float[Tensor, "rows *cells"]
+Known = Bool[Tensor, "rows *cells"]
+
+
+class Corruption(Part):
+    """`x~ = corrupt(x)`, drawn from the generator it is given."""
+
+    def forward(self, x: Cells, rng: torch.Generator) -> Cells:
+        """The corrupted cells."""
+        raise NotImplementedError
+
+    def hide(self, x: Cells, known: Known | None, rng: torch.Generator) -> tuple[Cells, Known | None]:
+        """Corrupted cells and what is then still known; most corruptions leave `known` alone."""
+        return self(x, rng), known
+
+
+def _chosen(x: Tensor, level: float, rng: torch.Generator) -> Tensor:
+    return torch.empty_like(x).uniform_(generator=rng) < level
+
+
+class _Share(Corruption):
+    def __init__(self, level: float = 0.3) -> None:
+        super().__init__()
+        self.level = level
+
+    def check(self, sizes: Sizes) -> None:
+        """`0 < level < 1`."""
+        self.require(0 < self.level < 1, "level", "in (0, 1): the share of cells that is corrupted")
+
+
+class Gaussian(Corruption):
+    """White noise of standard deviation `sigma`, in model units (standard deviations of a column)."""
+
+    def __init__(self, sigma: float = 0.3) -> None:
+        super().__init__()
+        self.sigma = sigma
+
+    def check(self, sizes: Sizes) -> None:
+        """`sigma > 0`."""
+        self.require(self.sigma > 0, "sigma", "positive")
+
+    def forward(self, x: Cells, rng: torch.Generator) -> Cells:
+        """`x + sigma eps`."""
+        return x + self.sigma * torch.empty_like(x).normal_(generator=rng)
+
+
+class Uniform(Corruption):
+    """Noise drawn evenly from `[-width, width]`, in model units."""
+
+    def __init__(self, width: float = 0.5) -> None:
+        super().__init__()
+        self.width = width
+
+    def check(self, sizes: Sizes) -> None:
+        """`width > 0`."""
+        self.require(self.width > 0, "width", "positive")
+
+    def forward(self, x: Cells, rng: torch.Generator) -> Cells:
+        """`x + u`."""
+        return x + torch.empty_like(x).uniform_(-self.width, self.width, generator=rng)
+
+
+class Masking(_Share):
+    """A share `level` of the cells is put to zero, the filler, and counts as unknown (Vincent 2008)."""
+
+    def forward(self, x: Cells, rng: torch.Generator) -> Cells:
+        """Zero where chosen."""
+        return x.masked_fill(_chosen(x, self.level, rng), 0.0)
+
+    def hide(self, x: Cells, known: Known | None, rng: torch.Generator) -> tuple[Cells, Known | None]:
+        """The chosen cells leave `known` too, so that a mask channel tells the encoder."""
+        gone = _chosen(x, self.level, rng)
+        return x.masked_fill(gone, 0.0), ~gone if known is None else known & ~gone
+
+
+class SaltAndPepper(_Share):
+    """A share `level` of the cells takes the least or the greatest value of its column, a coin's toss each."""
+
+    low: Tensor
+    high: Tensor
+
+    def build(self, sizes: Sizes) -> None:
+        """The limits of each cell."""
+        self.register_buffer("low", torch.zeros(()) if sizes.low is None else sizes.low.clone())
+        self.register_buffer("high", torch.ones(()) if sizes.high is None else sizes.high.clone())
+
+    def forward(self, x: Cells, rng: torch.Generator) -> Cells:
+        """Low below half the level, high up to the level, else unchanged."""
+        u = torch.empty_like(x).uniform_(generator=rng)
+        return torch.where(u < self.level / 2, self.low, torch.where(u < self.level, self.high, x))
+
+
+class Swap(_Share):
+    """A share `level` of the cells takes the value of the same column in another row of the batch."""
+
+    def forward(self, x: Cells, rng: torch.Generator) -> Cells:
+        """Each chosen cell from a row of its own."""
+        rows = torch.randint(len(x), x.shape, generator=rng, device=x.device)
+        return torch.where(_chosen(x, self.level, rng), x.gather(0, rows), x)
+
+
+class Chain(Corruption):
+    """Corruptions one after the other."""
+
+    def __init__(self, steps: list[Corruption]) -> None:
+        super().__init__()
+        self.steps = steps
+        self._bound = torch.nn.ModuleList(steps)
+
+    def check(self, sizes: Sizes) -> None:
+        """Each step's own check."""
+        for step in self.steps:
+            step.check(sizes)
+
+    def build(self, sizes: Sizes) -> None:
+        """Each step is built."""
+        for step in self.steps:
+            step.build(sizes)
+
+    def forward(self, x: Cells, rng: torch.Generator) -> Cells:
+        """Every step in turn."""
+        return self.hide(x, None, rng)[0]
+
+    def hide(self, x: Cells, known: Known | None, rng: torch.Generator) -> tuple[Cells, Known | None]:
+        """Every step in turn."""
+        for step in self.steps:
+            x, known = step.hide(x, known, rng)
+        return x, known

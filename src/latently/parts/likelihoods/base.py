@@ -1,0 +1,56 @@
+"""The contract of a likelihood: nats per cell, the mean that a user is shown, a draw."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from latently.parts.part import Part
+
+__all__ = ["Likelihood", "bounded"]
+
+
+class Likelihood(Part):
+    """`-log p(x | params)` of every cell. It alone decides what the decoder's output means."""
+
+    linear = False  #: the mean is the decoder's output itself, so a linear start is a PCA
+
+    def width(self, cells: int) -> int:
+        """How many numbers the decoder must deliver for this many cells."""
+        return cells
+
+    def each(
+        self, x: Float[Tensor, "rows *cells"], params: Float[Tensor, "rows *params"]
+    ) -> Float[Tensor, "rows *cells"]:
+        """Nats of every cell, differentiable."""
+        raise NotImplementedError
+
+    def mean(self, params: Tensor) -> Float[Tensor, "rows *cells"]:
+        """The value to show for every cell, in model units."""
+        return params
+
+    def sample(self, params: Tensor, rng: torch.Generator) -> Float[Tensor, "rows *cells"]:
+        """A draw for every cell."""
+        raise NotImplementedError
+
+    def run(self, x: Tensor, params: Tensor) -> tuple[Tensor, Any]:
+        """`each` outside autograd, and a tape for `back`."""
+        with torch.enable_grad():
+            leaf = params.detach().requires_grad_()
+            each = self.each(x, leaf)
+        return each.detach(), (leaf, each)
+
+    def back(self, tape: Any, coefficient: Tensor | float) -> Tensor:
+        """The gradient at `params` when cell nats count `coefficient` (a number, or broadcastable to the cells)."""
+        leaf, each = tape
+        with torch.enable_grad():
+            (each * coefficient).sum().backward()
+        return leaf.grad  # type: ignore[no-any-return]
+
+
+def bounded(raw: Tensor, limit: float = 8.0) -> Tensor:
+    """A log-variance kept within +-`limit` nats, smoothly."""
+    return limit * torch.tanh(raw / limit)

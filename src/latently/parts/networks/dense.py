@@ -1,0 +1,103 @@
+"""Fully connected encoder and decoder, described as data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Self
+
+import torch
+
+from latently.errors import BadParameter
+from latently.parts.networks.activations import ACTIVATIONS
+from latently.parts.networks.base import Network
+from latently.parts.networks.mlp import MLP, Skip
+
+__all__ = ["Dense"]
+
+
+@dataclass
+class Dense:
+    """An encoder of hidden layers `hidden` and a decoder of the same in reverse: `h = g(Wx + b)`, `x^ = f(W*h + c)`.
+
+    `hidden`: widths from input to code; () is the one-layer autoencoder; "auto" follows from the data's size.
+    `activation`: between layers. `code_activation`: g of the code; None leaves it to the kind (linear unless the kind
+    needs another). `tied`: the decoder's weights are the encoder's, transposed. `line`: a linear path beside the
+    hidden layers, from input to code and from code to output, so that training starts at PCA; "auto" has one where
+    the code is linear and narrower than the input, and there are hidden layers to be beside.
+    """
+
+    hidden: Sequence[int] | Literal["auto"] = "auto"
+    activation: str = "relu"
+    code_activation: str | None = None
+    tied: bool = False
+    line: bool | Literal["auto"] = "auto"
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Options by name."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def set_params(self, **params: Any) -> Self:
+        """Change options; an unknown one raises `BadParameter`."""
+        for name, value in params.items():
+            if name not in self.get_params():
+                raise BadParameter(f"Dense has no option {name!r}; options: {', '.join(self.get_params())}.")
+            setattr(self, name, value)
+        return self
+
+    def check(self) -> None:
+        """Raise `BadParameter` on widths that are no whole positive numbers and on unknown activations."""
+        if self.hidden != "auto" and not all(isinstance(w, int) and w > 0 for w in self.hidden):
+            raise BadParameter(f"hidden={self.hidden!r}: expected whole positive widths, such as (64, 32), or 'auto'.")
+        for name in (self.activation, self.code_activation or "linear"):
+            if name not in ACTIVATIONS:
+                raise BadParameter(f"unknown activation {name!r}; known: {', '.join(sorted(ACTIVATIONS))}.")
+
+    def widths(self, inputs: int, code: int, rows: int) -> tuple[int, ...]:
+        """The hidden widths, "auto" resolved: two layers, wider with more columns, narrower with few rows."""
+        if self.hidden != "auto":
+            return tuple(self.hidden)
+        room = 128 if rows < 2000 else 256 if rows < 50_000 else 512
+        width = min(room, max(32, 1 << (max(4 * inputs, 2 * code) - 1).bit_length()))
+        return (width, width)
+
+    def has_line(self, inputs: int, code: int, last: str, hidden: tuple[int, ...]) -> bool:
+        """Whether there is a linear path."""
+        return bool(hidden) and (code < inputs and last == "linear" if self.line == "auto" else bool(self.line))
+
+    def count(self, inputs: int, delivered: int, code: int, outputs: int, rows: int) -> int:
+        """Parameters of both networks, before they are made."""
+        self.check()
+        hidden = self.widths(inputs, code, rows)
+        into, out = (inputs, *hidden, delivered), (code, *reversed(hidden), outputs)
+        pairs = [*zip(into, into[1:], strict=False), *([] if self.tied else zip(out, out[1:], strict=False))]
+        if self.has_line(inputs, code, "linear", hidden):
+            pairs += [(inputs, delivered), (code, outputs)]
+        return sum((a + 1) * b for a, b in pairs)
+
+    def build(
+        self, inputs: int, delivered: int, code: int, outputs: int, rows: int, last: str | None, rng: torch.Generator
+    ) -> tuple[Network, Network]:
+        """Encoder and decoder with fresh weights; `delivered` is what the encoder hands the bottleneck."""
+        self.check()
+        hidden = self.widths(inputs, code, rows)
+        g = last or self.code_activation or "linear"
+        if last and self.code_activation not in (None, last):
+            raise BadParameter(
+                f"code_activation={self.code_activation!r}: this kind's code is {last}, whatever the hidden layers are; "
+                "leave code_activation at None."
+            )
+        if self.tied and (delivered != code or inputs != outputs):
+            raise BadParameter(
+                f"tied=True needs a decoder that mirrors the encoder; here they are {inputs} -> {delivered} and "
+                f"{code} -> {outputs}. Use tied=False with this kind or loss."
+            )
+        line = self.has_line(inputs, code, g, hidden)
+        into = MLP((inputs, *hidden, delivered), self.activation, g).start(rng, zero_last=line)
+        mirror = into if self.tied else None
+        out = MLP((code, *reversed(hidden), outputs), self.activation, "linear", mirror).start(rng, zero_last=line)
+        if not line:
+            return into, out
+        straight = MLP((inputs, delivered)).start(rng)
+        back = MLP((code, outputs), source=straight if self.tied else None).start(rng)
+        return Skip(straight, into), Skip(back, out)

@@ -1,0 +1,184 @@
+"""Fully connected stacks, their backward pass written by hand, and a linear path beside one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from latently.parts.networks.activations import Activation
+from latently.parts.networks.base import Network
+from latently.parts.networks.gemm import Gemm
+
+__all__ = ["MLP", "Skip"]
+
+
+class MLP(Network):
+    """`y = g_L(W_L ... g_1(W_1 x + b_1) ... + b_L)`.
+
+    `widths` runs from input to output. With `source`, the weights are those of another stack, transposed and in
+    reverse order (tied weights, `W* = W'`); only the biases are its own.
+    """
+
+    def __init__(
+        self, widths: Sequence[int], activation: str = "relu", last: str = "linear", source: MLP | None = None
+    ) -> None:
+        super().__init__()
+        self.widths = tuple(widths)
+        self.inputs, self.outputs = self.widths[0], self.widths[-1]
+        pairs = list(zip(self.widths, self.widths[1:], strict=False))
+        self.activations = [Activation(activation)] * (len(pairs) - 1) + [Activation(last)]
+        own = [] if source else [nn.Parameter(torch.zeros(b, a)) for a, b in pairs]
+        self.weights = nn.ParameterList(own)
+        self.biases = nn.ParameterList([nn.Parameter(torch.zeros(b)) for _, b in pairs])
+        self._source = [source] if source else []  # in a list: not a submodule, still copied with its owner
+        self.gemm = Gemm()
+
+    def start(self, rng: torch.Generator, zero_last: bool = False) -> MLP:
+        """Draw the weights (He 2015 before a rectifier, Glorot 2010 elsewhere); biases start at zero."""
+        for w, act in zip(self.weights, self.activations, strict=False):
+            if act.name in ("linear", "sigmoid", "tanh", "softsign"):
+                nn.init.xavier_uniform_(w, generator=rng)
+            else:
+                nn.init.kaiming_uniform_(w, nonlinearity="relu", generator=rng)
+        if zero_last and len(self.weights):
+            nn.init.zeros_(self.weights[-1])
+        return self
+
+    def matrices(self) -> list[Tensor]:
+        """The weights of each layer, `(out, in)`."""
+        return [w.t() for w in reversed(self._source[0].matrices())] if self._source else list(self.weights)
+
+    def _weight_grads(self) -> list[Tensor]:
+        grads = self._source[0]._weight_grads() if self._source else [_grad(w) for w in self.weights]
+        return [g.t() for g in reversed(grads)] if self._source else grads
+
+    def plain(self, x: Tensor) -> Tensor:
+        """The stack by ordinary torch calls."""
+        for w, b, act in zip(self.matrices(), self.biases, self.activations, strict=True):
+            x = act(functional.linear(x, w, b))
+        return x
+
+    def run(self, x: Tensor) -> tuple[Tensor, Any]:
+        """Forward under no_grad; the tape holds each layer's input, weights and what its activation needs."""
+        weights = self.matrices()
+        low = self.gemm.low(weights)
+        y, tape = (x.bfloat16() if low else x), []
+        for w, b, act in zip(weights, self.biases, self.activations, strict=True):
+            w, b = (w.bfloat16(), b.bfloat16()) if low else (w.detach(), b.detach())
+            a = self.gemm.linear(y, w, b, relu=act.name == "relu")
+            out = a if act.name in ("relu", "linear") else act(a)
+            tape.append((y, w, out if act.from_output else a))
+            y = out
+        return (y.float() if low else y), tape
+
+    def back(self, tape: Any, g: Tensor, to_input: bool = True) -> Tensor | None:
+        """Backward by hand, from the last layer to the first."""
+        grads = self._weight_grads()
+        g = g.to(tape[0][0].dtype)
+        for i in range(len(tape) - 1, -1, -1):
+            x, w, kept = tape[i]
+            g = self.activations[i].back(g, kept)
+            self.gemm.weight_grad(g, x, grads[i])
+            _grad(self.biases[i]).add_(g.sum(0, dtype=torch.float32 if g.dtype == torch.bfloat16 else None))
+            if i or to_input:
+                g = self.gemm.input_grad(g, w)
+        return g.to(self.biases[0].dtype) if to_input else None
+
+    def tangent(self, x: Tensor, v: Tensor) -> Tensor:
+        """`J(x) v`: the stack's own directional derivative, layer by layer."""
+        for w, b, act in zip(self.matrices(), self.biases, self.activations, strict=True):
+            a = functional.linear(x, w, b)
+            x, v = act(a), functional.linear(v, w) * act.slope(a)
+        return v
+
+    def jacobian(self, x: Tensor) -> Tensor:
+        """`D_L W_L ... D_1 W_1` of every row, `D` the slopes."""
+        j: Tensor | None = None
+        for w, b, act in zip(self.matrices(), self.biases, self.activations, strict=True):
+            a = functional.linear(x, w, b)
+            j = act.slope(a).unsqueeze(-1) * (w.expand(len(x), -1, -1) if j is None else w @ j)
+            x = act(a)
+        assert j is not None
+        return j
+
+    def contraction(self, x: Tensor) -> Tensor | None:
+        """One layer: `sum_j g'(a_j)^2 ||W_j||^2`. Two, the second linear: `s' (W1 W1' * W2' W2) s`, s the slopes."""
+        ws = self.matrices()
+        a = functional.linear(x, ws[0], self.biases[0])
+        s = self.activations[0].slope(a)
+        if len(ws) == 1:
+            return s.square() @ ws[0].square().sum(1)
+        if len(ws) == 2 and self.activations[1].name == "linear":
+            return ((s @ ((ws[0] @ ws[0].t()) * (ws[1].t() @ ws[1]))) * s).sum(1)
+        return None
+
+    def gram(self, x: Tensor) -> Tensor:
+        """`||J(x)||_F^2` as a trace, from `P <- (s s') * (W P W')` with `P = W1 W1'`: never wider than the layers."""
+        p: Tensor | None = None
+        for w, b, act in zip(self.matrices(), self.biases, self.activations, strict=True):
+            a = functional.linear(x, w, b)
+            s = act.slope(a)
+            p = (w @ w.t() if p is None else w @ p @ w.t()) * s.unsqueeze(-1) * s.unsqueeze(-2)
+            x = act(a)
+        assert p is not None
+        return p.diagonal(dim1=-2, dim2=-1).sum(-1)
+
+    def linear(self) -> Network | None:
+        """Itself when it is one linear layer."""
+        return self if len(self.activations) == 1 and self.activations[0].name == "linear" else None
+
+    def stack(self) -> list[str]:
+        """`30 -> 64 relu` and so on; `'` marks tied weights."""
+        mark = "'" if self._source else ""
+        pairs = zip(self.widths, self.widths[1:], self.activations, strict=False)
+        return [f"{a} -> {b} {act.name}{mark}" for a, b, act in pairs]
+
+
+class Skip(Network):
+    """A linear path beside a stack, `y = line(x) + stack(x)`: with a stack that starts at zero, a linear model."""
+
+    def __init__(self, line: MLP, stack: MLP) -> None:
+        super().__init__()
+        self.line, self.deep = line, stack
+        self.inputs, self.outputs = line.inputs, line.outputs
+
+    def plain(self, x: Tensor) -> Tensor:
+        """The sum of both paths."""
+        return self.line.plain(x) + self.deep.plain(x)
+
+    def run(self, x: Tensor) -> tuple[Tensor, Any]:
+        """Both paths by hand."""
+        straight, low = self.line.run(x)
+        deep, high = self.deep.run(x)
+        return straight.add_(deep), (low, high)
+
+    def back(self, tape: Any, g: Tensor, to_input: bool = True) -> Tensor | None:
+        """Both paths back."""
+        a, b = self.line.back(tape[0], g, to_input), self.deep.back(tape[1], g, to_input)
+        return None if a is None or b is None else a + b
+
+    def tangent(self, x: Tensor, v: Tensor) -> Tensor:
+        """The sum of both directional derivatives."""
+        return self.line.tangent(x, v) + self.deep.tangent(x, v)
+
+    def jacobian(self, x: Tensor) -> Tensor:
+        """The sum of both Jacobians."""
+        return self.line.jacobian(x) + self.deep.jacobian(x)
+
+    def linear(self) -> Network | None:
+        """The linear path."""
+        return self.line
+
+    def stack(self) -> list[str]:
+        """The stack's layers, then the path beside it."""
+        return [*self.deep.stack(), f"beside it: {self.line.stack()[0]}"]
+
+
+def _grad(p: Tensor) -> Tensor:
+    if p.grad is None:
+        p.grad = torch.zeros_like(p)
+    return p.grad

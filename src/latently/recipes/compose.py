@@ -1,0 +1,83 @@
+"""Any parts together."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+
+from latently.errors import BadParameter
+from latently.model import Parts
+from latently.parts.bottlenecks import L1, Bottleneck, Identity, KLSparse, Normal, TopK
+from latently.parts.bounds import Bound, ImportanceWeighted, Single
+from latently.parts.corruptions import Chain, Corruption, Gaussian, Masking, SaltAndPepper, Swap, Uniform
+from latently.parts.part import Part
+from latently.parts.penalties import Contraction, Penalty
+from latently.recipes.base import Recipe
+
+__all__ = ["WORDS", "Compose", "spelled"]
+
+
+@dataclass
+class Compose(Recipe):
+    """A kind made of parts: `Compose(corruption=Masking(.3), bottleneck=TopK(32), penalties=[Contraction(1e-3)])`.
+
+    What is left out is plain. On the command line, and as a string, `masking:.3+topk:32+contractive:1e-3`.
+    """
+
+    corruption: Corruption | None = None
+    bottleneck: Bottleneck | None = None
+    penalties: list[Penalty] = field(default_factory=list)
+    bound: Bound | None = None
+    emphasis: float = 0.5
+
+    def parts(self, n_components: int) -> Parts:
+        """Copies of the parts given."""
+        bottleneck = copy.deepcopy(self.bottleneck) or Identity()
+        loss = "likelihood" if isinstance(bottleneck, Normal) else "squared_error"
+        parts = [copy.deepcopy(p) for p in self.penalties]
+        return Parts(bottleneck, copy.deepcopy(self.corruption), parts, self.bound or Single(), self.emphasis, loss)
+
+
+#: What a composition may be spelled with, and the part each word stands for; a number after a colon is its first option.
+WORDS: dict[str, type[Part]] = {
+    "gaussian": Gaussian, "masking": Masking, "salt_and_pepper": SaltAndPepper, "swap": Swap, "uniform": Uniform,
+    "denoising": Masking, "undercomplete": Identity, "l1": L1, "sparse": L1, "kl": KLSparse, "topk": TopK,
+    "variational": Normal, "contractive": Contraction, "importance": ImportanceWeighted,
+}  # fmt: skip
+
+
+def spelled(text: str) -> Compose:
+    """The composition of a spelling such as `masking:.3+topk+contractive`."""
+    corruptions: list[Corruption] = []
+    kind = Compose()
+    for word in text.split("+"):
+        part = _part(word.strip(), text)
+        if isinstance(part, Corruption):
+            corruptions.append(part)
+        elif isinstance(part, Penalty):
+            kind.penalties.append(part)
+        else:
+            slot = "bound" if isinstance(part, Bound) else "bottleneck"
+            if getattr(kind, slot) is not None:
+                raise BadParameter(f"kind={text!r} names two of the sort {slot}; a composition has one.")
+            setattr(kind, slot, part)
+    if corruptions:
+        kind.corruption = corruptions[0] if len(corruptions) == 1 else Chain(corruptions)
+    if isinstance(kind.bound, ImportanceWeighted):
+        if not isinstance(kind.bottleneck, Normal):
+            raise BadParameter(f"kind={text!r}: importance weighting needs a variational code; add 'variational'.")
+        kind.bottleneck = Normal(analytic=False)
+    return kind
+
+
+def _part(word: str, text: str) -> Part:
+    name, _, value = word.partition(":")
+    if name not in WORDS:
+        raise BadParameter(f"kind={text!r}: unknown word {name!r}; known: {', '.join(sorted(WORDS))}.")
+    if not value:
+        return WORDS[name]()
+    try:
+        number = float(value)
+    except ValueError:
+        raise BadParameter(f"kind={text!r}: {value!r} after the colon is no number.") from None
+    return WORDS[name](int(number) if name in ("topk", "importance") else number)  # type: ignore[call-arg]

@@ -1,0 +1,1 @@
+"""Jobs: scikit-learn estimators over one fitted composition. This folder is the registry: a file a job."""

@@ -1,0 +1,134 @@
+"""From options and data to an untrained composition; what cannot work is refused here, with the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from latently import device as machine
+from latently.engine.pack import COPIES
+from latently.errors import BadParameter
+from latently.model import Composition, Parts
+from latently.modalities import Table
+from latently.parts.doors import Door
+from latently.parts.likelihoods import AbsoluteError, Huber, Likelihood, SquaredError
+from latently.parts.networks import MLP, Dense, Gemm, Network, Wrapped
+from latently.recipes import Recipe
+from latently.values import Sizes
+
+__all__ = ["LOSSES", "Blueprint", "network_of"]
+
+LOSSES = ("auto", "squared_error", "mean_squared_error", "l1", "huber", "likelihood")
+_FIXED: dict[str, Likelihood] = {
+    "squared_error": SquaredError(), "mean_squared_error": SquaredError(mean=True), "l1": AbsoluteError(), "huber": Huber()
+}  # fmt: skip
+
+
+def network_of(network: Any) -> Dense | tuple[nn.Module, nn.Module]:
+    """What `network=` stands for: "auto", widths, a `Dense`, or a pair of torch modules (encoder, decoder)."""
+    if isinstance(network, Dense):
+        return network
+    if isinstance(network, str) and network == "auto":
+        return Dense()
+    if isinstance(network, int) and not isinstance(network, bool):
+        return Dense(hidden=(network,))
+    if isinstance(network, Sequence) and not isinstance(network, str):
+        if len(network) == 2 and all(isinstance(n, nn.Module) for n in network):
+            return network[0], network[1]
+        if all(isinstance(w, int) for w in network):
+            return Dense(hidden=tuple(network))
+    raise BadParameter(
+        f"network={network!r}: expected 'auto', hidden widths such as (64, 32), a Dense(...), or (encoder, decoder)."
+    )
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """All that fixes a composition but its chance: build it as often as needed."""
+
+    recipe: Recipe
+    network: Dense | tuple[nn.Module, nn.Module]
+    table: Table
+    loss: str
+    code: int
+    rows: int
+    device: torch.device
+    precision: str
+
+    def sizes(self) -> Sizes:
+        """What the parts may know."""
+        low, high = self.table.limits()
+        return Sizes(len(self.table.mean), self.code, self.rows, low, high)
+
+    def parts(self) -> Parts:
+        """The recipe's parts, checked and bound."""
+        sizes = self.sizes()
+        self.recipe.check(sizes)
+        return self.recipe.parts(self.code).bind(sizes)
+
+    def likelihood(self, parts: Parts) -> Likelihood:
+        """By `loss`, or by what the kind and the columns call for."""
+        loss = parts.loss if self.loss == "auto" else self.loss
+        likelihood = self.table.likelihood() if loss == "likelihood" else _FIXED[loss]
+        return likelihood.bind(self.sizes())
+
+    def build(self, rng: torch.Generator) -> Composition:
+        """A fresh composition, its weights drawn from `rng`."""
+        parts = self.parts()
+        likelihood = self.likelihood(parts)
+        door = Door(self.table.levels, self.table.masked)
+        encoder, decoder = self._networks(door, parts, likelihood, rng)
+        model = Composition(door, encoder, decoder, likelihood, parts, self.code)
+        gemm = Gemm(**machine.products(self.device, self.precision))
+        for module in model.modules():
+            if isinstance(module, MLP):
+                module.gemm = gemm
+        return model.to(self.device)
+
+    def _networks(
+        self, door: Door, parts: Parts, likelihood: Likelihood, rng: torch.Generator
+    ) -> tuple[Network, Network]:
+        cells = len(self.table.mean)
+        delivered, outputs = parts.bottleneck.inputs(self.code), likelihood.width(cells)
+        if not isinstance(self.network, Dense):
+            return self._wrapped(door.width, delivered, outputs)
+        spec, last = self.network, parts.bottleneck.activation
+        self._afford(spec.count(door.width, delivered, self.code, outputs, self.rows))
+        return spec.build(door.width, delivered, self.code, outputs, self.rows, last, rng)
+
+    def _wrapped(self, inputs: int, delivered: int, outputs: int) -> tuple[Network, Network]:
+        import copy
+
+        assert not isinstance(self.network, Dense)
+        pair = [copy.deepcopy(n) for n in self.network]
+        ends = ((inputs, delivered), (self.code, outputs))
+        for name, module, (a, b) in zip(("encoder", "decoder"), pair, ends, strict=True):
+            with torch.no_grad():
+                try:
+                    got = tuple(module.cpu()(torch.zeros(2, a)).shape)
+                except RuntimeError as problem:
+                    raise BadParameter(f"network: the {name} refuses rows of {a} numbers ({problem}).") from None
+            if got != (2, b):
+                raise BadParameter(f"network: the {name} maps (2, {a}) to {got}; expected (2, {b}).")
+        encoder, decoder = (Wrapped(m, a, b) for m, (a, b) in zip(pair, ends, strict=True))
+        return encoder, decoder
+
+    def _afford(self, count: int) -> None:
+        need, have = count * 4 * COPIES, machine.memory(self.device)
+        if have is not None and need > have:
+            raise BadParameter(
+                f"this network has {count:,} parameters and needs about {need / 2**30:.1f} GiB to train; "
+                f"{self.device} has {have / 2**30:.1f} GiB. Choose narrower layers (network=(256, 64), say), or drop "
+                "columns."
+            )
+
+    def work(self) -> int:
+        """Multiplications a row in one pass, for choosing threads."""
+        if not isinstance(self.network, Dense):
+            return 10**6
+        cells = len(self.table.mean)
+        return self.network.count(cells, self.code, self.code, cells, self.rows)

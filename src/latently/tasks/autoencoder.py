@@ -1,0 +1,192 @@
+"""The autoencoder itself, as a transformer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from latently import rng as chance
+from latently.errors import BadData, BadParameter
+from latently.modalities.frames import rebuilt
+from latently.parts.bottlenecks import Normal
+from latently.tasks.base import Task
+from latently.values import Batch
+
+__all__ = ["Autoencoder"]
+
+Rows = NDArray[np.float32]
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):  # type: ignore[misc]
+    """Any kind of autoencoder, as a scikit-learn transformer: `Z = f(X)`, `X^ = g(Z)`.
+
+    Parameters
+    ----------
+    n_components : int or "auto"
+        Width of the code. "auto" starts from the PCA spectrum (parallel analysis) and narrows while the held-out error
+        stays within 2 % of the mean predictor's; the curve is kept in `components_curve_`.
+    kind : str, recipe class or recipe
+        "undercomplete", "sparse", "topk", "denoising", "contractive", "variational", a spelling of parts such as
+        "masking:.3+topk:32+contractive", or a recipe with its options, `Sparse(penalty="kl", rho=0.05)`.
+    network : "auto", int, widths, Dense or (encoder, decoder)
+        Hidden widths from input to code; the decoder mirrors them. "auto" follows from the data's size.
+        `Dense(hidden=..., activation=..., tied=True)` says more; two torch modules are taken as they are.
+    loss : {"auto", "squared_error", "mean_squared_error", "l1", "huber", "likelihood"}
+        "squared_error" (the default of plain and penalised kinds) is a sum over columns and a mean over rows, in
+        units of each column's variance; penalties weigh against that. "likelihood" is in nats, with a learned spread
+        (the default of variational kinds).
+    epochs, batch_size, learning_rate : number or "auto"
+        "auto" follows from the number of rows: some 6,000 steps.
+    max_time : float or None
+        Seconds after which the fit ends with what it has. A fit that it ended does not repeat to the byte.
+    validation_fraction : float, "auto" or None
+        Share of rows that only judges. "auto": under 2,500 rows three-fold cross-validation finds how long to train and
+        the fit then uses every row; above, a tenth (10,000 rows at most) is held out. None or 0 judges nothing.
+    precision : {"auto", "float32", "bfloat16"}
+        Of training; prediction is always float32. "auto" computes wide layers in bfloat16 where the processor
+        multiplies it. "float32" repeats across processors of one family.
+    device : str
+        "auto", "cpu", "cuda", "mps".
+    checkpoint : path or None
+        Where the state of a fit is kept. A fit killed and called again with the same options and data goes on, and
+        ends with the same bytes; other options or data raise `CheckpointMismatch`.
+    random_state : int, numpy generator or None
+        Seed of the fit's own generator; the global ones are never touched.
+    verbose : bool or "auto"
+        "auto" shows a progress bar when the error stream is a terminal.
+
+    Attributes
+    ----------
+    n_components_, encoder_, decoder_, model_, history_, held_out_, alarms_, components_curve_ : fitted state
+
+    Notes
+    -----
+    Equal rows are merged and counted, so a sample weight of 3 is three copies, and the order of rows means nothing.
+    Missing cells (NaN) are masked: they reach the encoder as a mask and leave the loss.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from latently import Autoencoder
+    >>> codes = Autoencoder(2, epochs=5, random_state=0).fit_transform(load_iris().data)
+    >>> codes.shape
+    (150, 2)
+    """
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Learn encoder and decoder from rows `X` (n, columns); `y` is ignored."""
+        self._fit(X, sample_weight)
+        return self
+
+    def transform(self, X: Any) -> Rows:
+        """Codes of the rows, `(n, n_components_)` float32 (of a variational kind, the posterior means)."""
+        batch = self._batch(X)
+        return self._map(self.model_.encode, batch)
+
+    def inverse_transform(self, X: Any) -> NDArray[np.float64]:
+        """Rows in user units from codes `(n, n_components_)`."""
+        check_is_fitted(self, "model_")
+        z = check_array(X, dtype=np.float32, input_name="Z")
+        if z.shape[1] != self.n_components_:
+            raise BadData(f"codes have {z.shape[1]} columns; this model's have {self.n_components_}.")
+        return self.table_.values(self._decode(z))
+
+    def _decode(self, z: Rows) -> torch.Tensor:
+        return torch.from_numpy(self._map(lambda b: self.model_.decode(b.x), Batch(torch.from_numpy(z))))
+
+    def reconstruct(self, X: Any) -> Any:
+        """`g(f(X))` in the container that `X` came in: names, index and dtypes kept, integers rounded."""
+        batch = self._batch(X)
+        cells = self._map(lambda b: self.model_.decode(self.model_.encode(b)), batch)
+        return rebuilt(self.table_.values(torch.from_numpy(cells)), X)
+
+    def score_samples(self, X: Any) -> NDArray[np.float64]:
+        """Minus the deterministic loss of every row without penalties and weights: higher fits better.
+
+        With `loss="likelihood"` minus nats (for a variational kind a bound on the log-likelihood at the posterior
+        mean); with a squared error minus the summed squared error in units of each column's variance. Rows with
+        missing cells are scaled up to the full number of columns.
+        """
+        return -self._map(self.model_.surprise, self._batch(X)).astype(np.float64)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """The mean of `score_samples(X)`."""
+        return float(self.score_samples(X).mean())
+
+    def costs(self, X: Any) -> dict[str, NDArray[np.float64] | float]:
+        """Every raw cost by name: an array with one value a row, or a number for statistics of the whole.
+
+        `reconstruction` is in nats or squared error; `kl` in nats; `l1` and `contraction` before their weights.
+        Nothing is corrupted or drawn.
+        """
+        batch = self._batch(X).to(next(self.model_.parameters()).device)
+        with torch.no_grad():
+            found = self.model_.costs(self.model_(batch))
+        each = {name: cost.value.cpu().double().numpy() for name, cost in found.items()}
+        return {name: v if v.ndim else float(v) for name, v in each.items()}
+
+    def corrupt(self, X: Any, random_state: Any = None) -> Any:
+        """A corrupted copy of `X` as the encoder saw rows in training, in the container of `X`.
+
+        Kinds without a corruption give `X` back. The draw is `random_state`'s, by default the estimator's.
+        """
+        batch = self._batch(X)
+        rng = chance.fit_generator(self.random_state if random_state is None else random_state)
+        corruption = self.model_.corruption
+        seen = batch if corruption is None else self.model_.cpu().see(batch, rng)
+        values = self.table_.values(seen.x)
+        if batch.known is not None:
+            values[~batch.known.numpy()] = np.nan
+        return rebuilt(values, X) if not np.isnan(values).any() else values
+
+    def jacobian(self, X: Any) -> NDArray[np.float32]:
+        """`dz/dx` of every row, `(n, n_components_, columns)`, x in standard deviations of its column."""
+        batch = self._batch(X)
+        cells = batch.cells
+        return self._map(lambda b: self.model_.jacobian(b)[:, :, :cells], batch)
+
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> NDArray[np.float64]:
+        """New rows in user units, `(n_samples, columns)`.
+
+        A variational kind draws codes from its prior N(0, I). A plain kind has no prior: a Gaussian mixture fitted to
+        training codes stands in for it (Bayesian information criterion over 1 to 10 components).
+        """
+        check_is_fitted(self, "model_")
+        if not isinstance(n_samples, (int, np.integer)) or n_samples < 1:
+            raise BadParameter(f"n_samples={n_samples!r}: expected a whole number, at least 1.")
+        rng = chance.fit_generator(self.random_state if random_state is None else random_state)
+        if isinstance(self.model_.bottleneck, Normal):
+            z = torch.empty(int(n_samples), self.n_components_).normal_(generator=rng).numpy()
+        else:
+            z = _mixture(self.codes_, int(n_samples), int(rng.initial_seed() % 2**31))
+        likelihood = self.model_.likelihood
+        params = self._map(lambda b: self.model_.decoder.plain(b.x), Batch(torch.from_numpy(z)))
+        with torch.no_grad():
+            cells = likelihood.cpu().sample(torch.from_numpy(params), rng)
+        return self.table_.values(cells)
+
+    def to_torch(self) -> torch.nn.Module:
+        """A copy of the fitted torch module; `encode(batch)` and `decode(z)` work in model units."""
+        import copy
+
+        check_is_fitted(self, "model_")
+        return copy.deepcopy(self.model_)
+
+
+def _mixture(codes: Rows, count: int, seed: int) -> Rows:
+    """Codes drawn from the Gaussian mixture of the least Bayesian information criterion."""
+    from sklearn.mixture import GaussianMixture
+
+    sizes = [k for k in (1, 2, 3, 5, 10) if k * 4 <= len(codes)] or [1]
+    if len(codes) < 2:
+        return np.repeat(codes, count, 0)
+    fits = [GaussianMixture(k, reg_covar=1e-5 + 1e-4 * float(codes.var()), random_state=seed).fit(codes) for k in sizes]
+    best = min(fits, key=lambda m: m.bic(codes))
+    return best.sample(count)[0].astype(np.float32)  # type: ignore[no-any-return]
