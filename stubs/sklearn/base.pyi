@@ -1,10 +1,13 @@
 from typing import Any, Self, TypeVar
 
+import numpy as np
 from sklearn.utils import Tags
 
 _T = TypeVar("_T")
 
 class BaseEstimator:
+    n_features_in_: int
+    feature_names_in_: np.ndarray[Any, Any]
     def get_params(self, deep: bool = True) -> dict[str, Any]: ...
     def set_params(self, **params: Any) -> Self: ...
     @classmethod

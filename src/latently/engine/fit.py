@@ -24,6 +24,7 @@ __all__ = ["Split", "evaluate", "fit"]
 BLOCK = 128 * 1024  # rows permuted at a time: a permuted copy of everything would cost its size
 CHUNK = 2048  # rows a validation call
 BAD_SHARE = 0.1  # of an epoch's steps not finite: go back to the last good state at half the rate
+MOST_ROLLBACKS = 8
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,10 @@ def fit(
         _save(run, model, rng, section, force=False)
     watcher.start(plan.last_epoch(), run.epoch)
     while run.epoch < plan.last_epoch() and run.history.stopped == "schedule":
+        before, packed.tried = float(packed.steps), 0
         costs = epoch(model, packed, data.train, plan, rng, run)
         run.epoch += 1
-        if _sound(run, costs) and (run.epoch % plan.look_every() == 0 or run.epoch == plan.last_epoch()):
+        if _sound(run, before) and (run.epoch % plan.look_every() == 0 or run.epoch == plan.last_epoch()):
             _look(run, model, data, judge, costs)
             _stop(run, plan, start, data.valid is not None)
         elif plan.max_time is not None and time.monotonic() - start > plan.max_time:
@@ -93,7 +95,7 @@ def epoch(
     done, total = run.epoch * count, plan.epochs * count
     horizon = max(10, min(500, total // 50))
     every = max(1, horizon // 10)
-    sums: dict[str, Tensor] = {}
+    kept: dict[str, list[Tensor]] = {}
     order = torch.randperm(rows, generator=rng, device=train.x.device)
     for block in order.split(max(BLOCK // size, 1) * size):
         picked = train.take(block)
@@ -104,10 +106,8 @@ def epoch(
             if done % every == 0:
                 packed.average(every / horizon)
             for name, value in costs.items():
-                value = value.sum() if value.ndim else value * size
-                sums[name] = sums[name] + value if name in sums else value
-    draws = model.bound.draws
-    return {n: float(v) / rows / (draws if n == "reconstruction" else 1) for n, v in sums.items()}
+                kept.setdefault(name, []).append(value)
+    return {name: float(torch.cat([v.view(-1) for v in values]).nanmean()) for name, values in kept.items()}
 
 
 def rate_at(progress: float, plan: Plan) -> float:
@@ -152,23 +152,23 @@ def _stop(run: Run, plan: Plan, start: float, judged: bool) -> None:
 
 
 def _remember(run: Run) -> None:
-    run.good = {name: tensor.clone() for name, tensor in run.packed.state().items() if name != "skipped"}
+    run.good = {name: tensor.clone() for name, tensor in run.packed.state().items()}
 
 
-def _sound(run: Run, costs: dict[str, float]) -> bool:
-    """Whether the epoch was finite; if not, go back to the last one that was, at half the learning rate."""
-    skipped = int(run.packed.skipped)
-    fresh, run.history.skipped = skipped - run.history.skipped, skipped
-    if fresh == 0 and all(math.isfinite(c) for c in costs.values()):
-        _remember(run)
+def _sound(run: Run, before: float) -> bool:
+    """Whether the epoch's steps were finite but for a few; if not, back to the last good state at half the rate."""
+    packed = run.packed
+    skipped = packed.tried - round(float(packed.steps) - before)
+    run.history.skipped += skipped
+    if skipped <= BAD_SHARE * packed.tried and bool(packed.flat.isfinite().all()):
+        if not skipped:
+            _remember(run)
         return True
-    steps = int(run.packed.steps - run.good["steps"]) + fresh
-    if fresh > BAD_SHARE * steps or not bool(run.packed.flat.isfinite().all()):
-        run.packed.restore(run.good)
-        run.rate *= 0.5
-        run.history.rollbacks += 1
-        if run.history.rollbacks >= 8:
-            run.history.stopped = "diverged"
+    packed.restore(run.good)
+    run.rate *= 0.5
+    run.history.rollbacks += 1
+    if run.history.rollbacks >= MOST_ROLLBACKS:
+        run.history.stopped = "diverged"
     return False
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -34,7 +36,9 @@ class Packed:
             p.data = self.flat[window].view_as(p)
             p.grad = self.grad[window].view_as(p)
         self.steps = like.new_zeros(())  # what AdamW counts: steps taken
-        self.skipped = like.new_zeros(())  # steps left out because they were not finite
+        self.sound = like.new_ones(())  # whether the latest gradient was finite
+        self.matrices = self.flat[: self.decayed]
+        self.tried = 0  # steps tried; those not taken had a gradient that was not finite
         self.mean = self.flat.clone()  # running average of the weights
         self.averaged = 0
         self.plan = plan
@@ -42,15 +46,15 @@ class Packed:
     def step(self, rate: float) -> None:
         """Clip, step and clear. A gradient that is not finite is counted and left out; nothing is read back."""
         norm = torch.linalg.vector_norm(self.grad)
-        broken = norm.isfinite().logical_not_().to(norm.dtype)
-        self.steps.add_(1 - broken)
-        self.skipped.add_(broken)
+        torch.lt(norm, math.inf, out=self.sound)  # 1 when finite, 0 when not, no synchronisation
+        self.steps.add_(self.sound)
+        self.tried += 1
         if self.plan.weight_decay:
-            self.flat[: self.decayed].mul_(1 - rate * self.plan.weight_decay)
+            self.matrices.mul_(1 - rate * self.plan.weight_decay)
         torch._fused_adamw_(
             [self.flat], [self.grad], [self.first], [self.second], [], [self.steps],
             lr=rate, beta1=BETAS[0], beta2=BETAS[1], weight_decay=0.0, eps=EPS, amsgrad=False, maximize=False,
-            grad_scale=(norm / self.plan.clip).clamp_(min=1.0), found_inf=broken,
+            grad_scale=norm.div_(self.plan.clip).clamp_(min=1.0), found_inf=1 - self.sound,
         )  # fmt: skip
         self.grad.zero_()
 
@@ -62,8 +66,7 @@ class Packed:
     def state(self) -> dict[str, Tensor]:
         """Every tensor that a resumed run needs, by name (not copies)."""
         return {
-            "flat": self.flat, "first": self.first, "second": self.second, "steps": self.steps,
-            "skipped": self.skipped, "mean": self.mean,
+            "flat": self.flat, "first": self.first, "second": self.second, "steps": self.steps, "mean": self.mean,
         }  # fmt: skip
 
     def restore(self, state: dict[str, Tensor]) -> None:

@@ -6,16 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
 
-from latently.engine.linear import principal
+from latently.engine.linear import EXACT_UP_TO, principal
 from latently.engine.schedule import Build, Schedule, train
 from latently.values import Batch
 
 __all__ = ["Curve", "choose"]
 
 FLAT = 0.02  # of the mean predictor's error: a narrower code may lose this much
-SHUFFLES = 5  # of the columns, for the spectrum of chance
+NOTHING = 1e-6  # of the variance: what rounding leaves of an exactly linear table
 TRIAL_EPOCHS = 0.25  # of the epochs of a whole fit: trials only have to rank sizes
 TRIAL_ROWS = 5000
 MOST = 256  # components
@@ -76,17 +75,19 @@ def _brief(schedule: Schedule, rows: int) -> Schedule:
 
 @torch.no_grad()
 def linear_rank(rows: Batch, rng: torch.Generator) -> int:
-    """Parallel analysis (Horn 1965): how many principal variances exceed those of independently shuffled columns."""
+    """How many principal variances stand out of white noise (Kritchman 2008): above the edge that the spectrum of as
+    many columns of noise has, `(1 + sqrt(columns / rows))^2` times the mean of what is left (Marchenko 1967)."""
     few = rows.take(slice(0, TRIAL_ROWS))
-    most = min(len(few) - 1, few.cells - 1, MOST)
+    n, d = len(few), few.cells
+    most = min(n - 1, d - 1, MOST)
     if most < 1:
         return 1
-    flat = Batch(few.x.flatten(1), weight=few.weight)
-    found = principal(flat, most, rng).scales
-    chance = torch.stack([principal(Batch(_shuffled(flat.x, rng)), most, rng).scales for _ in range(SHUFFLES)])
-    below = (found <= chance.amax(0)).nonzero()
-    return max(1, int(below[0]) if len(below) else most)
-
-
-def _shuffled(x: Tensor, rng: torch.Generator) -> Tensor:
-    return x.gather(0, torch.rand(x.shape, generator=rng, device=x.device).argsort(0))
+    variances = principal(few, min(n, d) if d <= EXACT_UP_TO else most, rng).scales.double().square()
+    centred = few.x.flatten(1) - few.x.flatten(1).mean(0)
+    total = float(centred.square().sum()) / n
+    for j in range(most):
+        left = total - float(variances[:j].sum())
+        edge = (1 + ((d - j) / n) ** 0.5) ** 2 * (1 + n ** (-2 / 3))
+        if left <= NOTHING * total or float(variances[j]) <= edge * left / (d - j):
+            return max(1, j)
+    return most

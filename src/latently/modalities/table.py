@@ -96,12 +96,8 @@ def distinct(x: Matrix, weight: Matrix | None) -> tuple[Matrix, Matrix | None]:
     if weight is not None:
         x, weight = x[weight > 0], weight[weight > 0]
     x = np.where(np.isnan(x), np.nan, x + 0.0)
-    factors = np.random.Generator(np.random.PCG64(0)).integers(2**63, size=x.shape[1], dtype=np.uint64) * 2 + 1
     bits = np.ascontiguousarray(x).view(np.uint64)
-    marks = np.zeros(len(x), np.uint64)
-    for j, factor in enumerate(factors):
-        marks = (marks ^ (bits[:, j] >> np.uint64(29)) ^ bits[:, j]) * factor
-        marks ^= marks >> np.uint64(32)
+    marks = _marks(bits)
     order = np.argsort(marks, kind="stable")
     x, bits, marks = x[order], bits[order], marks[order]
     fresh = np.ones(len(x), bool)
@@ -110,3 +106,17 @@ def distinct(x: Matrix, weight: Matrix | None) -> tuple[Matrix, Matrix | None]:
     sums = np.add.reduceat(counts, np.flatnonzero(fresh)) if len(x) else counts
     weight = None if (sums == sums[:1]).all() else sums / sums.mean()
     return x[fresh], weight
+
+
+def _marks(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """A 64-bit hash of every row: each cell scrambled (murmur's finaliser), then a sum with odd factors."""
+    factors = np.random.Generator(np.random.PCG64(0)).integers(2**63, size=bits.shape[1], dtype=np.uint64) * 2 + 1
+    marks = np.empty(len(bits), np.uint64)
+    step = max(1, 65536 // max(bits.shape[1], 1))  # cells that stay in cache
+    for i in range(0, len(bits), step):
+        cell = bits[i : i + step].copy()
+        cell ^= cell >> np.uint64(33)
+        cell *= np.uint64(0xFF51AFD7ED558CCD)
+        cell ^= cell >> np.uint64(33)
+        marks[i : i + step] = cell @ factors
+    return marks

@@ -28,7 +28,13 @@ class Part(nn.Module):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if Part not in cls.__bases__ and not cls.__name__.startswith("_"):  # the slots themselves are no choice
-            Part.registry[snake(cls.__name__)] = cls
+            Part.registry[cls.key()] = cls
+
+    @classmethod
+    def key(cls) -> str:
+        """The registered name: slot and class, such as `corruption.gaussian` (a likelihood may be Gaussian too)."""
+        slot = next(c for c in cls.__mro__ if Part in c.__bases__)
+        return f"{snake(slot.__name__)}.{snake(cls.__name__)}"
 
     def options(self) -> dict[str, Any]:
         """The constructor's arguments: with the name, all it takes to make this part again."""

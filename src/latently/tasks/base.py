@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -124,19 +124,16 @@ class Task(BaseEstimator):  # type: ignore[misc]
         self.table_ = Table(natural=rate == "likelihood").fit(x, weight)
         rows = self.table_.batch(x, weight).to(target)
 
-        def blueprint(k: int) -> Blueprint:
-            return Blueprint(recipe, network, self.table_, self.loss, k, len(rows), target, self.precision)
-
-        schedule = self._schedule(rows, blueprint(1 if self.n_components == "auto" else int(self.n_components)))
+        self.recipe_, self.network_, self.rows_ = recipe, network, len(rows)
+        schedule = self._schedule(rows, target)
         self.components_curve_ = None
         k = self.n_components
         if k == "auto":
-            k, self.components_curve_ = choose(lambda width: blueprint(width).build, rows, schedule)
+            k, self.components_curve_ = choose(lambda width: self._blueprint(width, target).build, rows, schedule)
         self.n_components_ = self._n_features_out = int(k)
-        plan = blueprint(self.n_components_)
+        plan = self._blueprint(self.n_components_, target)
         warn_wide(plan)
         outcome = train(plan.build, rows, schedule)
-        self.recipe_, self.network_ = recipe, network
         self.model_, self.history_, self.held_out_ = outcome.model.eval(), outcome.history, outcome.held_out
         self.alarms_ = alarms(outcome, rows)
         kept = rows.take(slice(0, KEPT_CODES))
@@ -144,7 +141,13 @@ class Task(BaseEstimator):  # type: ignore[misc]
         for alarm in self.alarms_:
             warnings.warn(f"{alarm.name}: {alarm.message}", FitAlarm, stacklevel=3)
 
-    def _schedule(self, rows: Batch, plan: Blueprint) -> Schedule:
+    def _blueprint(self, k: int, target: torch.device) -> Blueprint:
+        """The composition for a code of width `k`."""
+        return Blueprint(
+            self.recipe_, self.network_, self.table_, self.loss, k, self.rows_, target, self.precision
+        )
+
+    def _schedule(self, rows: Batch, target: torch.device) -> Schedule:
         key = fingerprint(self.get_params(deep=False), rows) if self.checkpoint is not None else ""
         checkpoint = Checkpoint(self.checkpoint, key)
         given = {
@@ -152,6 +155,7 @@ class Task(BaseEstimator):  # type: ignore[misc]
             "max_time": self.max_time,
         }  # fmt: skip
         seed = checkpoint.seed(lambda: chance.seed_of(self.random_state))
+        plan = self._blueprint(1 if self.n_components == "auto" else int(self.n_components), target)
         return Schedule(
             given, self.validation_fraction, seed, watcher_for(self.verbose), checkpoint, plan.work()
         )
@@ -164,6 +168,24 @@ class Task(BaseEstimator):  # type: ignore[misc]
         device = next(self.model_.parameters()).device
         widest = max(self.model_.encoder.inputs, *(p.shape[0] for p in self.model_.parameters()))
         return np.asarray(pieces(function, batch, machine.chunk_rows(widest), device))
+
+    def summary(self) -> dict[str, Any]:
+        """What was fitted and how it went, as JSON values."""
+        check_is_fitted(self, "model_")
+        model, history = self.model_, self.history_
+        return {
+            "task": type(self).__name__, "kind": self.recipe_.name,
+            "options": {name: repr(v) for name, v in self.recipe_.get_params().items()},
+            "columns": int(self.n_features_in_), "names": [str(n) for n in getattr(self, "feature_names_in_", [])],
+            "rows": self.rows_, "components": self.n_components_,
+            "encoder": model.encoder.stack(), "decoder": model.decoder.stack(),
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "loss": parts_loss(self.recipe_, self.loss),
+            "epochs": int(history.columns["epoch"][-1]), "stopped": history.stopped, "seconds": history.seconds,
+            "held_out": None if self.held_out_ is None else asdict(self.held_out_),
+            "alarms": [asdict(a) for a in self.alarms_],
+            "versions": {"latently": latently_version(), "torch": torch.__version__},
+        }  # fmt: skip
 
     @property
     def encoder_(self) -> torch.nn.Module:

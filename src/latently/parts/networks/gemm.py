@@ -49,3 +49,10 @@ class Gemm:
             total.addmm_(g.t(), x)
         else:
             total.add_(g.t() @ x)
+
+    def bias_grad(self, g: Tensor, total: Tensor) -> None:
+        """Add the column sums of `g`, the gradient of the biases, to `total`."""
+        if g.dtype == total.dtype:
+            total.addmv_(g.t(), g.new_ones(1).expand(len(g)))
+        else:
+            total.add_(g.sum(0, dtype=total.dtype))

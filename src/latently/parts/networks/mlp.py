@@ -35,6 +35,7 @@ class MLP(Network):
         self.weights = nn.ParameterList(own)
         self.biases = nn.ParameterList([nn.Parameter(torch.zeros(b)) for _, b in pairs])
         self._source = [source] if source else []  # in a list: not a submodule, still copied with its owner
+        self._own, self._shift = list(self.weights), list(self.biases)  # the same parameters, quicker to reach
         self.gemm = Gemm()
 
     def start(self, rng: torch.Generator, zero_last: bool = False) -> MLP:
@@ -50,15 +51,15 @@ class MLP(Network):
 
     def matrices(self) -> list[Tensor]:
         """The weights of each layer, `(out, in)`."""
-        return [w.t() for w in reversed(self._source[0].matrices())] if self._source else list(self.weights)
+        return [w.t() for w in reversed(self._source[0].matrices())] if self._source else list(self._own)
 
     def _weight_grads(self) -> list[Tensor]:
-        grads = self._source[0]._weight_grads() if self._source else [_grad(w) for w in self.weights]
+        grads = self._source[0]._weight_grads() if self._source else [_grad(w) for w in self._own]
         return [g.t() for g in reversed(grads)] if self._source else grads
 
     def plain(self, x: Tensor) -> Tensor:
         """The stack by ordinary torch calls."""
-        for w, b, act in zip(self.matrices(), self.biases, self.activations, strict=True):
+        for w, b, act in zip(self.matrices(), self._shift, self.activations, strict=True):
             x = act(functional.linear(x, w, b))
         return x
 
@@ -67,7 +68,7 @@ class MLP(Network):
         weights = self.matrices()
         low = self.gemm.low(weights)
         y, tape = (x.bfloat16() if low else x), []
-        for w, b, act in zip(weights, self.biases, self.activations, strict=True):
+        for w, b, act in zip(weights, self._shift, self.activations, strict=True):
             w, b = (w.bfloat16(), b.bfloat16()) if low else (w.detach(), b.detach())
             a = self.gemm.linear(y, w, b, relu=act.name == "relu")
             out = a if act.name in ("relu", "linear") else act(a)
@@ -83,14 +84,14 @@ class MLP(Network):
             x, w, kept = tape[i]
             g = self.activations[i].back(g, kept)
             self.gemm.weight_grad(g, x, grads[i])
-            _grad(self.biases[i]).add_(g.sum(0, dtype=torch.float32 if g.dtype == torch.bfloat16 else None))
+            self.gemm.bias_grad(g, _grad(self._shift[i]))
             if i or to_input:
                 g = self.gemm.input_grad(g, w)
-        return g.to(self.biases[0].dtype) if to_input else None
+        return g.to(self._shift[0].dtype) if to_input else None
 
     def tangent(self, x: Tensor, v: Tensor) -> Tensor:
         """`J(x) v`: the stack's own directional derivative, layer by layer."""
-        for w, b, act in zip(self.matrices(), self.biases, self.activations, strict=True):
+        for w, b, act in zip(self.matrices(), self._shift, self.activations, strict=True):
             a = functional.linear(x, w, b)
             x, v = act(a), functional.linear(v, w) * act.slope(a)
         return v
@@ -98,7 +99,7 @@ class MLP(Network):
     def jacobian(self, x: Tensor) -> Tensor:
         """`D_L W_L ... D_1 W_1` of every row, `D` the slopes."""
         j: Tensor | None = None
-        for w, b, act in zip(self.matrices(), self.biases, self.activations, strict=True):
+        for w, b, act in zip(self.matrices(), self._shift, self.activations, strict=True):
             a = functional.linear(x, w, b)
             j = act.slope(a).unsqueeze(-1) * (w.expand(len(x), -1, -1) if j is None else w @ j)
             x = act(a)
@@ -108,7 +109,7 @@ class MLP(Network):
     def contraction(self, x: Tensor) -> Tensor | None:
         """One layer: `sum_j g'(a_j)^2 ||W_j||^2`. Two, the second linear: `s' (W1 W1' * W2' W2) s`, s the slopes."""
         ws = self.matrices()
-        a = functional.linear(x, ws[0], self.biases[0])
+        a = functional.linear(x, ws[0], self._shift[0])
         s = self.activations[0].slope(a)
         if len(ws) == 1:
             return s.square() @ ws[0].square().sum(1)
@@ -119,7 +120,7 @@ class MLP(Network):
     def gram(self, x: Tensor) -> Tensor:
         """`||J(x)||_F^2` as a trace, from `P <- (s s') * (W P W')` with `P = W1 W1'`: never wider than the layers."""
         p: Tensor | None = None
-        for w, b, act in zip(self.matrices(), self.biases, self.activations, strict=True):
+        for w, b, act in zip(self.matrices(), self._shift, self.activations, strict=True):
             a = functional.linear(x, w, b)
             s = act.slope(a)
             p = (w @ w.t() if p is None else w @ p @ w.t()) * s.unsqueeze(-1) * s.unsqueeze(-2)

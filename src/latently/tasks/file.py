@@ -1,0 +1,146 @@
+"""Fitted estimators on disk: options and facts as JSON, numbers as tensors, classes by their registered names."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
+from latently import device as machine
+from latently import rng as chance
+from latently.engine import store
+from latently.engine.alarms import Alarm
+from latently.engine.history import History
+from latently.engine.rank import Curve
+from latently.engine.schedule import HeldOut
+from latently.errors import BadParameter, FileProblem
+from latently.modalities import Table
+from latently.parts import Dense, Part
+from latently.parts.part import part_named
+from latently.recipes import Recipe, kinds
+from latently.tasks import tasks
+from latently.tasks.assemble import network_of
+from latently.tasks.base import Task
+from latently.version import version
+
+__all__ = ["load", "save"]
+
+
+def save(estimator: Task, path: str | Path) -> None:
+    """Write a fitted estimator to `path`: one safetensors file with a JSON header, checksummed, replaced in one stroke.
+
+    The same fit gives the same bytes. Raises `FileProblem` when the file cannot be written (an older one stays whole),
+    `NotFittedError` before a fit.
+    """
+    check_is_fitted(estimator, "model_")
+    table = estimator.table_.state()
+    arrays = {name: v for name, v in table.items() if isinstance(v, np.ndarray)}
+    history = asdict(estimator.history_) | {"seconds": 0.0}
+    facts = {
+        "task": type(estimator).__name__,
+        "params": {name: encoded(v) for name, v in estimator.get_params(deep=False).items()},
+        "recipe": encoded(estimator.recipe_),
+        "network": encoded(estimator.network_),
+        "rows": estimator.rows_,
+        "components": estimator.n_components_,
+        "columns": estimator.n_features_in_,
+        "names": [str(n) for n in getattr(estimator, "feature_names_in_", [])],
+        "table": {name: v for name, v in table.items() if name not in arrays},
+        "history": history,
+        "held_out": None if estimator.held_out_ is None else asdict(estimator.held_out_),
+        "alarms": [asdict(a) for a in estimator.alarms_],
+        "curve": None if estimator.components_curve_ is None else asdict(estimator.components_curve_),
+        "versions": {"latently": version(), "torch": torch.__version__},
+    }
+    tensors = {f"model.{name}": t for name, t in estimator.model_.state_dict().items()}
+    tensors |= {f"table.{name}": torch.from_numpy(np.asarray(v)) for name, v in arrays.items()}
+    tensors["codes"] = torch.from_numpy(estimator.codes_)
+    store.write(Path(path), "model", tensors, facts)
+
+
+def load(
+    path: str | Path,
+    *,
+    kinds: Iterable[type[Recipe]] = (),
+    network: tuple[nn.Module, nn.Module] | None = None,
+    device: str = "auto",
+) -> Any:
+    """The estimator that `save` wrote, ready to predict, on this machine's device.
+
+    `kinds` names recipes that are defined outside the package; `network` gives the torch modules (encoder, decoder)
+    again when the fit was given modules. Raises `FileProblem` on a missing, foreign, damaged or newer file.
+    """
+    tensors, facts = store.read(Path(path), "model")
+    known = tasks()
+    if facts["task"] not in known:
+        raise FileProblem(f"{path} holds a {facts['task']}, unknown here; known: {', '.join(known)}.")
+    outside = {kind.name: kind for kind in kinds}
+    params = {name: decoded(v, outside) for name, v in facts["params"].items()}
+    estimator: Task = known[facts["task"]](**params)
+    estimator.recipe_ = decoded(facts["recipe"], outside)
+    spec = network if network is not None else decoded(facts["network"], outside)
+    if spec is None:
+        raise BadParameter(f"{path} was fitted with your own torch modules: load(path, network=(encoder, decoder)).")
+    estimator.network_ = network_of(spec)
+    arrays = {name[6:]: t.numpy() for name, t in tensors.items() if name.startswith("table.")}
+    estimator.table_ = Table.of(facts["table"] | arrays)
+    estimator.rows_, estimator.n_components_ = facts["rows"], facts["components"]
+    estimator._n_features_out, estimator.n_features_in_ = facts["components"], facts["columns"]
+    if facts["names"]:
+        estimator.feature_names_in_ = np.array(facts["names"], dtype=object)
+    estimator.history_ = History(**facts["history"])
+    estimator.held_out_ = None if facts["held_out"] is None else HeldOut(**facts["held_out"])
+    estimator.alarms_ = [Alarm(**a) for a in facts["alarms"]]
+    estimator.components_curve_ = None if facts["curve"] is None else Curve(**facts["curve"])
+    estimator.codes_ = tensors["codes"].numpy()
+    plan = estimator._blueprint(estimator.n_components_, machine.resolve(device))
+    estimator.model_ = plan.build(chance.child(0, "load")).eval()
+    estimator.model_.load_state_dict({n[6:]: t for n, t in tensors.items() if n.startswith("model.")})
+    return estimator
+
+
+def encoded(value: Any) -> Any:
+    """An option as JSON; recipes, parts and network descriptions by name. Generators and modules become None."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, Path):
+        return str(value)
+    if inspect.isclass(value) and issubclass(value, Recipe):
+        value = value()
+    if isinstance(value, (Recipe, Dense)):
+        sort = "recipe" if isinstance(value, Recipe) else "dense"
+        return {sort: getattr(value, "name", "dense"), "options": encoded(value.get_params(deep=False))}
+    if isinstance(value, Part):
+        return {"part": value.key(), "options": encoded(value.options())}
+    if isinstance(value, dict):
+        return {str(k): encoded(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)) and not any(isinstance(v, nn.Module) and not isinstance(v, Part) for v in value):
+        return [encoded(v) for v in value]
+    return None
+
+
+def decoded(value: Any, outside: dict[str, type[Recipe]]) -> Any:
+    """The option that `encoded` wrote; `BadParameter` on a name that nobody registered."""
+    if isinstance(value, list):
+        return [decoded(v, outside) for v in value]
+    if not isinstance(value, dict):
+        return value
+    options = {k: decoded(v, outside) for k, v in value.get("options", {}).items()}
+    if "dense" in value:
+        return Dense(**options)
+    if "part" in value:
+        return part_named(value["part"])(**options)
+    name = value["recipe"]
+    known = kinds() | outside
+    if name not in known:
+        raise BadParameter(f"the model is of kind {name!r}, unknown here; pass its class: load(path, kinds=[...]).")
+    return known[name](**options)
