@@ -1,4 +1,4 @@
-"""The data of the benchmarks: `../shared/data`, or the folder that LATENTLY_DATA names; scikit-learn's own beside it."""
+"""The data of the benchmarks: `../shared/data` or the folder that LATENTLY_DATA names, and scikit-learn's own."""
 
 from __future__ import annotations
 

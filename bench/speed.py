@@ -7,6 +7,7 @@ loop; `default` adds our linear path beside them, as a user gets it; `float32` i
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import sys
 import time
@@ -21,7 +22,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from latently import Autoencoder
 from latently.parts import Dense
 
-SHAPES = [((30, 64, 16), 51_200, 3), ((784, 256, 32), 10_240, 3)]
+SHAPES = [((30, 64, 16), 51_200, 6), ((784, 256, 32), 20_480, 10)]
 BATCH = 256
 
 
@@ -29,7 +30,7 @@ def plain(rows: np.ndarray, widths: tuple[int, ...], epochs: int) -> None:
     """The loop of a tutorial."""
     both = [*widths, *reversed(widths[:-1])]
     layers: list[nn.Module] = []
-    for i, (a, b) in enumerate(zip(both, both[1:], strict=False)):
+    for i, (a, b) in enumerate(itertools.pairwise(both)):
         layers.append(nn.Linear(a, b))
         if i not in (len(widths) - 2, len(both) - 2):
             layers.append(nn.ReLU())

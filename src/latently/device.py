@@ -26,7 +26,7 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 def resolve(device: str | torch.device) -> torch.device:
-    """ "auto" is CUDA where there is one, then Apple's MPS, else the CPU."""
+    """The device by name; "auto" is CUDA where there is one, then Apple's MPS, else the CPU."""
     if device != "auto":
         try:
             found = torch.device(device)

@@ -1,14 +1,14 @@
 """The composition: every autoencoder is this module, and differs only in its parts.
 
-    x~ = corruption(x)        h = encoder(x~)        z = bottleneck(h)        x^ = decoder(z)
-    loss = bound(-log p(x | x^) + weighted nats) + weighted penalties + weighted statistics
+x~ = corruption(x)        h = encoder(x~)        z = bottleneck(h)        x^ = decoder(z)
+loss = bound(-log p(x | x^) + weighted nats) + weighted penalties + weighted statistics
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import final
+from typing import cast, final
 
 import torch
 from jaxtyping import Float
@@ -46,9 +46,7 @@ class Parts:
         corruption = None if self.corruption is None else self.corruption.bind(sizes)
         penalties = [p.bind(sizes) for p in self.penalties]
         bound = self.bound.bind(sizes)
-        return Parts(
-            self.bottleneck.bind(sizes), corruption, penalties, bound, self.emphasis, self.loss
-        )
+        return Parts(self.bottleneck.bind(sizes), corruption, penalties, bound, self.emphasis, self.loss)
 
 
 @final
@@ -108,7 +106,7 @@ class Composition(nn.Module):
         return weight
 
     def costs(self, done: Pass, rng: torch.Generator | None = None) -> dict[str, Cost]:
-        """Raw costs of a pass by name: `reconstruction` (nats a row, corrupted as seen), the bottleneck's, penalties."""
+        """Raw costs of a pass by name: `reconstruction` (nats a row), the bottleneck's, the penalties'."""
         batch = done.batch
         draws = len(done.code.z) // max(len(batch), 1)
         wide = batch.repeat(draws) if draws > 1 else batch
@@ -118,7 +116,7 @@ class Composition(nn.Module):
             each = each * (weight.repeat(draws, *[1] * (weight.ndim - 1)) if draws > 1 else weight)
         costs = {"reconstruction": Cost(each.flatten(1).sum(1), Sort.NATS), **done.code.costs}
         features = self.door(done.seen) if len(self.penalties) else None
-        for penalty in self.penalties:
+        for penalty in self._priced():
             value = penalty(self.encoder, features, self.code, rng)
             costs[penalty.name] = Cost(value, Sort.PENALTY)
         return costs
@@ -127,7 +125,10 @@ class Composition(nn.Module):
         """The mean loss of a row by autograd: what `gradients` must agree with, and what validation reports."""
         done = self(batch, rng)
         costs = self.costs(done, rng)
-        nats = sum(self._weight(n, progress) * c.value for n, c in costs.items() if c.sort is Sort.NATS)
+        nats = torch.zeros_like(costs["reconstruction"].value)
+        for name, cost in costs.items():
+            if cost.sort is Sort.NATS:
+                nats = nats + self._weight(name, progress) * cost.value
         rows = self.bound(nats)[0] if rng is not None else nats
         total = torch.zeros((), dtype=rows.dtype, device=rows.device)
         for name, cost in costs.items():
@@ -137,6 +138,9 @@ class Composition(nn.Module):
             elif cost.sort is Sort.STATISTIC:
                 total = total + self._weight(name, progress) * cost.value
         return total + (rows if batch.weight is None else rows * batch.weight).mean()
+
+    def _priced(self) -> list[Penalty]:
+        return cast(list[Penalty], list(self.penalties))
 
     def _weight(self, name: str, progress: float) -> float:
         weight = self.weights.get(name)
@@ -193,7 +197,7 @@ class Composition(nn.Module):
         self, features: Tensor, rng: torch.Generator, progress: float, per_row: Tensor | float, rows: int
     ) -> dict[str, Tensor]:
         costs = {}
-        for penalty in self.penalties:
+        for penalty in self._priced():
             with torch.enable_grad():
                 value = penalty(self.encoder, features, self.code, rng)
                 factor = per_row[:rows] if isinstance(per_row, Tensor) else per_row
@@ -217,10 +221,13 @@ class Composition(nn.Module):
         else:
             known = batch.known.flatten(1)
             total = (nats * known).sum(1) * (batch.cells / known.sum(1).clamp(min=1))
-        return total + sum(c.value for c in done.code.costs.values() if c.sort is Sort.NATS)
+        for cost in done.code.costs.values():
+            total = total + cost.value if cost.sort is Sort.NATS else total
+        return total
 
     def jacobian(self, batch: Batch) -> Float[Tensor, "rows code in_"]:
         """`dz/dx` at every row, with respect to the encoder's features."""
+
         def code(row: Tensor) -> Tensor:
             return self.bottleneck(self.encoder.plain(row[None])).z[0]  # type: ignore[no-any-return]
 

@@ -94,7 +94,7 @@ def epoch(
     size = -(-rows // count)
     done, total = run.epoch * count, plan.epochs * count
     horizon = max(10, min(500, total // 50))
-    every = max(1, horizon // 10)
+    every = max(4, horizon // 10)
     kept: dict[str, list[Tensor]] = {}
     order = torch.randperm(rows, generator=rng, device=train.x.device)
     for block in order.split(max(BLOCK // size, 1) * size):

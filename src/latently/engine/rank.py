@@ -75,8 +75,11 @@ def _brief(schedule: Schedule, rows: int) -> Schedule:
 
 @torch.no_grad()
 def linear_rank(rows: Batch, rng: torch.Generator) -> int:
-    """How many principal variances stand out of white noise (Kritchman 2008): above the edge that the spectrum of as
-    many columns of noise has, `(1 + sqrt(columns / rows))^2` times the mean of what is left (Marchenko 1967)."""
+    """How many principal variances stand out of white noise (Kritchman 2008).
+
+    They lie above the edge of the spectrum of as many columns of noise, `(1 + sqrt(columns / rows))^2` times the mean
+    of what is left (Marchenko 1967).
+    """
     few = rows.take(slice(0, TRIAL_ROWS))
     n, d = len(few), few.cells
     most = min(n - 1, d - 1, MOST)

@@ -88,9 +88,7 @@ def _order(rows: Batch, schedule: Schedule, name: str) -> Tensor:
     return torch.randperm(len(rows), generator=schedule.generator(f"{name}/split")).to(rows.x.device)
 
 
-def _single(
-    build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: str, valid: Batch | None
-) -> Outcome:
+def _single(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: str, valid: Batch | None) -> Outcome:
     rng = schedule.generator(name)
     model = build(rng)
     linear = start_linear(model, rows, rng)
@@ -104,7 +102,7 @@ def _single(
 def _crossed(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: str) -> Outcome:
     """Three-fold cross-validation finds how long to train; then a fit of that length on every row.
 
-    Three small fits and one whole one: with few rows their number matters more than the time, and a refit gives none away.
+    With few rows, each of them matters more than the time of four small fits.
     """
     start_seconds = 0.0
     folds = _order(rows, schedule, name).chunk(FOLDS)
@@ -119,9 +117,9 @@ def _crossed(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: st
     done = _single(build, rows, schedule, final, name, None)
     parts = [o.held_out for o in outcomes if o.held_out is not None]
     total = sum(p.rows for p in parts)
-    figures = (sum(getattr(p, f) * p.rows for p in parts) / total for f in ("model", "mean", "pca"))
+    mean = {f: sum(getattr(p, f) * p.rows for p in parts) / total for f in ("model", "mean", "pca")}
     history = replace(done.history, folds=[o.history.columns["validation"] for o in outcomes])
-    return Outcome(done.model, history, HeldOut(*figures, total), done.linear)
+    return Outcome(done.model, history, HeldOut(**mean, rows=total), done.linear)
 
 
 def _time_left(plan: Plan, spent: float, stages: int) -> Plan:

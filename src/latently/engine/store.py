@@ -42,7 +42,9 @@ def write(path: Path, what: str, tensors: Tensors, facts: Facts) -> None:
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     except OSError as problem:
-        raise FileProblem(f"cannot write {path}: {problem.strerror}. Choose a folder that exists and is yours.") from None
+        raise FileProblem(
+            f"cannot write {path}: {problem.strerror}. Choose a folder that exists and is yours."
+        ) from None
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

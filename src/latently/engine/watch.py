@@ -64,5 +64,5 @@ class Bar(Watcher):
 
 
 def watcher_for(verbose: bool | Literal["auto"]) -> Watcher:
-    """ "auto" shows a bar when the error stream is a terminal."""
+    """A bar or silence; "auto" shows a bar when the error stream is a terminal."""
     return Bar() if (sys.stderr.isatty() if verbose == "auto" else verbose) else Watcher()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from latently.errors import BadData, UnsupportedInput
 
-__all__ = ["matrix", "names_of", "refuse_infinite", "rebuilt"]
+__all__ = ["matrix", "names_of", "rebuilt", "refuse_infinite"]
 
 Matrix = NDArray[np.float64]
 
@@ -48,7 +48,7 @@ def _from_frame(frame: nw.DataFrame[Any]) -> Matrix:
     if len(set(names)) < len(names):
         twice = sorted({str(n) for n in names if names.count(n) > 1})
         raise BadData(f"column name {twice[0]!r} stands more than once; rename the columns so that each is unique.")
-    columns = [_numbers(frame[name]) for name in names]
+    columns = [_numbers(frame.get_column(name)) for name in names]
     return np.column_stack(columns) if columns else np.empty((len(frame), 0))
 
 
@@ -110,10 +110,12 @@ def rebuilt(values: Matrix, like: Any) -> Any:
     if frame is None:
         return _as_dtype(values, getattr(like, "dtype", values.dtype))
     if hasattr(like, "iloc"):  # pandas: dtypes beyond numpy's, and an index
-        columns = {n: _as_kind(values[:, j], frame[n].dtype) for j, n in enumerate(frame.columns)}
+        columns = {n: _as_kind(values[:, j], frame.get_column(n).dtype) for j, n in enumerate(frame.columns)}
         return type(like)(columns, index=like.index).astype(like.dtypes.to_dict())
     series = [
-        nw.new_series(n, _as_kind(values[:, j], frame[n].dtype), backend=nw.get_native_namespace(frame)).cast(frame[n].dtype)
+        nw.new_series(
+            n, _as_kind(values[:, j], frame.get_column(n).dtype), backend=nw.get_native_namespace(frame)
+        ).cast(frame.get_column(n).dtype)
         for j, n in enumerate(frame.columns)
     ]
     return nw.to_native(series[0].to_frame().with_columns(*series[1:]))

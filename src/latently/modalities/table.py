@@ -17,8 +17,9 @@ Matrix = NDArray[np.float64]
 
 
 class Table:
-    """Numeric columns. Each is shifted and scaled to mean 0 and variance 1 over its known cells; a constant column is
-    only shifted. Missing cells become the filler 0 (the mean) and leave `known`.
+    """Numeric columns, each shifted and scaled to mean 0 and variance 1 over its known cells.
+
+    A constant column is only shifted. Missing cells become the filler 0 (the mean) and leave `known`.
 
     With `natural=True`, columns of zeros and ones keep their values and get a Bernoulli likelihood.
     """
@@ -28,19 +29,18 @@ class Table:
 
     def fit(self, x: Matrix, weight: Matrix | None = None) -> Table:
         """Learn shift, scale, limits and missingness from rows of float64 with NaN where missing."""
-        known = ~np.isnan(x)
-        w = known * (1.0 if weight is None else weight[:, None])
-        total = np.maximum(w.sum(0), 1e-300)
-        safe = np.where(known, x, 0.0)
-        self.mean = (safe * w).sum(0) / total
-        spread = np.sqrt((np.where(known, x - self.mean, 0.0) ** 2 * w).sum(0) / total)
+        gaps = np.isnan(x)
+        self.masked = bool(gaps.any())
+        known: Matrix | float = (~gaps).astype(np.float64) if self.masked else 1.0
+        safe = np.where(gaps, 0.0, x) if self.masked else x
+        w = known if weight is None else known * weight[:, None]
+        self.mean, spread = _moments(safe, w)
         self.scale = np.where(spread > 1e-7 * np.maximum(np.abs(self.mean), 1e-30), spread, 1.0)
-        self.masked = bool((~known).any())
         self.binary = np.zeros(x.shape[1], bool)
         if self.natural:
             self.binary = ((safe == 0) | (safe == 1)).all(0) & (spread > 0)
             self.mean, self.scale = np.where(self.binary, 0.0, self.mean), np.where(self.binary, 1.0, self.scale)
-        filled = np.where(known, x, self.mean)
+        filled = np.where(gaps, self.mean, x) if self.masked else x
         self.low, self.high = filled.min(0, initial=np.inf), filled.max(0, initial=-np.inf)
         return self
 
@@ -65,11 +65,14 @@ class Table:
 
     def batch(self, x: Matrix, weight: Matrix | None = None) -> Batch:
         """Rows in model units."""
-        units = (x - self.mean) / self.scale
-        known = ~np.isnan(units)
-        cells = torch.from_numpy(np.where(known, units, 0.0).astype(np.float32))
+        units = x - self.mean
+        units /= self.scale
+        cells = torch.from_numpy(units.astype(np.float32))
+        gaps = torch.isnan(cells) if np.isnan(x.sum()) else None
         rows = None if weight is None else torch.from_numpy(weight.astype(np.float32))
-        return Batch(cells, None if known.all() else torch.from_numpy(known), weight=rows)
+        return Batch(
+            cells if gaps is None else cells.masked_fill(gaps, 0.0), None if gaps is None else ~gaps, weight=rows
+        )
 
     def values(self, cells: torch.Tensor) -> Matrix:
         """Cells in user units."""
@@ -95,17 +98,29 @@ def distinct(x: Matrix, weight: Matrix | None) -> tuple[Matrix, Matrix | None]:
     """
     if weight is not None:
         x, weight = x[weight > 0], weight[weight > 0]
-    x = np.where(np.isnan(x), np.nan, x + 0.0)
-    bits = np.ascontiguousarray(x).view(np.uint64)
+    x = x + 0.0  # no negative zeros
+    if np.isnan(x.sum()):
+        x[np.isnan(x)] = np.nan  # no payloads
+    bits = x.view(np.uint64)
     marks = _marks(bits)
     order = np.argsort(marks, kind="stable")
-    x, bits, marks = x[order], bits[order], marks[order]
+    marks = marks[order]
     fresh = np.ones(len(x), bool)
-    fresh[1:] = (marks[1:] != marks[:-1]) | (bits[1:] != bits[:-1]).any(1)
+    alike = np.flatnonzero(marks[1:] == marks[:-1])
+    fresh[alike + 1] = (bits[order[alike]] != bits[order[alike + 1]]).any(1)
     counts = np.ones(len(x)) if weight is None else weight[order]
     sums = np.add.reduceat(counts, np.flatnonzero(fresh)) if len(x) else counts
     weight = None if (sums == sums[:1]).all() else sums / sums.mean()
-    return x[fresh], weight
+    return x[order[fresh]], weight
+
+
+def _moments(x: Matrix, weight: Matrix | float) -> tuple[Matrix, Matrix]:
+    """Weighted mean and standard deviation of each column; unknown cells are zero and weightless."""
+    if isinstance(weight, float):
+        return x.mean(0), x.std(0)
+    total = np.maximum((weight * np.ones(x.shape[1])).sum(0), 1e-300)
+    mean = (x * weight).sum(0) / total
+    return mean, np.sqrt(((x - mean) ** 2 * weight).sum(0) / total)
 
 
 def _marks(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from jaxtyping import Float
@@ -122,8 +122,8 @@ class L1(Bottleneck):
 
     def back(self, tape: Any, g: Tensor, coefficients: Coefficients) -> Tensor:
         """`g + coefficient sign(h)`."""
-        c = coefficients["l1"]
-        return g + tape.sign() * (c.unsqueeze(-1) if isinstance(c, Tensor) and c.ndim else c)
+        c, h = coefficients["l1"], cast(Tensor, tape)
+        return g + h.sign() * (c.unsqueeze(-1) if isinstance(c, Tensor) and c.ndim else c)
 
 
 class KLSparse(Bottleneck):
@@ -213,7 +213,7 @@ class TopK(Bottleneck):
 
     def back(self, tape: Any, g: Tensor, coefficients: Coefficients) -> Tensor:
         """The gradient of the units that are on."""
-        return g * tape
+        return g * cast(Tensor, tape)
 
 
 class Normal(Bottleneck):
@@ -227,9 +227,7 @@ class Normal(Bottleneck):
     whiten = True
     LIMIT = 8.0
 
-    def __init__(
-        self, beta: float = 1.0, warmup: float = 0.0, free_bits: float = 0.0, analytic: bool = True
-    ) -> None:
+    def __init__(self, beta: float = 1.0, warmup: float = 0.0, free_bits: float = 0.0, analytic: bool = True) -> None:
         super().__init__()
         self.beta, self.warmup, self.free_bits, self.analytic = beta, warmup, free_bits, analytic
 

@@ -49,9 +49,7 @@ class Contraction(Penalty):
     def check(self, sizes: Sizes) -> None:
         """`alpha >= 0`, a known method, at least one probe."""
         self.require(self.alpha >= 0, "alpha", "at least 0")
-        self.require(
-            self.method in ("auto", "closed", "exact", "probe"), "method", "auto, closed, exact or probe"
-        )
+        self.require(self.method in ("auto", "closed", "exact", "probe"), "method", "auto, closed, exact or probe")
         self.require(self.probes >= 1, "probes", "at least 1")
 
     def weights(self) -> dict[str, Weight]:

@@ -47,8 +47,6 @@ class Recipe:
         known = self.get_params()
         for name, value in params.items():
             if name not in known:
-                raise BadParameter(
-                    f"kind {self.name!r} has no option {name!r}; options: {', '.join(known) or 'none'}."
-                )
+                raise BadParameter(f"kind {self.name!r} has no option {name!r}; options: {', '.join(known) or 'none'}.")
             setattr(self, name, value)
         return self

@@ -38,7 +38,7 @@ class Compose(Recipe):
         return Parts(bottleneck, copy.deepcopy(self.corruption), parts, self.bound or Single(), self.emphasis, loss)
 
 
-#: What a composition may be spelled with, and the part each word stands for; a number after a colon is its first option.
+#: The words of a spelling, and the part each stands for; a number after a colon is that part's first option.
 WORDS: dict[str, type[Part]] = {
     "gaussian": Gaussian, "masking": Masking, "salt_and_pepper": SaltAndPepper, "swap": Swap, "uniform": Uniform,
     "denoising": Masking, "undercomplete": Identity, "l1": L1, "sparse": L1, "kl": KLSparse, "topk": TopK,
@@ -80,4 +80,4 @@ def _part(word: str, text: str) -> Part:
         number = float(value)
     except ValueError:
         raise BadParameter(f"kind={text!r}: {value!r} after the colon is no number.") from None
-    return WORDS[name](int(number) if name in ("topk", "importance") else number)  # type: ignore[call-arg]
+    return WORDS[name](int(number) if name in ("topk", "importance") else number)

@@ -12,8 +12,8 @@ from torch import nn
 from latently import device as machine
 from latently.engine.pack import COPIES
 from latently.errors import BadParameter
-from latently.model import Composition, Parts
 from latently.modalities import Table
+from latently.model import Composition, Parts
 from latently.parts.doors import Door
 from latently.parts.likelihoods import AbsoluteError, Huber, Likelihood, SquaredError
 from latently.parts.networks import MLP, Dense, Gemm, Network, Wrapped
@@ -24,7 +24,8 @@ __all__ = ["LOSSES", "Blueprint", "network_of"]
 
 LOSSES = ("auto", "squared_error", "mean_squared_error", "l1", "huber", "likelihood")
 _FIXED: dict[str, Likelihood] = {
-    "squared_error": SquaredError(), "mean_squared_error": SquaredError(mean=True), "l1": AbsoluteError(), "huber": Huber()
+    "squared_error": SquaredError(), "mean_squared_error": SquaredError(mean=True), "l1": AbsoluteError(),
+    "huber": Huber(),
 }  # fmt: skip
 
 

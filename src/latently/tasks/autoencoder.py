@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from latently import rng as chance
@@ -24,7 +25,7 @@ Rows = NDArray[np.float32]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):  # type: ignore[misc]
+class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
     """Any kind of autoencoder, as a scikit-learn transformer: `Z = f(X)`, `X^ = g(Z)`.
 
     Parameters
@@ -79,6 +80,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):  # t
     >>> codes.shape
     (150, 2)
     """
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        assert tags.transformer_tags is not None
+        tags.transformer_tags.preserves_dtype = []  # codes are float32 whatever came in
+        return tags
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Learn encoder and decoder from rows `X` (n, columns); `y` is ignored."""
@@ -187,6 +194,8 @@ def _mixture(codes: Rows, count: int, seed: int) -> Rows:
     sizes = [k for k in (1, 2, 3, 5, 10) if k * 4 <= len(codes)] or [1]
     if len(codes) < 2:
         return np.repeat(codes, count, 0)
-    fits = [GaussianMixture(k, reg_covar=1e-5 + 1e-4 * float(codes.var()), random_state=seed).fit(codes) for k in sizes]
-    best = min(fits, key=lambda m: m.bic(codes))
-    return best.sample(count)[0].astype(np.float32)  # type: ignore[no-any-return]
+    spread = np.where(codes.std(0) > 0, codes.std(0), 1.0).astype(np.float64)
+    units = codes / spread
+    fits = [GaussianMixture(k, reg_covar=1e-4, random_state=seed).fit(units) for k in sizes]
+    best = min(fits, key=lambda m: m.bic(units))
+    return (best.sample(count)[0] * spread).astype(np.float32)  # type: ignore[no-any-return]

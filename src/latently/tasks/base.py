@@ -6,14 +6,14 @@ import hashlib
 import json
 import warnings
 from dataclasses import asdict, dataclass, field
+from numbers import Integral, Real
 from typing import Any, Literal, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils import Tags
-from sklearn.utils import check_array
+from sklearn.utils import Tags, check_array
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from latently import device as machine
@@ -39,7 +39,7 @@ KEPT_CODES = 5000  # training codes kept, to fit a density to when one is asked 
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Task(BaseEstimator):  # type: ignore[misc]
+class Task(BaseEstimator):
     """Options common to every task."""
 
     n_components: int | Literal["auto"] = field(default="auto", kw_only=False)
@@ -71,19 +71,14 @@ class Task(BaseEstimator):  # type: ignore[misc]
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
-        if tags.transformer_tags is not None:
-            tags.transformer_tags.preserves_dtype = []
         return tags
 
     def _check_options(self) -> None:
-        auto = {"n_components": int, "epochs": int, "batch_size": int, "learning_rate": (int, float)}
-        for name, sort in auto.items():
-            value = getattr(self, name)
-            whole = isinstance(value, (np.integer, np.floating)) or (
-                isinstance(value, sort) and not isinstance(value, bool)
-            )
-            if value != "auto" and not (whole and value > 0 and (sort is not int or value == int(value))):
-                what = "a whole number, at least 1" if sort is int else "a positive number"
+        for name in ("n_components", "epochs", "batch_size", "learning_rate"):
+            value, whole = getattr(self, name), name != "learning_rate"
+            number = isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
+            if not (number and value > 0) and not (isinstance(value, str) and value == "auto"):
+                what = "a whole number, at least 1" if whole else "a positive number"
                 raise BadParameter(f"{name}={value!r}: expected {what}, or 'auto'.")
         if self.loss not in LOSSES:
             raise BadParameter(f"loss={self.loss!r}: expected one of {', '.join(LOSSES)}.")
@@ -143,9 +138,7 @@ class Task(BaseEstimator):  # type: ignore[misc]
 
     def _blueprint(self, k: int, target: torch.device) -> Blueprint:
         """The composition for a code of width `k`."""
-        return Blueprint(
-            self.recipe_, self.network_, self.table_, self.loss, k, self.rows_, target, self.precision
-        )
+        return Blueprint(self.recipe_, self.network_, self.table_, self.loss, k, self.rows_, target, self.precision)
 
     def _schedule(self, rows: Batch, target: torch.device) -> Schedule:
         key = fingerprint(self.get_params(deep=False), rows) if self.checkpoint is not None else ""
@@ -156,9 +149,7 @@ class Task(BaseEstimator):  # type: ignore[misc]
         }  # fmt: skip
         seed = checkpoint.seed(lambda: chance.seed_of(self.random_state))
         plan = self._blueprint(1 if self.n_components == "auto" else int(self.n_components), target)
-        return Schedule(
-            given, self.validation_fraction, seed, watcher_for(self.verbose), checkpoint, plan.work()
-        )
+        return Schedule(given, self.validation_fraction, seed, watcher_for(self.verbose), checkpoint, plan.work())
 
     # ------------------------------------------------------------------ fitted
 
@@ -211,7 +202,7 @@ def warn_wide(plan: Blueprint) -> None:
     if plan.code < cells or parts.bottleneck.priced or parts.penalties or parts.corruption:
         return
     warnings.warn(
-        f"a code of {plan.code} for {cells} columns can copy its input, and nothing in this kind keeps it from doing so. "
+        f"a code of {plan.code} for {cells} columns can copy its input, and nothing keeps it from doing so. "
         "Use fewer components, or kind='sparse', 'topk', 'denoising', 'contractive' or 'variational'.",
         FitAlarm,
         stacklevel=4,

@@ -123,7 +123,9 @@ def encoded(value: Any) -> Any:
         return {"part": value.key(), "options": encoded(value.options())}
     if isinstance(value, dict):
         return {str(k): encoded(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)) and not any(isinstance(v, nn.Module) and not isinstance(v, Part) for v in value):
+    if isinstance(value, (list, tuple)) and not any(
+        isinstance(v, nn.Module) and not isinstance(v, Part) for v in value
+    ):
         return [encoded(v) for v in value]
     return None
 

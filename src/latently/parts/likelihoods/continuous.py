@@ -17,8 +17,11 @@ Scale = float | Literal["learned", "per_feature"]
 
 
 class SquaredError(Likelihood):
-    """`(x - x^)^2`: summed over a row it is the lecture's `||x - x^||^2`, and the nats of a normal of variance 1/2
-    up to a constant. With `mean=True` it is divided by the number of cells (`loss="mean_squared_error"`)."""
+    """`(x - x^)^2`, the lecture's `||x - x^||^2` when summed over a row.
+
+    These are the nats of a normal of variance 1/2, up to a constant. With `mean=True` each is divided by the
+    number of cells (`loss="mean_squared_error"`).
+    """
 
     linear = True
 
@@ -135,8 +138,10 @@ class _Scaled(Likelihood):
 
 
 class Gaussian(_Scaled):
-    """`(x - mu)^2 / (2 s^2) + log s + log(2 pi) / 2`; `scale` is the standard deviation s in model units, or
-    "learned" (one for all cells; the default, so that reconstruction and KL balance by themselves), or "per_feature".
+    """`(x - mu)^2 / (2 s^2) + log s + log(2 pi) / 2`.
+
+    `scale` is the standard deviation s in model units, or "learned" (one for all cells; the
+    default, so that reconstruction and KL balance by themselves), or "per_feature".
     """
 
     def each(self, x: Tensor, params: Tensor) -> Tensor:

@@ -55,7 +55,7 @@ class Categorical(Likelihood):
         return cells * self.levels
 
     def _logits(self, params: Tensor) -> Tensor:
-        return params.unflatten(1, (-1, self.levels))
+        return params.view(len(params), -1, self.levels)
 
     def each(self, x: Tensor, params: Tensor) -> Tensor:
         """Cross-entropy."""

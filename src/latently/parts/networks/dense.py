@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Self
@@ -70,7 +71,7 @@ class Dense:
         self.check()
         hidden = self.widths(inputs, code, rows)
         into, out = (inputs, *hidden, delivered), (code, *reversed(hidden), outputs)
-        pairs = [*zip(into, into[1:], strict=False), *([] if self.tied else zip(out, out[1:], strict=False))]
+        pairs = [*itertools.pairwise(into), *([] if self.tied else itertools.pairwise(out))]
         if self.has_line(inputs, code, "linear", hidden):
             pairs += [(inputs, delivered), (code, outputs)]
         return sum((a + 1) * b for a, b in pairs)
@@ -84,7 +85,7 @@ class Dense:
         g = last or self.code_activation or "linear"
         if last and self.code_activation not in (None, last):
             raise BadParameter(
-                f"code_activation={self.code_activation!r}: this kind's code is {last}, whatever the hidden layers are; "
+                f"code_activation={self.code_activation!r}: this kind's code is {last} whatever the rest is; "
                 "leave code_activation at None."
             )
         if self.tied and (delivered != code or inputs != outputs):

@@ -49,6 +49,10 @@ class MLP(Network):
             nn.init.zeros_(self.weights[-1])
         return self
 
+    def low(self) -> bool:
+        """Whether `run` computes in bfloat16."""
+        return self.gemm.low(self.matrices())
+
     def matrices(self) -> list[Tensor]:
         """The weights of each layer, `(out, in)`."""
         return [w.t() for w in reversed(self._source[0].matrices())] if self._source else list(self._own)
@@ -65,8 +69,7 @@ class MLP(Network):
 
     def run(self, x: Tensor) -> tuple[Tensor, Any]:
         """Forward under no_grad; the tape holds each layer's input, weights and what its activation needs."""
-        weights = self.matrices()
-        low = self.gemm.low(weights)
+        weights, low = self.matrices(), x.dtype == torch.bfloat16 or self.low()
         y, tape = (x.bfloat16() if low else x), []
         for w, b, act in zip(weights, self._shift, self.activations, strict=True):
             w, b = (w.bfloat16(), b.bfloat16()) if low else (w.detach(), b.detach())
@@ -152,13 +155,16 @@ class Skip(Network):
         return self.line.plain(x) + self.deep.plain(x)
 
     def run(self, x: Tensor) -> tuple[Tensor, Any]:
-        """Both paths by hand."""
+        """Both paths by hand, at the stack's precision."""
+        if self.deep.low():
+            x = x.bfloat16()
         straight, low = self.line.run(x)
         deep, high = self.deep.run(x)
         return straight.add_(deep), (low, high)
 
     def back(self, tape: Any, g: Tensor, to_input: bool = True) -> Tensor | None:
         """Both paths back."""
+        g = g.to(tape[0][0][0].dtype)
         a, b = self.line.back(tape[0], g, to_input), self.deep.back(tape[1], g, to_input)
         return None if a is None or b is None else a + b
 

@@ -1,0 +1,1 @@
+"""Training: a plan, the only loop, what watches it, and where its state is kept."""

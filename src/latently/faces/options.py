@@ -1,0 +1,90 @@
+"""The options of the command line: their names, their help, and how their text is read."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from typer import Argument, BadParameter, Option
+
+__all__ = ["Data", "Drop", "Json", "Model", "Settings", "spoken", "value"]
+
+
+def _auto(sort: Callable[[str], Any], what: str) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        try:
+            return text if text == "auto" else sort(text)
+        except ValueError:
+            raise BadParameter(f"{text!r}; expected {what}, or auto.") from None
+
+    return read
+
+
+def _widths(text: str) -> tuple[int, ...]:
+    return () if text == "none" else tuple(int(width) for width in text.split(","))
+
+
+_count, _rate = _auto(int, "a whole number"), _auto(float, "a number")
+_layers = _auto(_widths, "widths such as 64,32, or none for a single layer")
+
+# What a verb reads and writes.
+Data = Annotated[Path, Argument(metavar="DATA", help="A table: .csv, .csv.gz, .tsv or .parquet.")]
+MaybeModel = Annotated[list[Path], Argument(metavar="MODEL", help="A file that `latently fit` wrote.")]
+Model = Annotated[Path, Argument(metavar="MODEL", help="A file that `latently fit` wrote.")]
+ToModel = Annotated[Path, Option("-o", "--output", metavar="MODEL", help="Write here, *.safetensors.")]
+ToTable = Annotated[Path, Option("-o", "--output", metavar="OUT", help="Write here: .csv, .tsv, .parquet.")]
+Json = Annotated[bool, Option("--json", help="Print one JSON object, for programs.")]
+
+# What is learned.
+Components = Annotated[Any, Option("-n", "--components", metavar="N", parser=_count, help="Numbers in a code.")]
+Kind = Annotated[
+    str,
+    Option(
+        metavar="KIND",
+        help="undercomplete, sparse, topk, denoising, contractive, variational, or parts: masking:.3+topk:8.",
+    ),
+]
+KindOrNone = Annotated[str | None, Kind.__metadata__[0]]  # None where a model may be given
+Widths = Annotated[Any, Option(metavar="WIDTHS", parser=_layers, help="Hidden layers, as 64,32; or none.")]
+Loss = Annotated[str, Option(metavar="LOSS", help="squared_error, mean_squared_error, l1, huber or likelihood.")]
+Drop = Annotated[list[str], Option(metavar="COLUMN", help="Leave this column out; may be repeated.")]
+Settings = Annotated[
+    list[str],
+    Option("--set", metavar="KEY=VALUE", help="More, as kind__level=.2 or network__activation=tanh."),
+]
+
+# How.
+Epochs = Annotated[Any, Option(metavar="N", parser=_count, help="Passes over the rows.")]
+Batch = Annotated[Any, Option(metavar="N", parser=_count, help="Rows in a step.")]
+Rate = Annotated[Any, Option(metavar="RATE", parser=_rate, help="Size of a step.")]
+Seconds = Annotated[float | None, Option(metavar="SECONDS", help="End the fit after this time.")]
+Seed = Annotated[int, Option(metavar="N", min=0, help="Seed of chance: same seed, same model.")]
+Device = Annotated[str, Option(metavar="DEVICE", help="cpu, cuda or mps.")]
+Precision = Annotated[str, Option(metavar="TYPE", help="Of training: float32 or bfloat16.")]
+Checkpoint = Annotated[
+    Path | None, Option(metavar="FILE", help="Keep the state here; the same command again goes on from it.")
+]
+
+
+def value(text: str) -> Any:
+    """What stands after KEY= in `--set`: a number, JSON, widths such as 64,32, or text."""
+    for read in (int, float, json.loads, _widths):
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    return text
+
+
+def spoken(complaint: str) -> str:
+    """A library's complaint about a parameter, `n_components=0: ...`, in the words of the command line."""
+    found = re.match(r"(\w+)=", complaint)
+    flags = {"n_components": "components", "random_state": "seed", "hidden": "network"}
+    flags |= {n: n.replace("_", "-") for n in ("kind", "network", "loss", "epochs", "batch_size", "device")}
+    flags |= {n: n.replace("_", "-") for n in ("learning_rate", "max_time", "precision")}
+    if not found or found.group(1) not in flags:
+        return complaint
+    return f"--{flags[found.group(1)]} {complaint[found.end() :]}"

@@ -1,0 +1,163 @@
+"""What people see: tables in a terminal, aligned lines in a pipe, one line a note; JSON for machines."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+__all__ = ["columns", "emit", "model", "note", "notes", "pairs"]
+
+Pairs = Sequence[tuple[str, str]]
+
+STOPPED = {
+    "schedule": "as planned",
+    "patience": "the held-out error had stopped falling",
+    "time": "the time was up",
+    "diverged": "it left the finite numbers",
+}
+
+
+def _terminal() -> bool:
+    return sys.stdout.isatty()
+
+
+def pairs(title: str, rows: Pairs) -> None:
+    """A title and facts under it: what, and what was found."""
+    typer.echo(typer.style(title, bold=True) if _terminal() else title)
+    if _terminal():
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        grid = Table.grid(padding=(0, 2))
+        for name, value in rows:
+            grid.add_row("", Text(name, style="cyan"), Text(value))
+        Console(highlight=False).print(grid)
+        return
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, value in rows:
+        typer.echo(f"  {name:<{width}}  {value}".rstrip())
+
+
+def columns(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table: the first column is text, the others are figures."""
+    if _terminal():
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table
+
+        typer.echo(typer.style(title, bold=True))
+        table = Table(*heads, box=box.SIMPLE_HEAD, pad_edge=False, header_style="cyan")
+        for column in table.columns[1:]:
+            column.justify = "right"
+        for row in rows:
+            table.add_row(*row)
+        Console(highlight=False).print(table)
+        return
+    typer.echo(title)
+    widths = [max(len(row[j]) for row in (heads, *rows)) for j in range(len(heads))]
+    for row in (heads, *rows):
+        cells = [
+            row[0].ljust(widths[0]),
+            *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True)),
+        ]
+        typer.echo("  " + "  ".join(cells).rstrip())
+
+
+def emit(value: Any) -> None:
+    """One JSON object on standard output; what is not finite becomes null."""
+    typer.echo(json.dumps(_finite(value), allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(v) for name, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def note(text: str) -> None:
+    """One line beside the results, on standard error."""
+    typer.echo(f"note: {' '.join(text.split())}", err=True)
+
+
+@contextmanager
+def notes() -> Iterator[None]:
+    """Within it, an alarm of a fit is a note, and not a Python warning."""
+    from latently.errors import FitAlarm
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", FitAlarm)
+        shown = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, FitAlarm):
+                note(str(message))
+            else:
+                shown(message, category, *place, **more)
+
+        warnings.showwarning = show
+        yield
+
+
+def model(told: dict[str, Any], alarms: bool = True) -> None:
+    """A model file, by the `summary()` of what it holds."""
+    pairs(told["file"], _facts(told))
+    stack = [("encoder", line) for line in told["encoder"]] + [("decoder", line) for line in told["decoder"]]
+    typer.echo()
+    pairs(
+        "layers",
+        [(side if j == 0 or stack[j - 1][0] != side else "", line) for j, (side, line) in enumerate(stack)],
+    )
+    typer.echo()
+    held = told["held_out"]
+    if held is None:
+        typer.echo("held-out error: not measured, no rows were held out")
+    else:
+        _held_out(held, told["components"])
+    for alarm in told["alarms"] if alarms else []:
+        typer.echo(f"note: {alarm['name']}: {alarm['message']}")
+
+
+def _facts(told: dict[str, Any]) -> Pairs:
+    names, count = told["names"], told["columns"]
+    shown = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
+    seconds = f" in {told['seconds']:.1f} s" if told["seconds"] else ""
+    made = told["versions"]
+    rows = [
+        ("kind", told["kind"]),
+        ("options", ", ".join(f"{name}={value}" for name, value in told["options"].items())),
+        ("columns", f"{count}: {shown}" if names else f"{count}, without names"),
+        ("rows", f"{told['rows']:,}"),
+        ("code", f"{told['components']} numbers a row"),
+        ("loss", told["loss"]),
+        ("parameters", f"{told['parameters']:,}"),
+        ("fit", f"{told['epochs']:,} epochs{seconds}, ended {STOPPED.get(told['stopped'], told['stopped'])}"),
+        (
+            "file",
+            f"{told['bytes'] / 1000:,.0f} kB, by latently {made['latently']} with torch {made['torch']}",
+        ),
+    ]
+    return [(name, value) for name, value in rows if value]
+
+
+def _held_out(held: dict[str, Any], components: int) -> None:
+    mean = held["mean"] or math.nan
+    rows = [
+        ("this model", held["model"]),
+        (f"PCA of the same size, {components}", held["pca"]),
+        ("each column's mean", held["mean"]),
+    ]
+    columns(
+        f"error on held-out rows ({held['rows']:,}), squared, in units of each column's variance",
+        ("", "error", "of the mean's"),
+        [(name, f"{error:.4f}", f"{100 * error / mean:.1f} %") for name, error in rows],
+    )
