@@ -40,7 +40,7 @@ NETWORKS = {
     "tied skip": tied_skip,
     "wrapped": wrapped,
 }
-STACKS = ["one sigmoid", "two relu", "two gelu", "deep", "tied"]
+STACKS = ["one sigmoid", "two relu", "two gelu", "deep", "tied", "skip", "tied skip"]
 each_network = pytest.mark.parametrize("name", NETWORKS)
 each_precision = pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
 
@@ -188,6 +188,12 @@ def test_closed_form_and_gram_are_the_squared_norm_of_the_jacobian(name):
         ref.near(closed, want, 1e-11)
 
 
+def through(network: Network, gemm: Gemm) -> None:
+    for module in network.modules():
+        if isinstance(module, MLP):
+            module.gemm = gemm
+
+
 @pytest.mark.parametrize("name", STACKS)
 def test_onednn_agrees_with_the_portable_products(name):
     if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
@@ -195,7 +201,7 @@ def test_onednn_agrees_with_the_portable_products(name):
     network, params = make(name, torch.float32)
     x, g = ref.draw(ROWS, IN, dtype=torch.float32), ref.draw(ROWS, OUT, seed=1, dtype=torch.float32)
     want = [t.clone() for t in walked(network, params, x, g)]
-    network.gemm = Gemm(onednn_from=0)
+    through(network, Gemm(onednn_from=0))
     all_near(walked(network, params, x, g), want, 1e-5)
 
 
@@ -213,7 +219,7 @@ def test_bfloat16_stays_within_its_rounding(name):
     network, params = make(name, torch.float32)
     x, g = ref.draw(64, IN, dtype=torch.float32), ref.draw(64, OUT, seed=1, dtype=torch.float32)
     want = [t.clone() for t in walked(network, params, x, g)]
-    network.gemm = Gemm(low_from=0)
+    through(network, Gemm(low_from=0))
     for got, exact in zip(walked(network, params, x, g), want, strict=True):
         assert got.dtype == torch.float32
         assert 0 < (got - exact).norm() <= 0.02 * exact.norm()
@@ -268,14 +274,14 @@ def test_a_copied_pair_is_tied_to_itself(again):
     ref.near(encoder(x), np.full((1, IN), 2 + 12 * np.tanh(2 + 2 * OUT)), 1e-6)
 
 
-@pytest.mark.parametrize("last", [None, "sigmoid"])
+@pytest.mark.parametrize(("g", "last"), [(None, None), ("sigmoid", None), (None, "sigmoid")])
 @pytest.mark.parametrize("line", [False, True, "auto"])
 @pytest.mark.parametrize("tie", [False, True])
-def test_parameters_are_counted_before_they_are_made(tie, line, last):
-    spec = Dense(hidden=(11, 4), tied=tie, line=line)
+def test_parameters_are_counted_before_they_are_made(tie, line, g, last):
+    spec = Dense(hidden=(11, 4), code_activation=g, tied=tie, line=line)
     pair = spec.build(IN, OUT, OUT, IN, 10, last, ref.generator())
     made = sum(p.numel() for network in pair for p in network.parameters())
-    assert spec.count(IN, OUT, OUT, IN, 10) == made
+    assert spec.count(IN, OUT, OUT, IN, 10, last) == made
 
 
 @pytest.mark.parametrize("option", [{"activation": "relux"}, {"code_activation": "relux"}, {"hidden": (0,)}])

@@ -101,7 +101,7 @@ class Composition(nn.Module):
             hit = seen.x != batch.x
             if seen.known is not None and seen.known is not batch.known:
                 hit = hit | ~seen.known
-            share = torch.where(hit, 2 * self.emphasis, 2 - 2 * self.emphasis)
+            share = torch.full_like(batch.x, 2 - 2 * self.emphasis).masked_fill_(hit, 2 * self.emphasis)
             weight = share if weight is None else weight * share
         return weight
 
@@ -219,7 +219,7 @@ class Composition(nn.Module):
         if batch.known is None:
             total = nats.sum(1)
         else:
-            known = batch.known.flatten(1)
+            known = batch.known.flatten(1).to(nats.dtype)
             total = (nats * known).sum(1) * (batch.cells / known.sum(1).clamp(min=1))
         for cost in done.code.costs.values():
             total = total + cost.value if cost.sort is Sort.NATS else total

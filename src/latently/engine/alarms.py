@@ -29,7 +29,8 @@ def alarms(outcome: Outcome, rows: Batch) -> list[Alarm]:
     model, found = outcome.model, []
     sample = rows.take(slice(0, LOOK_AT))
     h = model.encoder.plain(model.door(sample))
-    found += [Alarm(name, message) for name, message in model.bottleneck.complaints(h)]
+    if len(sample) > 1:
+        found += [Alarm(name, message) for name, message in model.bottleneck.complaints(h)]
     found += _errors(outcome, sample)
     history = outcome.history
     if history.rollbacks:
@@ -58,7 +59,7 @@ def _errors(outcome: Outcome, sample: Batch) -> list[Alarm]:
     error = (model.decode(model.encode(sample)) - sample.x).square()
     error = error if sample.known is None else error[sample.known]
     train = float(error.mean())
-    if held.model > OVERFIT * train + 1e-3 * held.mean and held.model > 0.1 * held.mean:
+    if held.model > held.pca and held.model > OVERFIT * train + 1e-3 * held.mean and held.model > 0.1 * held.mean:
         found.append(Alarm("overfit", (
             f"held-out error {held.model:.3g} against {train:.3g} on the training rows. Try fewer components, narrower "
             "layers, kind='denoising', or more rows."

@@ -37,15 +37,26 @@ class Split:
 
 @dataclass
 class Run:
-    """What changes while a fit runs, and so what a checkpoint holds."""
+    """A fit under way: what it works on, and what changes, which is what a checkpoint holds."""
 
+    model: Composition
+    data: Split
+    plan: Plan
+    rng: torch.Generator
+    section: Section
     packed: Packed
     history: History
     best: Tensor
     good: dict[str, Tensor]
+    start: float
     best_loss: float = math.inf
     epoch: int = 0
     rate: float = 1.0  #: factor on the learning rate, halved at each roll-back
+
+    @property
+    def late(self) -> bool:
+        """Whether the time is up."""
+        return self.plan.max_time is not None and time.monotonic() - self.start > self.plan.max_time
 
 
 def fit(
@@ -55,40 +66,45 @@ def fit(
 
     `section` is the checkpoint's: a run found there goes on where it was, and ends with the same bytes.
     """
-    start = time.monotonic()
     packed = Packed(model, plan)
-    run = Run(packed, History(), packed.mean.clone(), {})
-    judge = chance.child(rng.initial_seed(), "validation").initial_seed()
-    if not _resume(run, model, rng, section):
-        _look(run, model, data, judge, {})
+    run = Run(model, data, plan, rng, section, packed, History(), packed.mean.clone(), {}, time.monotonic())
+    if not _resume(run):
+        _look(run, {})
         _remember(run)
-        _save(run, model, rng, section, force=False)
     watcher.start(plan.last_epoch(), run.epoch)
-    while run.epoch < plan.last_epoch() and run.history.stopped == "schedule":
-        before, packed.tried = float(packed.steps), 0
-        costs = epoch(model, packed, data.train, plan, rng, run)
-        run.epoch += 1
-        if _sound(run, before) and (run.epoch % plan.look_every() == 0 or run.epoch == plan.last_epoch()):
-            _look(run, model, data, judge, costs)
-            _stop(run, plan, start, data.valid is not None)
-        elif plan.max_time is not None and time.monotonic() - start > plan.max_time:
-            _look(run, model, data, judge, costs)
-            run.history.stopped = "time"
-        watcher.update(run.epoch, run.history)
-        _save(run, model, rng, section, force=False)
-    with torch.no_grad():
-        packed.flat.copy_(run.best)
-    packed.release()
-    run.history.seconds = time.monotonic() - start
-    watcher.finish(run.history)
-    _save(run, model, rng, section, force=True)
+    try:
+        while run.epoch < plan.last_epoch() and run.history.stopped == "schedule":
+            _advance(run)
+            watcher.update(run.epoch, run.history)
+            _save(run, done=False)
+    finally:
+        watcher.finish(run.history)
+        with torch.no_grad():
+            packed.flat.copy_(run.best)
+        packed.release()
+    _save(run, done=True)
+    run.history.seconds = time.monotonic() - run.start
     return run.history
 
 
-def epoch(
-    model: Composition, packed: Packed, train: Batch, plan: Plan, rng: torch.Generator, run: Run
-) -> dict[str, float]:
+def _advance(run: Run) -> None:
+    """One epoch, and a look at the validation rows when one is due."""
+    before, run.packed.tried = float(run.packed.steps), 0
+    costs = epoch(run)
+    run.epoch += 1
+    due = run.epoch % run.plan.look_every() == 0 or run.epoch == run.plan.last_epoch()
+    if _sound(run, before) and (due or run.late):
+        _look(run, costs)
+        waited = len(run.history.columns["epoch"]) - 1 - run.history.best_look
+        if run.data.valid is not None and waited >= run.plan.patience:
+            run.history.stopped = "patience"
+    if run.late and run.history.stopped == "schedule":
+        run.history.stopped = "time"
+
+
+def epoch(run: Run) -> dict[str, float]:
     """Every row once, in a new order; returns the mean raw costs of a row, read from the device once."""
+    model, packed, train, plan = run.model, run.packed, run.data.train, run.plan
     rows = len(train)
     count = -(-rows // plan.batch_rows)
     size = -(-rows // count)
@@ -96,11 +112,11 @@ def epoch(
     horizon = max(10, min(500, total // 50))
     every = max(4, horizon // 10)
     kept: dict[str, list[Tensor]] = {}
-    order = torch.randperm(rows, generator=rng, device=train.x.device)
+    order = torch.randperm(rows, generator=run.rng, device=train.x.device)
     for block in order.split(max(BLOCK // size, 1) * size):
         picked = train.take(block)
         for i in range(0, len(picked), size):
-            costs = model.gradients(picked.take(slice(i, i + size)), rng, done / total)
+            costs = model.gradients(picked.take(slice(i, i + size)), run.rng, done / total)
             packed.step(run.rate * rate_at(done / total, plan))
             done += 1
             if done % every == 0:
@@ -120,7 +136,7 @@ def rate_at(progress: float, plan: Plan) -> float:
 @torch.no_grad()
 def evaluate(model: Composition, batch: Batch, seed: int) -> float:
     """The mean loss of a row, the same corruption and draws at every call (`seed`), final weights of all costs."""
-    rng = chance.child(seed, "draw", batch.x.device)
+    rng = chance.child(seed, "validation", batch.x.device)
     total = 0.0
     for i in range(0, len(batch), CHUNK):
         part = batch.take(slice(i, i + CHUNK))
@@ -128,31 +144,30 @@ def evaluate(model: Composition, batch: Batch, seed: int) -> float:
     return total / len(batch)
 
 
-def _look(run: Run, model: Composition, data: Split, judge: int, costs: dict[str, float]) -> None:
+def _look(run: Run, costs: dict[str, float]) -> None:
     """Judge the averaged weights, note the figures, keep the best."""
-    packed = run.packed
-    with torch.no_grad():
-        here = packed.flat.clone()
-        packed.flat.copy_(packed.mean)
-        loss = evaluate(model, data.valid, judge) if data.valid is not None else math.nan
-        packed.flat.copy_(here)
-    if data.valid is None or loss < run.best_loss:
+    packed, valid = run.packed, run.data.valid
+    loss = math.nan
+    if valid is not None:
+        with torch.no_grad():
+            here = packed.flat.clone()
+            packed.flat.copy_(packed.mean)
+            loss = evaluate(run.model, valid, run.rng.initial_seed())
+            packed.flat.copy_(here)
+    if valid is None or loss < run.best_loss:
         run.best_loss = loss
         run.best.copy_(packed.mean)
         run.history.best_look = len(run.history.columns.get("epoch", ()))
     run.history.add({"epoch": float(run.epoch), "validation": loss, **costs})
 
 
-def _stop(run: Run, plan: Plan, start: float, judged: bool) -> None:
-    waited = len(run.history.columns["epoch"]) - 1 - run.history.best_look
-    if judged and waited >= plan.patience:
-        run.history.stopped = "patience"
-    elif plan.max_time is not None and time.monotonic() - start > plan.max_time:
-        run.history.stopped = "time"
+def _state(run: Run) -> dict[str, Tensor]:
+    """Every tensor that changes while training, by name (not copies): parameters, moments, running means."""
+    return run.packed.state() | {f"buffer.{name}": b for name, b in run.model.named_buffers()}
 
 
 def _remember(run: Run) -> None:
-    run.good = {name: tensor.clone() for name, tensor in run.packed.state().items()}
+    run.good = {name: tensor.clone() for name, tensor in _state(run).items()}
 
 
 def _sound(run: Run, before: float) -> bool:
@@ -164,7 +179,9 @@ def _sound(run: Run, before: float) -> bool:
         if not skipped:
             _remember(run)
         return True
-    packed.restore(run.good)
+    with torch.no_grad():
+        for name, tensor in _state(run).items():
+            tensor.copy_(run.good[name])
     run.rate *= 0.5
     run.history.rollbacks += 1
     if run.history.rollbacks >= MOST_ROLLBACKS:
@@ -172,30 +189,29 @@ def _sound(run: Run, before: float) -> bool:
     return False
 
 
-def _save(run: Run, model: Composition, rng: torch.Generator, section: Section, force: bool) -> None:
-    if not section.due(force):
+def _save(run: Run, done: bool) -> None:
+    if not run.section.due(done):
         return
-    tensors = {**run.packed.state(), "best": run.best, "chance": rng.get_state()}
+    tensors = {**_state(run), "best": run.best, "chance": run.rng.get_state()}
     tensors |= {f"good.{name}": t for name, t in run.good.items()}
-    tensors |= {f"buffer.{name}": b for name, b in model.named_buffers()}
     facts: dict[str, Any] = {
-        "epoch": run.epoch, "rate": run.rate, "best_loss": run.best_loss, "done": force,
-        "averaged": run.packed.averaged, "history": vars(run.history),
+        "epoch": run.epoch, "rate": run.rate, "best_loss": run.best_loss, "averaged": run.packed.averaged,
+        "history": vars(run.history),
     }  # fmt: skip
-    section.write(tensors, facts)
+    run.section.write(tensors, facts)
 
 
-def _resume(run: Run, model: Composition, rng: torch.Generator, section: Section) -> bool:
-    found = section.read()
+def _resume(run: Run) -> bool:
+    found = run.section.read()
     if found is None:
         return False
     tensors, facts = found
-    run.packed.restore(tensors)
+    with torch.no_grad():
+        for name, tensor in _state(run).items():
+            tensor.copy_(tensors[name])
     run.best.copy_(tensors["best"])
-    rng.set_state(tensors["chance"])
+    run.rng.set_state(tensors["chance"])
     run.good = {name[5:]: t for name, t in tensors.items() if name.startswith("good.")}
-    for name, buffer in model.named_buffers():
-        buffer.copy_(tensors[f"buffer.{name}"])
     run.epoch, run.rate, run.best_loss = facts["epoch"], facts["rate"], facts["best_loss"]
     run.packed.averaged, run.history = facts["averaged"], History(**facts["history"])
     return True

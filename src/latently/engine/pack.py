@@ -50,7 +50,7 @@ class Packed:
         self.steps.add_(self.sound)
         self.tried += 1
         if self.plan.weight_decay:
-            self.matrices.mul_(1 - rate * self.plan.weight_decay)
+            self.matrices.mul_(1 - self.sound * (rate * self.plan.weight_decay))
         torch._fused_adamw_(
             [self.flat], [self.grad], [self.first], [self.second], [], [self.steps],
             lr=rate, beta1=BETAS[0], beta2=BETAS[1], weight_decay=0.0, eps=EPS, amsgrad=False, maximize=False,
@@ -68,12 +68,6 @@ class Packed:
         return {
             "flat": self.flat, "first": self.first, "second": self.second, "steps": self.steps, "mean": self.mean,
         }  # fmt: skip
-
-    def restore(self, state: dict[str, Tensor]) -> None:
-        """Go back to a state; names it does not hold stay as they are."""
-        for name, tensor in self.state().items():
-            if name in state:
-                tensor.copy_(state[name])
 
     def release(self) -> None:
         """Parameters own their memory again and have no gradients."""

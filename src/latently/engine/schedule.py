@@ -12,6 +12,7 @@ from torch import Tensor
 
 from latently import rng as chance
 from latently.device import fit_threads
+from latently.engine.align import align
 from latently.engine.fit import Split, fit
 from latently.engine.history import History
 from latently.engine.linear import principal, start_linear
@@ -72,16 +73,22 @@ def train(build: Build, rows: Batch, schedule: Schedule, name: str = "fit") -> O
     """The model that `build` makes, trained on `rows` by the schedule that suits their number."""
     plan = plan_for(len(rows), **schedule.given)
     with fit_threads(rows.x.device, schedule.work * plan.batch_rows * 3):
-        if schedule.validation in (None, 0, 0.0) or len(rows) < FEWEST:
-            return _single(build, rows, schedule, plan, name, None)
-        if schedule.validation == "auto" and len(rows) < CROSS_BELOW:
-            return _crossed(build, rows, schedule, plan, name)
-        share = HELD_OUT if schedule.validation == "auto" else float(schedule.validation)
-        count = max(1, round(share * len(rows)))
-        if schedule.validation == "auto":
-            count = min(count, MOST_HELD_OUT)
-        order = _order(rows, schedule, name)
-        return _single(build, rows.take(order[count:]), schedule, plan, name, rows.take(order[:count]))
+        outcome = _scheduled(build, rows, schedule, plan, name)
+    align(outcome.model, rows)
+    return outcome
+
+
+def _scheduled(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: str) -> Outcome:
+    if schedule.validation in (None, 0, 0.0) or len(rows) < FEWEST:
+        return _single(build, rows, schedule, plan, name, None)
+    if schedule.validation == "auto" and len(rows) < CROSS_BELOW:
+        return _crossed(build, rows, schedule, plan, name)
+    share = HELD_OUT if schedule.validation == "auto" else float(schedule.validation)
+    count = max(1, round(share * len(rows)))
+    if schedule.validation == "auto":
+        count = min(count, MOST_HELD_OUT)
+    order = _order(rows, schedule, name)
+    return _single(build, rows.take(order[count:]), schedule, plan, name, rows.take(order[:count]))
 
 
 def _order(rows: Batch, schedule: Schedule, name: str) -> Tensor:

@@ -89,7 +89,7 @@ def fit(
 
 @app.command()
 def encode(
-    model: options.MaybeModel = [],  # noqa: B006
+    model: options.MaybeModel = None,
     *,
     data: options.Data,
     output: options.ToTable,
@@ -106,7 +106,7 @@ def encode(
     Example: latently encode model.safetensors table.csv -o codes.csv
     """
     how = {"n_components": components, "kind": kind, "random_state": seed}
-    estimator, table = inputs.ready(model, data, output, False, drop, **how)
+    estimator, table = inputs.ready(model or [], data, output, False, drop, **how)
     import pyarrow as pa
 
     codes = estimator.transform(table)
@@ -117,7 +117,7 @@ def encode(
 
 @app.command()
 def reconstruct(
-    model: options.MaybeModel = [],  # noqa: B006
+    model: options.MaybeModel = None,
     *,
     data: options.Data,
     output: options.ToTable,
@@ -135,7 +135,7 @@ def reconstruct(
     Example: latently reconstruct model.safetensors table.csv -o again.csv
     """
     how = {"n_components": components, "kind": kind, "random_state": seed}
-    estimator, table = inputs.ready(model, data, output, True, drop, **how)
+    estimator, table = inputs.ready(model or [], data, output, True, drop, **how)
     names = inputs.names_in(estimator, data, [n for n in table.column_names if n not in drop])
     again = estimator.reconstruct(table.select(names))
     for name in names:

@@ -79,8 +79,12 @@ def ready(model: list[Path], data: Path, output: Path, others: bool, drop: list[
     if any(chosen[name] is not None for name in ("n_components", "kind")):
         raise BadParameter(f"--components and --kind are for a fit, and {model[0]} is fitted. Leave them out.")
     tables.check_input(data)
+    import numpy as np
+
     estimator = loaded(model[0])
     names = names_in(estimator, data, [n for n in tables.columns(data) if n not in drop])
+    if not hasattr(estimator, "feature_names_in_"):  # fitted on an array: the table's names will do
+        estimator.feature_names_in_ = np.array(names, dtype=object)
     return estimator, tables.read(data, names, others, model[0])
 
 

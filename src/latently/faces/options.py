@@ -32,7 +32,7 @@ _layers = _auto(_widths, "widths such as 64,32, or none for a single layer")
 
 # What a verb reads and writes.
 Data = Annotated[Path, Argument(metavar="DATA", help="A table: .csv, .csv.gz, .tsv or .parquet.")]
-MaybeModel = Annotated[list[Path], Argument(metavar="MODEL", help="A file that `latently fit` wrote.")]
+MaybeModel = Annotated[list[Path] | None, Argument(metavar="MODEL", help="A file that `latently fit` wrote.")]
 Model = Annotated[Path, Argument(metavar="MODEL", help="A file that `latently fit` wrote.")]
 ToModel = Annotated[Path, Option("-o", "--output", metavar="MODEL", help="Write here, *.safetensors.")]
 ToTable = Annotated[Path, Option("-o", "--output", metavar="OUT", help="Write here: .csv, .tsv, .parquet.")]

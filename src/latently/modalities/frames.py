@@ -124,7 +124,7 @@ def rebuilt(values: Matrix, like: Any) -> Any:
 def _as_kind(column: NDArray[np.float64], dtype: Any) -> NDArray[Any]:
     if dtype == nw.Boolean:
         return column >= 0.5
-    return np.rint(column) if dtype.is_integer() else column
+    return _as_dtype(column, str(dtype).lower()) if dtype.is_integer() else column
 
 
 def _as_dtype(values: Matrix, dtype: Any) -> NDArray[Any]:

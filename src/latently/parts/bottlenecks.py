@@ -170,7 +170,7 @@ class KLSparse(Bottleneck):
     def observe(self, z: Tensor) -> None:
         """Move the running mean by this batch."""
         self.average.copy_(self._blend(z.mean(0), len(z)))
-        self.count.add_(len(z)).clamp_(max=max(self.rows - len(z), 0.0))
+        self.count.add_(len(z)).clamp_(max=self.rows)
 
 
 def bernoulli_divergence(rho: float, rate: Tensor) -> Tensor:

@@ -31,7 +31,10 @@ class Recipe:
         """Raise `BadParameter` when the options cannot work at these sizes."""
         parts = self.parts(sizes.code)
         for part in parts.all():
-            part.check(sizes)
+            try:
+                part.check(sizes)
+            except TypeError:
+                raise BadParameter(f"{part}: one of these options is not of the sort expected (numbers).") from None
         if not 0 <= parts.emphasis <= 1:
             raise BadParameter(
                 f"emphasis={parts.emphasis!r} must lie in [0, 1]: 0.5 weighs corrupted and clean cells alike, 1 counts "

@@ -66,7 +66,7 @@ def spelled(text: str) -> Compose:
     if isinstance(kind.bound, ImportanceWeighted):
         if not isinstance(kind.bottleneck, Normal):
             raise BadParameter(f"kind={text!r}: importance weighting needs a variational code; add 'variational'.")
-        kind.bottleneck = Normal(analytic=False)
+        kind.bottleneck = Normal(**kind.bottleneck.options() | {"analytic": False})
     return kind
 
 

@@ -1,13 +1,12 @@
 """Learn to undo a corruption."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from latently.errors import BadParameter
 from latently.model import Parts
 from latently.parts.corruptions import Corruption, Gaussian, Masking, SaltAndPepper, Swap, Uniform
 from latently.recipes.base import Recipe
-from latently.values import Sizes
 
 __all__ = ["Denoising"]
 
@@ -31,12 +30,8 @@ class Denoising(Recipe):
     level: float = 0.3
     emphasis: float = 0.5
 
-    def check(self, sizes: Sizes) -> None:
-        """A known noise, then the parts' own checks."""
-        if self.noise not in get_args(Noise):
-            raise BadParameter(f"noise={self.noise!r}: expected one of {', '.join(get_args(Noise))}.")
-        super().check(sizes)
-
     def parts(self, n_components: int) -> Parts:
         """A corruption."""
+        if self.noise not in NOISES:
+            raise BadParameter(f"noise={self.noise!r}: expected one of {', '.join(NOISES)}.")
         return Parts(corruption=NOISES[self.noise](self.level), emphasis=self.emphasis)

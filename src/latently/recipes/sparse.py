@@ -7,7 +7,6 @@ from latently.errors import BadParameter
 from latently.model import Parts
 from latently.parts.bottlenecks import L1, KLSparse
 from latently.recipes.base import Recipe
-from latently.values import Sizes
 
 __all__ = ["Sparse"]
 
@@ -29,12 +28,8 @@ class Sparse(Recipe):
     rho: float = 0.05
     beta: float = 1.0
 
-    def check(self, sizes: Sizes) -> None:
-        """A known penalty, then the parts' own checks."""
-        if self.penalty not in ("l1", "kl"):
-            raise BadParameter(f"penalty={self.penalty!r}: expected 'l1' or 'kl'. For a fixed count use kind='topk'.")
-        super().check(sizes)
-
     def parts(self, n_components: int) -> Parts:
         """A bottleneck that pays."""
+        if self.penalty not in ("l1", "kl"):
+            raise BadParameter(f"penalty={self.penalty!r}: expected 'l1' or 'kl'. For a fixed count use kind='topk'.")
         return Parts(bottleneck=L1(self.alpha) if self.penalty == "l1" else KLSparse(self.rho, self.beta))

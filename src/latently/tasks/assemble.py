@@ -98,7 +98,7 @@ class Blueprint:
         if not isinstance(self.network, Dense):
             return self._wrapped(door.width, delivered, outputs)
         spec, last = self.network, parts.bottleneck.activation
-        self._afford(spec.count(door.width, delivered, self.code, outputs, self.rows))
+        self._afford(spec.count(door.width, delivered, self.code, outputs, self.rows, last))
         return spec.build(door.width, delivered, self.code, outputs, self.rows, last, rng)
 
     def _wrapped(self, inputs: int, delivered: int, outputs: int) -> tuple[Network, Network]:

@@ -85,7 +85,7 @@ class Task(BaseEstimator):
         if self.max_time is not None and not self.max_time > 0:
             raise BadParameter(f"max_time={self.max_time!r}: expected seconds, more than 0, or None for no limit.")
         share = self.validation_fraction
-        if share not in ("auto", None) and not 0 <= share < 1:  # type: ignore[operator]
+        if share not in ("auto", None) and not (isinstance(share, Real) and 0 <= share < 1):
             raise BadParameter(f"validation_fraction={share!r}: expected a share in [0, 1), 'auto' or None.")
 
     # ------------------------------------------------------------------ data in
@@ -173,6 +173,7 @@ class Task(BaseEstimator):
             "parameters": sum(p.numel() for p in model.parameters()),
             "loss": parts_loss(self.recipe_, self.loss),
             "epochs": int(history.columns["epoch"][-1]), "stopped": history.stopped, "seconds": history.seconds,
+            "curve": None if self.components_curve_ is None else asdict(self.components_curve_),
             "held_out": None if self.held_out_ is None else asdict(self.held_out_),
             "alarms": [asdict(a) for a in self.alarms_],
             "versions": {"latently": latently_version(), "torch": torch.__version__},

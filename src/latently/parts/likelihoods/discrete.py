@@ -13,6 +13,8 @@ from latently.values import Sizes
 
 __all__ = ["Bernoulli", "Categorical", "Mixed", "Ordinal"]
 
+FAR = 1e6  # a threshold that no output reaches
+
 
 class Bernoulli(Likelihood):
     """`-x log p - (1 - x) log(1 - p)` for cells in [0, 1]; the decoder's output is the logit of p."""
@@ -91,16 +93,26 @@ class Ordinal(Likelihood):
         self.first = nn.Parameter(torch.full((sizes.cells, 1), -(self.levels - 2) / 2))
         self.steps = nn.Parameter(torch.full((sizes.cells, self.levels - 2), 0.5413))  # softplus(.5413) = 1
 
-    def probabilities(self, params: Tensor) -> Tensor:
-        """`(rows, cells, levels)`: differences of the cumulative probabilities."""
+    def logs(self, params: Tensor) -> Tensor:
+        """Log-probabilities `(rows, cells, levels)`.
+
+        `sigmoid(u) - sigmoid(l) = sigmoid(u) sigmoid(-l) (1 - e^(l - u))`, and the right side holds far out, where the
+        left has no digits.
+        """
         t = self.first + functional.pad(functional.softplus(self.steps).cumsum(-1), (1, 0))
-        below = torch.sigmoid(t - params.unsqueeze(-1))
-        return functional.pad(below, (0, 1), value=1.0) - functional.pad(below, (1, 0), value=0.0)
+        t = functional.pad(functional.pad(t, (1, 0), value=-FAR), (0, 1), value=FAR)
+        at = t - params.unsqueeze(-1)
+        upper, lower = at[..., 1:], at[..., :-1]
+        gap = -torch.expm1(lower - upper)
+        return functional.logsigmoid(upper) + functional.logsigmoid(-lower) + gap.log()
+
+    def probabilities(self, params: Tensor) -> Tensor:
+        """`(rows, cells, levels)`, each row of them summing to one."""
+        return self.logs(params).exp()
 
     def each(self, x: Tensor, params: Tensor) -> Tensor:
         """Minus the log of the level's probability."""
-        p = self.probabilities(params).gather(-1, x.long().unsqueeze(-1)).squeeze(-1)
-        return -p.clamp(min=1e-12).log()
+        return -self.logs(params).gather(-1, x.long().unsqueeze(-1)).squeeze(-1)
 
     def mean(self, params: Tensor) -> Tensor:
         """The most probable level."""

@@ -28,7 +28,7 @@ class Dense:
     the code is linear and narrower than the input, and there are hidden layers to be beside.
     """
 
-    hidden: Sequence[int] | Literal["auto"] = "auto"
+    hidden: Sequence[int] | int | Literal["auto"] = "auto"
     activation: str = "relu"
     code_activation: str | None = None
     tied: bool = False
@@ -48,7 +48,11 @@ class Dense:
 
     def check(self) -> None:
         """Raise `BadParameter` on widths that are no whole positive numbers and on unknown activations."""
-        if self.hidden != "auto" and not all(isinstance(w, int) and w > 0 for w in self.hidden):
+        if isinstance(self.hidden, str):
+            widths: Sequence[int] = () if self.hidden == "auto" else (0,)
+        else:
+            widths = (self.hidden,) if isinstance(self.hidden, int) else self.hidden
+        if not all(isinstance(w, int) and w > 0 for w in widths):
             raise BadParameter(f"hidden={self.hidden!r}: expected whole positive widths, such as (64, 32), or 'auto'.")
         for name in (self.activation, self.code_activation or "linear"):
             if name not in ACTIVATIONS:
@@ -56,7 +60,9 @@ class Dense:
 
     def widths(self, inputs: int, code: int, rows: int) -> tuple[int, ...]:
         """The hidden widths, "auto" resolved: two layers, wider with more columns, narrower with few rows."""
-        if self.hidden != "auto":
+        if isinstance(self.hidden, int):
+            return (self.hidden,)
+        if not isinstance(self.hidden, str):
             return tuple(self.hidden)
         room = 128 if rows < 2000 else 256 if rows < 50_000 else 512
         width = min(room, max(32, 1 << (max(4 * inputs, 2 * code) - 1).bit_length()))
@@ -66,15 +72,16 @@ class Dense:
         """Whether there is a linear path."""
         return bool(hidden) and (code < inputs and last == "linear" if self.line == "auto" else bool(self.line))
 
-    def count(self, inputs: int, delivered: int, code: int, outputs: int, rows: int) -> int:
+    def count(self, inputs: int, delivered: int, code: int, outputs: int, rows: int, last: str | None = None) -> int:
         """Parameters of both networks, before they are made."""
         self.check()
         hidden = self.widths(inputs, code, rows)
-        into, out = (inputs, *hidden, delivered), (code, *reversed(hidden), outputs)
-        pairs = [*itertools.pairwise(into), *([] if self.tied else itertools.pairwise(out))]
-        if self.has_line(inputs, code, "linear", hidden):
-            pairs += [(inputs, delivered), (code, outputs)]
-        return sum((a + 1) * b for a, b in pairs)
+        into = list(itertools.pairwise((inputs, *hidden, delivered)))
+        out = list(itertools.pairwise((code, *reversed(hidden), outputs)))
+        if self.has_line(inputs, code, last or self.code_activation or "linear", hidden):
+            into, out = [*into, (inputs, delivered)], [*out, (code, outputs)]
+        own = sum(b if self.tied else (a + 1) * b for a, b in out)
+        return own + sum((a + 1) * b for a, b in into)
 
     def build(
         self, inputs: int, delivered: int, code: int, outputs: int, rows: int, last: str | None, rng: torch.Generator

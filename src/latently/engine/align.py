@@ -1,0 +1,70 @@
+"""Coordinates for a linear code: centred, uncorrelated, sorted by variance, distances like those in the data.
+
+A plain code is only fixed up to an invertible linear map that the decoder undoes. Of all these equivalent codes we take
+the one that reads like PCA's: a unit step in any direction moves the reconstruction, to first order, by one unit, the
+components are uncorrelated, and the first varies most.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from latently.model import Composition
+from latently.parts.bottlenecks import Identity
+from latently.parts.networks import MLP, Network, Skip
+from latently.values import Batch
+
+__all__ = ["align"]
+
+ROWS = 20_000  # enough to know a covariance
+FAINT = 1e-3  # of the strongest direction: a weaker one counts as this strong, so that the map stays invertible
+
+
+@torch.no_grad()
+def align(model: Composition, rows: Batch) -> bool:
+    """Change coordinates in place; False where the code is not linear, has a price, or belongs to foreign networks."""
+    into, out = _stacks(model.encoder), _stacks(model.decoder)
+    free = isinstance(model.bottleneck, Identity) and not len(model.penalties)
+    if not (free and into and out and all(n.activations[-1].name == "linear" for n in into)):
+        return False
+    sample = rows.take(slice(0, ROWS))
+    z = model.encode(sample).double()
+    mean = z.mean(0)
+    tied = any(not len(n.weights) for n in out)
+    change = _coordinates(z - mean, model.decode(model.encode(sample)).flatten(1).double(), tied)
+    if change is None:
+        return False
+    shift = torch.zeros_like(mean) if tied else mean
+    for i, net in enumerate(into):
+        net.weights[-1].copy_(change @ net.weights[-1].double())
+        net.biases[-1].copy_(change @ (net.biases[-1].double() - (0 if i else shift)))
+    inverse = torch.linalg.inv(change)
+    for net in out if not tied else ():
+        net.biases[0].add_(net.weights[0].double() @ shift)
+        net.weights[0].copy_(net.weights[0].double() @ inverse)
+    return True
+
+
+def _stacks(network: Network) -> list[MLP]:
+    if isinstance(network, Skip):
+        return [network.line, network.deep]
+    return [network] if isinstance(network, MLP) else []
+
+
+def _coordinates(z: Tensor, x: Tensor, orthogonal: bool) -> Tensor | None:
+    """The map of centred codes: to first order an isometry, then a rotation to principal axes, largest first."""
+    k = z.shape[1]
+    metric: Tensor = torch.eye(k, dtype=z.dtype, device=z.device)
+    if not orthogonal:
+        moves = torch.linalg.pinv(z) @ (x - x.mean(0))
+        strength, axes = torch.linalg.eigh(moves @ moves.t())
+        if not bool(strength[-1] > 0):
+            return None
+        sizes = strength.clamp(min=FAINT**2 * float(strength[-1])).sqrt()
+        metric = (axes * sizes) @ axes.t()
+    moved = z @ metric
+    axes = torch.linalg.eigh(moved.t() @ moved).eigenvectors.flip(1)
+    peak = axes.gather(0, axes.abs().argmax(0, keepdim=True))
+    turned: Tensor = metric @ (axes * peak.sign())
+    return turned.t()
