@@ -247,5 +247,5 @@ def test_only_a_training_step_moves_the_running_mean():
 def test_a_spelled_option_holds_beside_importance_weighting():
     kind = recipes.resolve("masking:.2+variational:.5+importance:3")
     assert kind.bottleneck.beta == 0.5
-    assert not kind.bottleneck.analytic
+    assert not kind.parts(2).bottleneck.analytic
     assert isinstance(kind.corruption, Masking)

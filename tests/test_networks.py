@@ -219,7 +219,7 @@ def test_bfloat16_stays_within_its_rounding(name):
     network, params = make(name, torch.float32)
     x, g = ref.draw(64, IN, dtype=torch.float32), ref.draw(64, OUT, seed=1, dtype=torch.float32)
     want = [t.clone() for t in walked(network, params, x, g)]
-    through(network, Gemm(low_from=0))
+    through(network, Gemm(low_from=0, low_rows=1))
     for got, exact in zip(walked(network, params, x, g), want, strict=True):
         assert got.dtype == torch.float32
         assert 0 < (got - exact).norm() <= 0.02 * exact.norm()
@@ -227,9 +227,9 @@ def test_bfloat16_stays_within_its_rounding(name):
 
 def test_low_precision_is_for_stacks_that_are_large_enough():
     ws = [torch.zeros(3, 4), torch.zeros(5, 3)]
-    assert Gemm(low_from=15).low(ws)
-    assert not Gemm(low_from=16).low(ws)
-    assert not Gemm().low(ws)
+    assert Gemm(low_from=15).low(ws, 128)
+    assert not Gemm(low_from=16).low(ws, 128)
+    assert not Gemm().low(ws, 128)
 
 
 def test_a_wrapped_module_does_what_a_stack_of_its_weights_does():

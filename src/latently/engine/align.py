@@ -17,7 +17,7 @@ from latently.values import Batch
 
 __all__ = ["align"]
 
-ROWS = 20_000  # enough to know a covariance
+ROWS = 5000  # enough to know a covariance
 FAINT = 1e-3  # of the strongest direction: a weaker one counts as this strong, so that the map stays invertible
 
 
@@ -29,10 +29,11 @@ def align(model: Composition, rows: Batch) -> bool:
     if not (free and into and out and all(n.activations[-1].name == "linear" for n in into)):
         return False
     sample = rows.take(slice(0, ROWS))
-    z = model.encode(sample).double()
+    codes = model.encode(sample)
+    z, moved = codes.double(), model.decode(codes).flatten(1).double()
     mean = z.mean(0)
     tied = any(not len(n.weights) for n in out)
-    change = _coordinates(z - mean, model.decode(model.encode(sample)).flatten(1).double(), tied)
+    change = _coordinates(z - mean, moved, tied)
     if change is None:
         return False
     shift = torch.zeros_like(mean) if tied else mean

@@ -125,7 +125,8 @@ def _crossed(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: st
     parts = [o.held_out for o in outcomes if o.held_out is not None]
     total = sum(p.rows for p in parts)
     mean = {f: sum(getattr(p, f) * p.rows for p in parts) / total for f in ("model", "mean", "pca")}
-    history = replace(done.history, folds=[o.history.columns["validation"] for o in outcomes])
+    seconds = start_seconds + done.history.seconds
+    history = replace(done.history, seconds=seconds, folds=[o.history.columns["validation"] for o in outcomes])
     return Outcome(done.model, history, HeldOut(**mean, rows=total), done.linear)
 
 

@@ -108,8 +108,14 @@ class Swap(_Share):
 
     def forward(self, x: Cells, rng: torch.Generator) -> Cells:
         """Each chosen cell from a row of its own."""
+        return self.hide(x, None, rng)[0]
+
+    def hide(self, x: Cells, known: Known | None, rng: torch.Generator) -> tuple[Cells, Known | None]:
+        """The same among known cells: one whose source is unknown stays as it is."""
         rows = torch.randint(len(x), x.shape, generator=rng, device=x.device)
-        return torch.where(_chosen(x, self.level, rng), x.gather(0, rows), x)
+        chosen = _chosen(x, self.level, rng)
+        chosen = chosen if known is None else chosen & known.gather(0, rows)
+        return torch.where(chosen, x.gather(0, rows), x), known
 
 
 class Chain(Corruption):

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 from latently.errors import BadParameter
 from latently.model import Parts
+from latently.parts.bottlenecks import Normal
 from latently.parts.part import snake
 from latently.values import Sizes
 
@@ -35,6 +36,16 @@ class Recipe:
                 part.check(sizes)
             except TypeError:
                 raise BadParameter(f"{part}: one of these options is not of the sort expected (numbers).") from None
+        names = [name for part in parts.all() for name in part.weights()]
+        if len(set(names)) < len(names):
+            raise BadParameter(
+                f"kind {self.name!r} prices {', '.join(sorted(set(names)))} more than once; keep one of each."
+            )
+        neck = parts.bottleneck
+        if parts.bound.draws > 1 and isinstance(neck, Normal) and neck.analytic:
+            raise BadParameter(
+                f"kind {self.name!r}: importance weights are ratios at the drawn code; use Normal(analytic=False)."
+            )
         if not 0 <= parts.emphasis <= 1:
             raise BadParameter(
                 f"emphasis={parts.emphasis!r} must lie in [0, 1]: 0.5 weighs corrupted and clean cells alike, 1 counts "

@@ -33,9 +33,12 @@ class Compose(Recipe):
     def parts(self, n_components: int) -> Parts:
         """Copies of the parts given."""
         bottleneck = copy.deepcopy(self.bottleneck) or Identity()
+        bound = copy.deepcopy(self.bound) or Single()
+        if bound.draws > 1 and isinstance(bottleneck, Normal):
+            bottleneck.analytic = False  # importance weights are ratios at the drawn code
         loss = "likelihood" if isinstance(bottleneck, Normal) else "squared_error"
         parts = [copy.deepcopy(p) for p in self.penalties]
-        return Parts(bottleneck, copy.deepcopy(self.corruption), parts, self.bound or Single(), self.emphasis, loss)
+        return Parts(bottleneck, copy.deepcopy(self.corruption), parts, bound, self.emphasis, loss)
 
 
 #: The words of a spelling, and the part each stands for; a number after a colon is that part's first option.
@@ -63,10 +66,8 @@ def spelled(text: str) -> Compose:
             setattr(kind, slot, part)
     if corruptions:
         kind.corruption = corruptions[0] if len(corruptions) == 1 else Chain(corruptions)
-    if isinstance(kind.bound, ImportanceWeighted):
-        if not isinstance(kind.bottleneck, Normal):
-            raise BadParameter(f"kind={text!r}: importance weighting needs a variational code; add 'variational'.")
-        kind.bottleneck = Normal(**kind.bottleneck.options() | {"analytic": False})
+    if isinstance(kind.bound, ImportanceWeighted) and not isinstance(kind.bottleneck, Normal):
+        raise BadParameter(f"kind={text!r}: importance weighting needs a variational code; add 'variational'.")
     return kind
 
 

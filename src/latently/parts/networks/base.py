@@ -68,5 +68,5 @@ class Wrapped(Network):
         self.module, self.inputs, self.outputs = module, inputs, outputs
 
     def plain(self, x: Tensor) -> Tensor:
-        """The module's own forward."""
-        return self.module(x)  # type: ignore[no-any-return]
+        """The module's own forward, on a copy: its first layer may work in place."""
+        return self.module(x.clone())  # type: ignore[no-any-return]

@@ -20,10 +20,11 @@ class Gemm:
 
     onednn_from: int | None = None  #: layers of at least this many weights go through oneDNN
     low_from: int | None = None  #: stacks whose largest layer has at least this many weights compute in bfloat16
+    low_rows: int = 128  #: on batches of at least this many rows: below, casts cost more than it saves (measured)
 
-    def low(self, weights: list[Tensor]) -> bool:
-        """Whether a stack of these weights computes in bfloat16 while it is trained."""
-        return self.low_from is not None and max(w.numel() for w in weights) >= self.low_from
+    def low(self, weights: list[Tensor], rows: int) -> bool:
+        """Whether a stack of these weights computes in bfloat16 while it is trained on batches of `rows`."""
+        return self.low_from is not None and rows >= self.low_rows and max(w.numel() for w in weights) >= self.low_from
 
     def _onednn(self, x: Tensor, numel: int) -> bool:
         if x.dtype == torch.bfloat16:

@@ -35,7 +35,6 @@ class MLP(Network):
         self.weights = nn.ParameterList(own)
         self.biases = nn.ParameterList([nn.Parameter(torch.zeros(b)) for _, b in pairs])
         self._source = [source] if source else []  # in a list: not a submodule, still copied with its owner
-        self._own, self._shift = list(self.weights), list(self.biases)  # the same parameters, quicker to reach
         self.gemm = Gemm()
 
     def start(self, rng: torch.Generator, zero_last: bool = False) -> MLP:
@@ -49,9 +48,17 @@ class MLP(Network):
             nn.init.zeros_(self.weights[-1])
         return self
 
-    def low(self) -> bool:
-        """Whether `run` computes in bfloat16."""
-        return self.gemm.low(self.matrices())
+    def low(self, rows: int) -> bool:
+        """Whether `run` computes in bfloat16 on batches of `rows`."""
+        return self.gemm.low(self.matrices(), rows)
+
+    @property
+    def _own(self) -> list[Tensor]:
+        return list(self.weights._parameters.values())  # type: ignore[arg-type]  # iterating a ParameterList is slow
+
+    @property
+    def _shift(self) -> list[Tensor]:
+        return list(self.biases._parameters.values())  # type: ignore[arg-type]
 
     def matrices(self) -> list[Tensor]:
         """The weights of each layer, `(out, in)`."""
@@ -69,7 +76,7 @@ class MLP(Network):
 
     def run(self, x: Tensor) -> tuple[Tensor, Any]:
         """Forward under no_grad; the tape holds each layer's input, weights and what its activation needs."""
-        weights, low = self.matrices(), x.dtype == torch.bfloat16 or self.low()
+        weights, low = self.matrices(), x.dtype == torch.bfloat16 or self.low(len(x))
         y, tape = (x.bfloat16() if low else x), []
         for w, b, act in zip(weights, self._shift, self.activations, strict=True):
             w, b = (w.bfloat16(), b.bfloat16()) if low else (w.detach(), b.detach())
@@ -81,16 +88,16 @@ class MLP(Network):
 
     def back(self, tape: Any, g: Tensor, to_input: bool = True) -> Tensor | None:
         """Backward by hand, from the last layer to the first."""
-        grads = self._weight_grads()
+        grads, shift = self._weight_grads(), self._shift
         g = g.to(tape[0][0].dtype)
         for i in range(len(tape) - 1, -1, -1):
             x, w, kept = tape[i]
             g = self.activations[i].back(g, kept)
             self.gemm.weight_grad(g, x, grads[i])
-            self.gemm.bias_grad(g, _grad(self._shift[i]))
+            self.gemm.bias_grad(g, _grad(shift[i]))
             if i or to_input:
                 g = self.gemm.input_grad(g, w)
-        return g.to(self._shift[0].dtype) if to_input else None
+        return g.to(shift[0].dtype) if to_input else None
 
     def tangent(self, x: Tensor, v: Tensor) -> Tensor:
         """`J(x) v`: the stack's own directional derivative, layer by layer."""
@@ -156,7 +163,7 @@ class Skip(Network):
 
     def run(self, x: Tensor) -> tuple[Tensor, Any]:
         """Both paths by hand, at the stack's precision."""
-        if self.deep.low():
+        if self.deep.low(len(x)):
             x = x.bfloat16()
         straight, low = self.line.run(x)
         deep, high = self.deep.run(x)
