@@ -80,8 +80,9 @@ def test_an_option_that_does_not_exist_is_refused(option):
     ("option", "value"),
     [
         ("k", np.int64(2)), ("epochs", np.int32(2)), ("learning_rate", np.float32(0.01)), ("max_time", 5),
-        ("validation_fraction", np.float64(0.2)), ("validation_fraction", 0), ("random_state", np.random.RandomState(0)),
-        ("random_state", np.random.default_rng(0)), ("random_state", np.int64(3)), ("random_state", None),
+        ("validation_fraction", np.float64(0.2)), ("validation_fraction", 0),
+        ("random_state", np.random.RandomState(0)), ("random_state", np.random.default_rng(0)),
+        ("random_state", np.int64(3)), ("random_state", None),
         ("network", 7), ("network", [8, 4]), ("network", (np.int64(8),)), ("network", ()), ("kind", recipes.TopK),
         ("device", torch.device("cpu")),
     ],

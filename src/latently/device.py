@@ -27,6 +27,8 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 
 def resolve(device: str | torch.device) -> torch.device:
     """The device by name; "auto" is CUDA where there is one, then Apple's MPS, else the CPU."""
+    if not isinstance(device, (str, torch.device)):
+        raise BadParameter(f"device={device!r}: expected 'auto', 'cpu', 'cuda', 'mps' or a torch.device.")
     if device != "auto":
         try:
             found = torch.device(device)
@@ -59,7 +61,7 @@ def _onednn_agrees() -> bool:
         return torch.allclose(fast, torch.relu(x @ w.t() + b), atol=1e-5)
 
 
-def products(device: torch.device, precision: str) -> dict[str, int | None]:
+def products(device: torch.device, precision: str) -> dict[str, int]:
     """Which layers train through oneDNN, and which in bfloat16: the options of `parts.networks.Gemm`."""
     if precision not in PRECISIONS:
         raise BadParameter(f"precision={precision!r}: expected one of {', '.join(PRECISIONS)}.")
@@ -67,7 +69,8 @@ def products(device: torch.device, precision: str) -> dict[str, int | None]:
         return {}
     amd, low = _cpu()
     wanted = precision == "bfloat16" or (precision == "auto" and low)
-    return {"onednn_from": ONEDNN_FROM if amd else None, "low_from": LOW_FROM if wanted else None}
+    found = {"onednn_from": ONEDNN_FROM} if amd else {}
+    return found | {"low_from": LOW_FROM} if wanted else found
 
 
 def memory(device: torch.device) -> int | None:

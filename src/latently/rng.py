@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from numbers import Integral
 from typing import Any
 
 import torch
+
+from latently.errors import BadParameter
 
 __all__ = ["child", "fit_generator", "seed_of"]
 
@@ -16,7 +19,11 @@ def seed_of(random_state: Any) -> int:
     if random_state is None:
         return secrets.randbits(63)
     draw = getattr(random_state, "integers", None) or getattr(random_state, "randint", None)
-    return int(draw(0, 2**31 - 1)) if draw else int(random_state) % 2**63
+    if draw:
+        return int(draw(0, 2**31 - 1))
+    if not isinstance(random_state, Integral):
+        raise BadParameter(f"random_state={random_state!r}: expected a whole number, a numpy generator or None.")
+    return int(random_state) % 2**63
 
 
 def fit_generator(random_state: Any, device: torch.device | str = "cpu") -> torch.Generator:

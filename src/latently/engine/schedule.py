@@ -84,7 +84,7 @@ def _scheduled(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: 
     if schedule.validation == "auto" and len(rows) < CROSS_BELOW:
         return _crossed(build, rows, schedule, plan, name)
     share = HELD_OUT if schedule.validation == "auto" else float(schedule.validation)
-    count = max(1, round(share * len(rows)))
+    count = min(max(1, round(share * len(rows))), len(rows) - 1)
     if schedule.validation == "auto":
         count = min(count, MOST_HELD_OUT)
     order = _order(rows, schedule, name)
@@ -126,7 +126,10 @@ def _crossed(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: st
     total = sum(p.rows for p in parts)
     mean = {f: sum(getattr(p, f) * p.rows for p in parts) / total for f in ("model", "mean", "pca")}
     seconds = start_seconds + done.history.seconds
-    history = replace(done.history, seconds=seconds, folds=[o.history.columns["validation"] for o in outcomes])
+    rollbacks = done.history.rollbacks + sum(o.history.rollbacks for o in outcomes)
+    history = replace(
+        done.history, seconds=seconds, rollbacks=rollbacks, folds=[o.history.columns["validation"] for o in outcomes]
+    )
     return Outcome(done.model, history, HeldOut(**mean, rows=total), done.linear)
 
 

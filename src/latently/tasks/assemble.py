@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import torch
 from torch import nn
 
 from latently import device as machine
+from latently import rng as chance
 from latently.engine.pack import COPIES
 from latently.errors import BadParameter
 from latently.modalities import Table
@@ -20,9 +22,8 @@ from latently.parts.networks import MLP, Dense, Gemm, Network, Wrapped
 from latently.recipes import Recipe
 from latently.values import Sizes
 
-__all__ = ["LOSSES", "Blueprint", "network_of"]
+__all__ = ["Blueprint", "network_of"]
 
-LOSSES = ("auto", "squared_error", "mean_squared_error", "l1", "huber", "likelihood")
 _FIXED: dict[str, Likelihood] = {
     "squared_error": SquaredError(), "mean_squared_error": SquaredError(mean=True), "l1": AbsoluteError(),
     "huber": Huber(),
@@ -35,13 +36,13 @@ def network_of(network: Any) -> Dense | tuple[nn.Module, nn.Module]:
         return network
     if isinstance(network, str) and network == "auto":
         return Dense()
-    if isinstance(network, int) and not isinstance(network, bool):
-        return Dense(hidden=(network,))
+    if isinstance(network, Integral) and not isinstance(network, bool):
+        return Dense(hidden=(int(network),))
     if isinstance(network, Sequence) and not isinstance(network, str):
         if len(network) == 2 and all(isinstance(n, nn.Module) for n in network):
             return network[0], network[1]
-        if all(isinstance(w, int) for w in network):
-            return Dense(hidden=tuple(network))
+        if all(isinstance(w, Integral) and not isinstance(w, bool) for w in network):
+            return Dense(hidden=tuple(int(w) for w in network))
     raise BadParameter(
         f"network={network!r}: expected 'auto', hidden widths such as (64, 32), a Dense(...), or (encoder, decoder)."
     )
@@ -77,6 +78,10 @@ class Blueprint:
         likelihood = self.table.likelihood() if loss == "likelihood" else _FIXED[loss]
         return likelihood.bind(self.sizes())
 
+    def check(self) -> None:
+        """Raise on what cannot work, before anything is trained."""
+        self.build(chance.child(0, "check"))
+
     def build(self, rng: torch.Generator) -> Composition:
         """A fresh composition, its weights drawn from `rng`."""
         parts = self.parts()
@@ -110,9 +115,10 @@ class Blueprint:
         for name, module, (a, b) in zip(("encoder", "decoder"), pair, ends, strict=True):
             with torch.no_grad():
                 try:
-                    got = tuple(module.cpu()(torch.zeros(2, a)).shape)
-                except RuntimeError as problem:
+                    y = module.cpu()(torch.zeros(2, a))
+                except (RuntimeError, TypeError, ValueError, IndexError) as problem:
                     raise BadParameter(f"network: the {name} refuses rows of {a} numbers ({problem}).") from None
+            got = tuple(y.shape) if isinstance(y, torch.Tensor) else type(y).__name__
             if got != (2, b):
                 raise BadParameter(f"network: the {name} maps (2, {a}) to {got}; expected (2, {b}).")
         encoder, decoder = (Wrapped(m, a, b) for m, (a, b) in zip(pair, ends, strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -12,6 +13,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from latently import device as machine
 from latently import rng as chance
 from latently.errors import BadData, BadParameter
 from latently.modalities.frames import rebuilt
@@ -121,7 +123,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         mean); with a squared error minus the summed squared error in units of each column's variance. Rows with
         missing cells are scaled up to the full number of columns.
         """
-        return -self._map(self.model_.surprise, self._batch(X)).astype(np.float64)
+        batch = self._batch(X)
+        return -self._map(self.model_.surprise, batch).astype(np.float64)
 
     def score(self, X: Any, y: Any = None) -> float:
         """The mean of `score_samples(X)`."""
@@ -144,14 +147,14 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
 
         Kinds without a corruption give `X` back. The draw is `random_state`'s, by default the estimator's.
         """
-        batch = self._batch(X)
+        batch, values = self._batch(X), self._numbers(X)
         rng = chance.fit_generator(self.random_state if random_state is None else random_state)
-        corruption = self.model_.corruption
-        seen = batch if corruption is None else self.model_.cpu().see(batch, rng)
-        values = self.table_.values(seen.x)
-        if batch.known is not None:
-            values[~batch.known.numpy()] = np.nan
-        return rebuilt(values, X) if not np.isnan(values).any() else values
+        if self.model_.corruption is not None:
+            corruption = copy.deepcopy(self.model_.corruption).cpu()
+            seen, _ = corruption.hide(batch.x, batch.known, rng)
+            changed = (seen != batch.x).numpy() & ~np.isnan(values)
+            values = np.where(changed, self.table_.values(seen), values)
+        return rebuilt(values, X)
 
     def jacobian(self, X: Any) -> NDArray[np.float32]:
         """`dz/dx` of every row, `(n, n_components_, columns)`, x in standard deviations of its column."""
@@ -168,6 +171,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         check_is_fitted(self, "model_")
         if not isinstance(n_samples, (int, np.integer)) or n_samples < 1:
             raise BadParameter(f"n_samples={n_samples!r}: expected a whole number, at least 1.")
+        machine.fork_safe()
         rng = chance.fit_generator(self.random_state if random_state is None else random_state)
         if isinstance(self.model_.bottleneck, Normal):
             z = torch.empty(int(n_samples), self.n_components_).normal_(generator=rng).numpy()
@@ -176,13 +180,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         likelihood = self.model_.likelihood
         params = self._map(lambda b: self.model_.decoder.plain(b.x), Batch(torch.from_numpy(z)))
         with torch.no_grad():
-            cells = likelihood.cpu().sample(torch.from_numpy(params), rng)
+            cells = copy.deepcopy(likelihood).cpu().sample(torch.from_numpy(params), rng)
         return self.table_.values(cells)
 
     def to_torch(self) -> torch.nn.Module:
         """A copy of the fitted torch module; `encode(batch)` and `decode(z)` work in model units."""
-        import copy
-
         check_is_fitted(self, "model_")
         return copy.deepcopy(self.model_)
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import functools
 import warnings
-from dataclasses import asdict, dataclass, field
-from numbers import Integral, Real
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -20,16 +18,17 @@ from latently import device as machine
 from latently import rng as chance
 from latently.engine.alarms import alarms
 from latently.engine.infer import pieces
-from latently.engine.rank import choose
-from latently.engine.schedule import Schedule, train
+from latently.engine.rank import Curve, choose
+from latently.engine.schedule import Outcome, Schedule, train
 from latently.engine.store import Checkpoint
 from latently.engine.watch import watcher_for
-from latently.errors import BadData, BadParameter, FitAlarm
+from latently.errors import BadData, FitAlarm
 from latently.modalities import Table
 from latently.modalities.frames import matrix, names_of, refuse_infinite
 from latently.modalities.table import distinct
 from latently.recipes import Recipe, resolve
-from latently.tasks.assemble import LOSSES, Blueprint, network_of
+from latently.tasks.assemble import Blueprint, network_of
+from latently.tasks.options import fingerprint, plain
 from latently.values import Batch
 from latently.version import version as latently_version
 
@@ -73,83 +72,69 @@ class Task(BaseEstimator):
         tags.input_tags.allow_nan = True
         return tags
 
-    def _check_options(self) -> None:
-        for name in ("n_components", "epochs", "batch_size", "learning_rate"):
-            value, whole = getattr(self, name), name != "learning_rate"
-            number = isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
-            if not (number and value > 0) and not (isinstance(value, str) and value == "auto"):
-                what = "a whole number, at least 1" if whole else "a positive number"
-                raise BadParameter(f"{name}={value!r}: expected {what}, or 'auto'.")
-        if self.loss not in LOSSES:
-            raise BadParameter(f"loss={self.loss!r}: expected one of {', '.join(LOSSES)}.")
-        if self.max_time is not None and not self.max_time > 0:
-            raise BadParameter(f"max_time={self.max_time!r}: expected seconds, more than 0, or None for no limit.")
-        share = self.validation_fraction
-        if share not in ("auto", None) and not (isinstance(share, Real) and 0 <= share < 1):
-            raise BadParameter(f"validation_fraction={share!r}: expected a share in [0, 1), 'auto' or None.")
-
     # ------------------------------------------------------------------ data in
 
-    def _read(self, data: Any, reset: bool) -> NDArray[np.float64]:
-        """A finite float64 matrix with NaN where missing; names and number of columns checked or remembered."""
+    def _numbers(self, data: Any) -> NDArray[np.float64]:
+        """A matrix with NaN where missing; text, infinity and other shapes are refused."""
+        machine.fork_safe()
         x = check_array(matrix(data), dtype=np.float64, ensure_all_finite=False, estimator=self)
-        names = names_of(data)
-        validate_data(self, x if names is None else data, reset=reset, skip_check_array=True)
-        refuse_infinite(x, names)
+        refuse_infinite(x, names_of(data))
         return x  # type: ignore[no-any-return]
+
+    def _same_columns(self, data: Any, x: NDArray[np.float64], reset: bool) -> None:
+        """Remember names and number of columns, or hold the data to them."""
+        validate_data(self, x if names_of(data) is None else data, reset=reset, skip_check_array=True)
 
     def _batch(self, data: Any) -> Batch:
         """Rows for a fitted model, in model units."""
         check_is_fitted(self, "model_")
-        return self.table_.batch(self._read(data, reset=False))
+        x = self._numbers(data)
+        self._same_columns(data, x, reset=False)
+        return self.table_.batch(x)
 
     # ------------------------------------------------------------------ fit
 
     def _fit(self, data: Any, sample_weight: Any) -> None:
-        """Read, assemble, train, take stock."""
+        """Read, assemble, train, take stock. Nothing of an earlier fit is touched before this one has succeeded."""
         machine.keep_pages()
-        self._check_options()
+        given = plain(self)
         recipe, network, target = resolve(self.kind), network_of(self.network), machine.resolve(self.device)
-        x = self._read(data, reset=True)
+        seed = functools.partial(chance.seed_of, self.random_state)
+        x = self._numbers(data)
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, x, ensure_non_negative=True)
-        x, weight = distinct(x, weight)
-        if not len(x):
+        different, weight = distinct(x, weight)
+        if not len(different):
             raise BadData("every row has sample weight 0; give at least one row a positive weight.")
-        rate = parts_loss(recipe, self.loss)
-        self.table_ = Table(natural=rate == "likelihood").fit(x, weight)
-        rows = self.table_.batch(x, weight).to(target)
-
-        self.recipe_, self.network_, self.rows_ = recipe, network, len(rows)
-        schedule = self._schedule(rows, target)
-        self.components_curve_ = None
-        k = self.n_components
+        loss = parts_loss(recipe, self.loss)
+        table = Table(natural=loss == "likelihood").fit(different, weight)
+        rows = table.batch(different, weight).to(target)
+        plan = Blueprint(recipe, network, table, self.loss, 1, len(rows), target, self.precision)
+        k, curve = given.pop("n_components"), None
+        fixed = replace(plan, code=1 if k == "auto" else k)
+        fixed.check()
+        checkpoint = Checkpoint(
+            self.checkpoint, "" if self.checkpoint is None else fingerprint(self.get_params(deep=False), rows)
+        )
+        schedule = Schedule(
+            given, given.pop("validation"), checkpoint.seed(seed), watcher_for(self.verbose), checkpoint, fixed.work()
+        )
         if k == "auto":
-            k, self.components_curve_ = choose(lambda width: self._blueprint(width, target).build, rows, schedule)
-        self.n_components_ = self._n_features_out = int(k)
-        plan = self._blueprint(self.n_components_, target)
+            k, curve = choose(lambda width: replace(plan, code=width).build, rows, schedule)
+        plan = replace(plan, code=k)
         warn_wide(plan)
         outcome = train(plan.build, rows, schedule)
+        self._same_columns(data, x, reset=True)
+        self._keep(plan, outcome, rows, curve)
+
+    def _keep(self, plan: Blueprint, outcome: Outcome, rows: Batch, curve: Curve | None) -> None:
+        """The fitted attributes; alarms are raised as warnings."""
+        self.recipe_, self.network_, self.table_, self.rows_ = plan.recipe, plan.network, plan.table, plan.rows
+        self.n_components_ = self._n_features_out = plan.code
         self.model_, self.history_, self.held_out_ = outcome.model.eval(), outcome.history, outcome.held_out
-        self.alarms_ = alarms(outcome, rows)
-        kept = rows.take(slice(0, KEPT_CODES))
-        self.codes_ = self._map(self.model_.encode, kept)
+        self.components_curve_, self.alarms_ = curve, alarms(outcome, rows)
+        self.codes_ = self._map(self.model_.encode, rows.take(slice(0, KEPT_CODES)))
         for alarm in self.alarms_:
-            warnings.warn(f"{alarm.name}: {alarm.message}", FitAlarm, stacklevel=3)
-
-    def _blueprint(self, k: int, target: torch.device) -> Blueprint:
-        """The composition for a code of width `k`."""
-        return Blueprint(self.recipe_, self.network_, self.table_, self.loss, k, self.rows_, target, self.precision)
-
-    def _schedule(self, rows: Batch, target: torch.device) -> Schedule:
-        key = fingerprint(self.get_params(deep=False), rows) if self.checkpoint is not None else ""
-        checkpoint = Checkpoint(self.checkpoint, key)
-        given = {
-            "epochs": self.epochs, "batch_rows": self.batch_size, "learning_rate": self.learning_rate,
-            "max_time": self.max_time,
-        }  # fmt: skip
-        seed = checkpoint.seed(lambda: chance.seed_of(self.random_state))
-        plan = self._blueprint(1 if self.n_components == "auto" else int(self.n_components), target)
-        return Schedule(given, self.validation_fraction, seed, watcher_for(self.verbose), checkpoint, plan.work())
+            warnings.warn(f"{alarm.name}: {alarm.message}", FitAlarm, stacklevel=4)
 
     # ------------------------------------------------------------------ fitted
 
@@ -208,14 +193,3 @@ def warn_wide(plan: Blueprint) -> None:
         FitAlarm,
         stacklevel=4,
     )
-
-
-def fingerprint(params: dict[str, Any], rows: Batch) -> str:
-    """What a checkpoint must agree on: options, data, versions."""
-    skip = ("checkpoint", "verbose", "device", "max_time")
-    told = {name: repr(value) for name, value in params.items() if name not in skip}
-    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
-    digest.update(f"{latently_version()} {torch.__version__}".encode())
-    for field_ in (rows.x, rows.known, rows.weight):
-        digest.update(b"-" if field_ is None else np.ascontiguousarray(field_.cpu().numpy()).tobytes())
-    return digest.hexdigest()

@@ -26,7 +26,7 @@ from latently.parts import Dense, Part
 from latently.parts.part import part_named
 from latently.recipes import Recipe, kinds
 from latently.tasks import tasks
-from latently.tasks.assemble import network_of
+from latently.tasks.assemble import Blueprint, network_of
 from latently.tasks.base import Task
 from latently.version import version
 
@@ -100,7 +100,11 @@ def load(
     estimator.alarms_ = [Alarm(**a) for a in facts["alarms"]]
     estimator.components_curve_ = None if facts["curve"] is None else Curve(**facts["curve"])
     estimator.codes_ = tensors["codes"].numpy()
-    plan = estimator._blueprint(estimator.n_components_, machine.resolve(device))
+    target = machine.resolve(device)
+    plan = Blueprint(
+        estimator.recipe_, estimator.network_, estimator.table_, estimator.loss, estimator.n_components_,
+        estimator.rows_, target, estimator.precision,
+    )  # fmt: skip
     estimator.model_ = plan.build(chance.child(0, "load")).eval()
     estimator.model_.load_state_dict({n[6:]: t for n, t in tensors.items() if n.startswith("model.")})
     return estimator

@@ -1,0 +1,44 @@
+"""Every example runs: the Python of the README and of the docs' pages, and the docstrings of the public names."""
+
+import doctest
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import latently
+from latently.errors import FitAlarm
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = ["README.md", "docs/quickstart.md", "docs/kinds.md"]
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.filterwarnings(f"ignore::{FitAlarm.__module__}.{FitAlarm.__name__}")
+def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    blocks = BLOCK.findall((ROOT / page).read_text())
+    assert blocks, f"{page} has no Python"
+    module = ModuleType("page")  # where its dataclasses live
+    monkeypatch.setitem(sys.modules, "page", module)
+    for block in blocks:
+        exec(compile(block, page, "exec"), vars(module))
+
+
+def test_the_docstrings_are_right():
+    from latently.tasks import autoencoder
+
+    result = doctest.testmod(autoencoder)
+    assert result.attempted
+    assert not result.failed
+
+
+def test_every_public_name_is_there_and_no_other():
+    for name in latently.__all__:
+        assert getattr(latently, name) is not None
+    assert dir(latently) == latently.__all__
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        latently.nonsense  # noqa: B018
