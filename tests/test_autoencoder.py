@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from latently import Autoencoder, recipes
 from latently.parts import Dense
-from latently.tasks.assemble import LOSSES
+from latently.tasks.options import LOSSES
 
 pytestmark = pytest.mark.filterwarnings("ignore::latently.errors.FitAlarm")
 

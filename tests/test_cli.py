@@ -111,7 +111,7 @@ def test_the_help_of_a_verb_has_one_example_that_fits_a_line(verb, capsys):
 
 def test_the_help_names_every_kind_and_loss(capsys):
     from latently.recipes import names
-    from latently.tasks.assemble import LOSSES
+    from latently.tasks.options import LOSSES
 
     words = set(run("fit --help", capsys)[1].replace(",", " ").replace(".", " ").split())
     assert set(names()) <= words

@@ -31,7 +31,7 @@ def alarms(outcome: Outcome, rows: Batch) -> list[Alarm]:
     h = model.encoder.plain(model.door(sample))
     if len(sample) > 1:
         found += [Alarm(name, message) for name, message in model.bottleneck.complaints(h)]
-    found += _errors(outcome, sample)
+    found += _errors(outcome)
     history = outcome.history
     if history.rollbacks:
         found.append(Alarm("diverged", (
@@ -41,7 +41,7 @@ def alarms(outcome: Outcome, rows: Batch) -> list[Alarm]:
     return found
 
 
-def _errors(outcome: Outcome, sample: Batch) -> list[Alarm]:
+def _errors(outcome: Outcome) -> list[Alarm]:
     held, model = outcome.held_out, outcome.model
     if held is None or held.mean <= 0:
         return []
@@ -56,12 +56,9 @@ def _errors(outcome: Outcome, sample: Batch) -> list[Alarm]:
             f"held-out error {held.model:.3g} against {held.pca:.3g} for PCA with {model.code} components. Try "
             "network='auto' (it starts at PCA), a weaker penalty or less corruption, or use PCA."
         )))  # fmt: skip
-    error = (model.decode(model.encode(sample)) - sample.x).square()
-    error = error if sample.known is None else error[sample.known]
-    train = float(error.mean())
-    if held.model > held.pca and held.model > OVERFIT * train + 1e-3 * held.mean and held.model > 0.1 * held.mean:
+    if held.model > held.pca and held.model > OVERFIT * held.train + 1e-3 * held.mean and held.model > 0.1 * held.mean:
         found.append(Alarm("overfit", (
-            f"held-out error {held.model:.3g} against {train:.3g} on the training rows. Try fewer components, narrower "
-            "layers, kind='denoising', or more rows."
+            f"held-out error {held.model:.3g} against {held.train:.3g} on the training rows. Try fewer components, "
+            "narrower layers, kind='denoising', or more rows."
         )))  # fmt: skip
     return found

@@ -28,6 +28,7 @@ FOLDS = 3
 CROSS_BELOW = 2500  # rows: fewer are too few to give some away, and cheap enough to fit four times
 HELD_OUT = 0.1  # share of larger sets that only judges
 MOST_HELD_OUT = 10_000  # rows
+LEARNED = 4096  # training rows that tell the error on what was learned
 FEWEST = 9  # rows: with fewer nothing is held out
 
 Build = Callable[[torch.Generator], Composition]
@@ -41,6 +42,7 @@ class HeldOut:
     mean: float
     pca: float
     rows: int
+    train: float  #: ours on rows that were learned from
 
 
 @dataclass(frozen=True)
@@ -124,12 +126,11 @@ def _crossed(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: st
     done = _single(build, rows, schedule, final, name, None)
     parts = [o.held_out for o in outcomes if o.held_out is not None]
     total = sum(p.rows for p in parts)
-    mean = {f: sum(getattr(p, f) * p.rows for p in parts) / total for f in ("model", "mean", "pca")}
+    mean = {f: sum(getattr(p, f) * p.rows for p in parts) / total for f in ("model", "mean", "pca", "train")}
     seconds = start_seconds + done.history.seconds
     rollbacks = done.history.rollbacks + sum(o.history.rollbacks for o in outcomes)
-    history = replace(
-        done.history, seconds=seconds, rollbacks=rollbacks, folds=[o.history.columns["validation"] for o in outcomes]
-    )
+    curves = [o.history.columns["validation"] for o in outcomes]
+    history = replace(done.history, seconds=seconds, rollbacks=rollbacks, folds=curves)
     return Outcome(done.model, history, HeldOut(**mean, rows=total), done.linear)
 
 
@@ -147,13 +148,21 @@ def _best_look(curves: list[list[float]]) -> int:
 
 @torch.no_grad()
 def _compare(model: Composition, rows: Batch, valid: Batch, rng: torch.Generator) -> HeldOut:
-    x, known = valid.x.flatten(1), valid.known
-    count = x.numel() if known is None else int(known.sum())
+    few, linear = rows.take(slice(0, LEARNED)), principal(rows, model.code, rng)
+    flat = valid.x.flatten(1)
+    return HeldOut(
+        model=_error(valid, model.decode(model.encode(valid)).flatten(1)),
+        mean=_error(valid, linear.mean.expand_as(flat)),
+        pca=_error(valid, linear.reconstruct(flat)),
+        rows=len(valid),
+        train=_error(few, model.decode(model.encode(few)).flatten(1)),
+    )
 
-    def error(guess: Tensor) -> float:
-        each = (guess - x).square()
-        return float((each if known is None else each * known.flatten(1)).sum()) / max(count, 1)
 
-    guess = model.decode(model.encode(valid)).flatten(1)
-    linear = principal(rows, model.code, rng)
-    return HeldOut(error(guess), error(linear.mean.expand_as(x)), error(linear.reconstruct(x)), len(valid))
+def _error(batch: Batch, guess: Tensor) -> float:
+    """Squared error per known cell."""
+    each = (guess - batch.x.flatten(1)).square()
+    if batch.known is None:
+        return float(each.mean())
+    known = batch.known.flatten(1)
+    return float((each * known).sum() / known.sum().clamp(min=1))
