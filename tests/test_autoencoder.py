@@ -92,7 +92,7 @@ def test_reconstructions_are_decoded_codes(kind, x):
 
 
 def test_training_makes_reconstructions_better():
-    x = rows(200)
+    x = rows(100)
     error = [((fitted(x, epochs=e).reconstruct(x) - x) ** 2 / x.var(0)).mean() for e in (1, 40)]
     assert error[1] < 0.7 * error[0] < 0.5
 
@@ -138,7 +138,7 @@ def test_the_likelihood_fits_the_columns(binary):
     x = rows()
     if binary:
         x[:, :3] = x[:, :3] > np.median(x[:, :3], 0)
-    model = fitted(x, loss="likelihood", epochs=20)
+    model = fitted(x, loss="likelihood", epochs=10)
     seen = model.reconstruct(x)[:, :3]
     assert np.isfinite(model.score_samples(x)).all()
     assert bool(seen.min() > 0 and seen.max() < 1) is binary

@@ -42,7 +42,7 @@ def test_the_jacobian_is_that_of_transform_in_units_of_a_columns_scale(kind, x):
 @pytest.mark.parametrize("noise", ["masking", "salt_and_pepper", "swap", "gaussian"])
 def test_corrupt_shows_what_the_encoder_saw(noise):
     x = rows(400)
-    model = fitted(x, kind=recipes.Denoising(noise=noise, level=0.25))
+    model = fitted(x, epochs=1, kind=recipes.Denoising(noise=noise, level=0.25))
     spoiled = model.corrupt(x, random_state=1)
     changed = ~np.isclose(spoiled, x, rtol=1e-4, atol=1e-6)
     assert_array_equal(spoiled, model.corrupt(x, random_state=1))
@@ -67,8 +67,8 @@ def test_a_kind_without_a_corruption_gives_the_rows_back(x):
 
 @each_kind
 def test_samples_look_like_rows(kind):
-    x = rows(150)
-    model = fitted(x, kind=kind, epochs=10)
+    x = rows(100)
+    model = fitted(x, kind=kind, epochs=6)
     new = model.sample(200, random_state=0)
     assert (new.shape, new.dtype) == ((200, 6), np.float64)
     assert_array_equal(new, model.sample(200, random_state=0))

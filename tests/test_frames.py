@@ -73,7 +73,7 @@ def numbers(table: object) -> np.ndarray:
 @each_container
 def test_reconstructions_come_in_the_container_names_index_and_dtypes_of_the_rows(name):
     table = CONTAINERS[name]()
-    again = fitted(table, k=2, epochs=40).reconstruct(table)
+    again = fitted(table, k=2, epochs=15).reconstruct(table)
     assert type(again) is type(table)
     assert dtypes(again) == dtypes(table)
     if isinstance(table, pd.DataFrame):
@@ -183,7 +183,7 @@ def test_missing_cells_are_missing_however_they_are_written(how):
 
 def test_what_stands_in_a_missing_cell_teaches_nothing():
     x, other = gaps(rows()), rows()
-    model = fitted(x, epochs=20, kind=recipes.Denoising(level=0.5))
+    model = fitted(x, epochs=10, kind=recipes.Denoising(level=0.5))
     other[np.isnan(x)] = 1e3
     assert_allclose(model.table_.mean, np.nanmean(x, 0))
     assert (np.abs(model.reconstruct(x)[:, 1] - 1) < 1).all()

@@ -61,16 +61,16 @@ CASES = {
     **{name: {"kind": name} for name in recipes.names()},
     "running means": {"kind": recipes.Sparse(penalty="kl")},
     "composed": {"kind": "denoising+variational+importance:2+contractive"},
-    "a width for the data": {"k": "auto", "kind": "denoising", "epochs": 8},
-    "one split": {"kind": "denoising", "validation_fraction": 0.3, "epochs": 40},
-    "no judges": {"kind": "denoising", "validation_fraction": None, "epochs": 40},
+    "a width for the data": {"k": "auto", "kind": "denoising", "epochs": 4},
+    "one split": {"kind": "denoising", "validation_fraction": 0.3, "epochs": 20},
+    "no judges": {"kind": "denoising", "validation_fraction": None, "epochs": 20},
     "roll-backs": {"kind": "denoising", "learning_rate": 1e20, "epochs": 12, "validation_fraction": None},
 }
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_an_interrupted_fit_ends_with_the_bytes_of_one_never_stopped(name, epochs, state, tmp_path):
-    x, options = gaps(rows()), {"epochs": 10, "checkpoint": state, **CASES[name]}
+    x, options = gaps(rows(40)), {"epochs": 5, "checkpoint": state, **CASES[name]}
     whole = contents(fitted(x, **options), tmp_path / "whole")
     total = epochs.done
     assert total >= 8

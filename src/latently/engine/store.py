@@ -79,6 +79,8 @@ def read(path: Path, what: str) -> tuple[Tensors, Facts]:
     claimed = body.pop("sha256", None)
     if claimed != _digest(body, tensors):
         raise FileProblem(f"{path} is damaged: its checksum does not match. Restore it from a copy or fit again.")
+    if not isinstance(body.get("facts"), dict):
+        raise FileProblem(f"{path} holds no facts.")
     return tensors, body["facts"]
 
 
@@ -114,7 +116,7 @@ def _umask() -> int:
 class Checkpoint:
     """The state of a fit, in sections: one for each stage of its schedule. Without a path it forgets everything."""
 
-    def __init__(self, path: str | Path | None, key: str) -> None:
+    def __init__(self, path: str | os.PathLike[str] | None, key: str) -> None:
         self.path = None if path is None else Path(path)
         self.key = key
         self.tensors: dict[str, Tensors] = {}
@@ -143,6 +145,7 @@ class Checkpoint:
         """The seed that the first run drew; a run that resumes takes the same one."""
         if "start" not in self.facts:
             self.facts["start"] = {"seed": draw()}
+            self.flush()  # a place that cannot be written is known before the first epoch
         return int(self.facts["start"]["seed"])
 
     def flush(self) -> None:

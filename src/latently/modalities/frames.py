@@ -16,7 +16,11 @@ Matrix = NDArray[np.float64]
 
 
 def _frame(data: Any) -> nw.DataFrame[Any] | None:
-    found = nw.from_native(data, eager_only=True, pass_through=True)
+    found = nw.from_native(data, pass_through=True)
+    if isinstance(found, nw.LazyFrame):
+        raise UnsupportedInput(
+            f"got a lazy {type(data).__name__}; a fit needs the rows themselves: collect() it first."
+        )
     return found if isinstance(found, nw.DataFrame) else None
 
 
@@ -27,49 +31,60 @@ def names_of(data: Any) -> list[str] | None:
 
 
 def matrix(data: Any) -> Matrix | Any:
-    """A float64 matrix with NaN where a cell is missing; what is not a frame or an object array passes through."""
+    """A float64 matrix with NaN where a cell is missing; what is not a frame or text passes through."""
     if isinstance(data, (str, bytes)):
         raise UnsupportedInput(f"got {data!r}; expected rows: a 2-D array or a data frame. Read the file first.")
     if getattr(data, "ndim", 2) > 2:
         raise UnsupportedInput(
-            f"got an array of shape {data.shape}; tables are 2-D, (rows, columns). Images and series are not supported "
-            "yet; data.reshape(len(data), -1) turns each item into a row."
+            f"got an array of shape {tuple(data.shape)}; tables are 2-D, (rows, columns). Images and series are not "
+            "supported yet; data.reshape(len(data), -1) turns each item into a row."
         )
+    if isinstance(data, np.ma.MaskedArray):
+        return np.ma.filled(data.astype(np.float64), np.nan)
+    if not hasattr(data, "collect"):  # a lazy frame would have to work out its columns
+        _refuse_twins(data)
     frame = _frame(data)
     if frame is not None:
-        return _from_frame(frame)
-    if isinstance(data, np.ndarray) and data.dtype.kind in "OUS" and data.ndim == 2:
-        _refuse_text(data)
+        columns = [_numbers(frame.get_column(name)) for name in frame.columns]
+        return np.column_stack(columns) if columns else np.empty((len(frame), 0))
+    array = np.asarray(data) if isinstance(data, (list, tuple)) else data
+    if isinstance(array, np.ndarray) and array.dtype.kind in "OUS" and array.ndim == 2:
+        _refuse_text(array)
     return data
 
 
-def _from_frame(frame: nw.DataFrame[Any]) -> Matrix:
-    names = frame.columns
-    if len(set(names)) < len(names):
-        twice = sorted({str(n) for n in names if names.count(n) > 1})
+def _refuse_twins(data: Any) -> None:
+    names = list(getattr(data, "column_names", getattr(data, "columns", [])))
+    twice = sorted({str(n) for n in names if names.count(n) > 1}) if len(set(names)) < len(names) else []
+    if twice:
         raise BadData(f"column name {twice[0]!r} stands more than once; rename the columns so that each is unique.")
-    columns = [_numbers(frame.get_column(name)) for name in names]
-    return np.column_stack(columns) if columns else np.empty((len(frame), 0))
 
 
 def _numbers(column: nw.Series[Any]) -> NDArray[np.float64]:
     if column.dtype.is_numeric() or column.dtype == nw.Boolean:
         return np.asarray(column.cast(nw.Float64).to_numpy(), dtype=np.float64)
-    values = column.to_numpy()
-    if values.dtype == object:
+    cells = np.empty(len(column))
+    for row, value in enumerate(column.to_list()):
         try:
-            return np.array([np.nan if _missing(v) else _number(v) for v in values], dtype=np.float64)
+            cells[row] = np.nan if _missing(value) else _number(value)
         except (TypeError, ValueError):
-            pass
-    row, value = next(((i, v) for i, v in enumerate(values) if not _missing(v)), (0, None))
-    raise BadData(
-        f"column {column.name!r} holds {column.dtype}, such as {value!r} in row {row}; this version takes numbers. "
-        "Drop the column, or encode it as numbers first."
-    )
+            raise BadData(
+                f"column {column.name!r} holds {column.dtype}, such as {value!r} in row {row}; this version takes "
+                "numbers. Drop the column, or encode it as numbers first."
+            ) from None
+    return cells
 
 
 def _missing(value: Any) -> bool:
-    return value is None or value != value
+    """None, NaN, and what pandas calls NA, which refuses to be true or false."""
+    if value is None:
+        return True
+    try:
+        return bool(value != value)
+    except TypeError:
+        return True
+    except ValueError:  # an array
+        return False
 
 
 def _number(value: Any) -> float:
@@ -85,8 +100,9 @@ def _refuse_text(data: NDArray[Any]) -> None:
                 try:
                     float(value)
                 except ValueError:
+                    text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
                     raise BadData(
-                        f"row {row}, column {column} holds the text {value!r}; this version takes numbers. "
+                        f"row {row}, column {column} holds the text {text!r}; this version takes numbers. "
                         "Drop the column, or encode it as numbers first."
                     ) from None
 
@@ -105,20 +121,25 @@ def refuse_infinite(x: Matrix, names: list[str] | None) -> None:
 
 
 def rebuilt(values: Matrix, like: Any) -> Any:
-    """The matrix `values` in the container, names, index and dtypes of `like` (same rows, same columns)."""
+    """The matrix `values` in the container, names, index and dtypes of `like`; NaN is a missing cell there."""
     frame = _frame(like)
     if frame is None:
-        return _as_dtype(values, getattr(like, "dtype", values.dtype))
+        return _as_dtype(values, np.asarray(like).dtype if hasattr(like, "__array__") else values.dtype)
+    columns = {n: _cells(values[:, j], frame.get_column(n).dtype) for j, n in enumerate(frame.columns)}
     if hasattr(like, "iloc"):  # pandas: dtypes beyond numpy's, and an index
-        columns = {n: _as_kind(values[:, j], frame.get_column(n).dtype) for j, n in enumerate(frame.columns)}
-        return type(like)(columns, index=like.index).astype(like.dtypes.to_dict())
-    series = [
-        nw.new_series(
-            n, _as_kind(values[:, j], frame.get_column(n).dtype), backend=nw.get_native_namespace(frame)
-        ).cast(frame.get_column(n).dtype)
-        for j, n in enumerate(frame.columns)
-    ]
-    return nw.to_native(series[0].to_frame().with_columns(*series[1:]))
+        series = {n: like[n].__class__(cells, index=like.index, dtype=like[n].dtype) for n, cells in columns.items()}
+        return type(like)(series, index=like.index)[list(like.columns)] if series else like.copy()
+    backend, schema = nw.get_native_namespace(frame), frame.schema
+    made = [nw.new_series(n, cells, schema[n], backend=backend) for n, cells in columns.items()]
+    return nw.to_native(made[0].to_frame().with_columns(*made[1:]))
+
+
+def _cells(column: NDArray[np.float64], dtype: Any) -> NDArray[Any] | list[Any]:
+    gaps = np.isnan(column)
+    if not gaps.any():
+        return _as_kind(column, dtype)
+    whole = _as_kind(np.where(gaps, 0, column), dtype).tolist()
+    return [None if gap else value for gap, value in zip(gaps, whole, strict=True)]
 
 
 def _as_kind(column: NDArray[np.float64], dtype: Any) -> NDArray[Any]:

@@ -79,7 +79,14 @@ class Table:
         """Rows in model units."""
         units = x - self.mean
         units /= self.scale
-        cells = torch.from_numpy(units.astype(np.float32))
+        with np.errstate(over="ignore"):
+            cells = torch.from_numpy(units.astype(np.float32))
+        if not bool(cells.sum(dtype=torch.float64).isfinite()) and bool(cells.isinf().any()):
+            row, column = (int(i) for i in cells.isinf().nonzero()[0])
+            raise BadData(
+                f"row {row}, column {column} holds {x[row, column]:.3g}, further from the rows of the fit than float32 "
+                "can say. Check its unit, or put NaN for what is no measurement."
+            )
         gaps = torch.isnan(cells) if np.isnan(x.sum()) else None
         rows = None if weight is None else torch.from_numpy(weight.astype(np.float32))
         return Batch(

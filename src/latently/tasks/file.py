@@ -20,7 +20,7 @@ from latently.engine.alarms import Alarm
 from latently.engine.history import History
 from latently.engine.rank import Curve
 from latently.engine.schedule import HeldOut
-from latently.errors import BadParameter, FileProblem
+from latently.errors import BadParameter, FileProblem, LatentlyError
 from latently.modalities import Table
 from latently.parts import Dense, Part
 from latently.parts.part import part_named
@@ -43,9 +43,10 @@ def save(estimator: Task, path: str | Path) -> None:
     table = estimator.table_.state()
     arrays = {name: v for name, v in table.items() if isinstance(v, np.ndarray)}
     history = asdict(estimator.history_) | {"seconds": 0.0}
+    params = estimator.get_params(deep=False) | {"checkpoint": None}  # a path of this machine
     facts = {
         "task": type(estimator).__name__,
-        "params": {name: encoded(v) for name, v in estimator.get_params(deep=False).items()},
+        "params": {name: encoded(v) for name, v in params.items()},
         "recipe": encoded(estimator.recipe_),
         "network": encoded(estimator.network_),
         "rows": estimator.rows_,
@@ -78,17 +79,32 @@ def load(
     again when the fit was given modules. Raises `FileProblem` on a missing, foreign, damaged or newer file.
     """
     tensors, facts = store.read(Path(path), "model")
+    target = machine.resolve(device)
+    try:
+        return _rebuilt(tensors, facts, {kind.name: kind for kind in kinds}, network, target)
+    except LatentlyError as problem:
+        raise type(problem)(f"{path}: {problem}") from None
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as problem:
+        if network is not None:
+            raise BadParameter(f"{path}: network=(encoder, decoder) are not those of the fit ({problem}).") from None
+        raise FileProblem(f"{path} is a whole file, but its facts do not fit together ({problem!r}).") from None
+
+
+def _rebuilt(
+    tensors: dict[str, torch.Tensor], facts: dict[str, Any], outside: dict[str, type[Recipe]], network: Any,
+    target: torch.device,
+) -> Any:  # fmt: skip
     known = tasks()
     if facts["task"] not in known:
-        raise FileProblem(f"{path} holds a {facts['task']}, unknown here; known: {', '.join(known)}.")
-    outside = {kind.name: kind for kind in kinds}
+        raise FileProblem(f"the file holds a {facts['task']}, unknown here; known: {', '.join(known)}.")
     params = {name: decoded(v, outside) for name, v in facts["params"].items()}
-    estimator: Task = known[facts["task"]](**params)
-    estimator.recipe_ = decoded(facts["recipe"], outside)
     spec = network if network is not None else decoded(facts["network"], outside)
     if spec is None:
-        raise BadParameter(f"{path} was fitted with your own torch modules: load(path, network=(encoder, decoder)).")
-    estimator.network_ = network_of(spec)
+        raise BadParameter("the fit was given torch modules; give them again: load(path, network=(encoder, decoder)).")
+    if network is not None:
+        params["network"] = network
+    estimator: Task = known[facts["task"]](**params)
+    estimator.recipe_, estimator.network_ = decoded(facts["recipe"], outside), network_of(spec)
     arrays = {name[6:]: t.numpy() for name, t in tensors.items() if name.startswith("table.")}
     estimator.table_ = Table.of(facts["table"] | arrays)
     estimator.rows_, estimator.n_components_ = facts["rows"], facts["components"]
@@ -100,7 +116,6 @@ def load(
     estimator.alarms_ = [Alarm(**a) for a in facts["alarms"]]
     estimator.components_curve_ = None if facts["curve"] is None else Curve(**facts["curve"])
     estimator.codes_ = tensors["codes"].numpy()
-    target = machine.resolve(device)
     plan = Blueprint(
         estimator.recipe_, estimator.network_, estimator.table_, estimator.loss, estimator.n_components_,
         estimator.rows_, target, estimator.precision,

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from numbers import Integral, Real
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ def plain(task: Any) -> dict[str, Any]:
         value = getattr(task, name)
         if not isinstance(value, str) or value not in known:
             raise BadParameter(f"{name}={value!r}: expected one of {', '.join(known)}.")
+    if not (task.checkpoint is None or isinstance(task.checkpoint, (str, PathLike))):
+        raise BadParameter(f"checkpoint={task.checkpoint!r}: expected the path of a file, or None.")
     return {
         "n_components": _whole("n_components", task.n_components),
         "epochs": _whole("epochs", task.epochs),
