@@ -157,7 +157,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         return rebuilt(values, X)
 
     def jacobian(self, X: Any) -> NDArray[np.float32]:
-        """`dz/dx` of every row, `(n, n_components_, columns)`, x in standard deviations of its column."""
+        """`dz/dx` of every row, `(n, n_components_, columns)`, x in units of `table_.scale`.
+
+        That is a column's standard deviation, or nearly so where columns share a unit.
+        """
         batch = self._batch(X)
         cells = batch.cells
         return self._map(lambda b: self.model_.jacobian(b)[:, :, :cells], batch)
