@@ -30,7 +30,7 @@ def align(model: Composition, rows: Batch) -> bool:
         return False
     sample = rows.take(slice(0, ROWS))
     codes = model.encode(sample)
-    z, moved = codes.double(), model.decode(codes).flatten(1).double()
+    z, moved = codes.cpu().double(), model.decode(codes).flatten(1).cpu().double()  # not every device has float64
     mean = z.mean(0)
     tied = any(not len(n.weights) for n in out)
     change = _coordinates(z - mean, moved, tied)
@@ -38,12 +38,13 @@ def align(model: Composition, rows: Batch) -> bool:
         return False
     shift = torch.zeros_like(mean) if tied else mean
     for i, net in enumerate(into):
-        net.weights[-1].copy_(change @ net.weights[-1].double())
-        net.biases[-1].copy_(change @ (net.biases[-1].double() - (0 if i else shift)))
+        net.weights[-1].copy_(change @ net.weights[-1].cpu().double())
+        net.biases[-1].copy_(change @ (net.biases[-1].cpu().double() - (0 if i else shift)))
     inverse = torch.linalg.inv(change)
     for net in out if not tied else ():
-        net.biases[0].add_(net.weights[0].double() @ shift)
-        net.weights[0].copy_(net.weights[0].double() @ inverse)
+        first = net.weights[0].cpu().double()
+        net.biases[0].copy_(net.biases[0].cpu().double() + first @ shift)
+        net.weights[0].copy_(first @ inverse)
     return True
 
 

@@ -77,12 +77,12 @@ def fit(
             _advance(run)
             watcher.update(run.epoch, run.history)
             _save(run, done=False)
+        _save(run, done=True)
     finally:
         watcher.finish(run.history)
         with torch.no_grad():
             packed.flat.copy_(run.best)
         packed.release()
-    _save(run, done=True)
     run.history.seconds = time.monotonic() - run.start
     return run.history
 
@@ -214,4 +214,6 @@ def _resume(run: Run) -> bool:
     run.good = {name[5:]: t for name, t in tensors.items() if name.startswith("good.")}
     run.epoch, run.rate, run.best_loss = facts["epoch"], facts["rate"], facts["best_loss"]
     run.packed.averaged, run.history = facts["averaged"], History(**facts["history"])
+    if run.history.stopped == "time":  # there is time again
+        run.history.stopped = "schedule"
     return True

@@ -42,13 +42,13 @@ def principal(batch: Batch, k: int, rng: torch.Generator) -> Principal:
     centred = x - mean if weight is None else (x - mean) * weight[:, None].sqrt()
     k = min(k, *x.shape)
     if x.shape[1] <= EXACT_UP_TO or 2 * k > min(x.shape):
-        values, vectors = torch.linalg.eigh((centred.t() @ centred).double() / len(x))
+        values, vectors = torch.linalg.eigh((centred.t() @ centred).cpu().double() / len(x))
         directions, squares = vectors.flip(1)[:, :k].t(), values.flip(0)[:k]
     else:
         directions, squares = _randomised(centred, k, rng)
     peak = directions.gather(1, directions.abs().argmax(1, keepdim=True))
-    directions = directions * peak.sign()
-    return Principal(mean, directions.to(x.dtype), squares.clamp(min=0).sqrt().to(x.dtype))
+    directions = (directions * peak.sign()).to(x.dtype).to(x.device)
+    return Principal(mean, directions, squares.clamp(min=0).sqrt().to(x.dtype).to(x.device))
 
 
 def _randomised(centred: Tensor, k: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -57,7 +57,7 @@ def _randomised(centred: Tensor, k: int, rng: torch.Generator) -> tuple[Tensor, 
     for _ in range(5):
         probe = torch.linalg.qr(centred.t() @ (centred @ probe))[0]
     values, vectors = torch.linalg.eigh(_gram(centred @ probe) / len(centred))
-    return (probe.double() @ vectors.flip(1)[:, :k]).t(), values.flip(0)[:k]
+    return (probe.cpu().double() @ vectors.flip(1)[:, :k]).t(), values.flip(0)[:k]
 
 
 @torch.no_grad()
@@ -84,4 +84,4 @@ def start_linear(model: Composition, rows: Batch, rng: torch.Generator) -> bool:
 
 
 def _gram(a: Tensor) -> Tensor:
-    return a.double().t() @ a.double()
+    return a.cpu().double().t() @ a.cpu().double()  # not every device has float64

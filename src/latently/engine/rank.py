@@ -32,7 +32,7 @@ class Curve:
 
 def choose(build: Callable[[int], Build], rows: Batch, schedule: Schedule) -> tuple[int, Curve | None]:
     """The narrowest code whose held-out error is within `FLAT` of the best, among widths up to the linear rank."""
-    top = linear_rank(rows, schedule.generator("rank"))
+    top = linear_rank(rows, schedule.generator("rank", rows.x.device))
     if top <= 1:
         return 1, None
     few = rows.take(slice(0, TRIAL_ROWS))
@@ -85,7 +85,7 @@ def linear_rank(rows: Batch, rng: torch.Generator) -> int:
     most = min(n - 1, d - 1, MOST)
     if most < 1:
         return 1
-    variances = principal(few, min(n, d) if d <= EXACT_UP_TO else most, rng).scales.double().square()
+    variances = principal(few, min(n, d) if d <= EXACT_UP_TO else most, rng).scales.cpu().double().square()
     centred = few.x.flatten(1) - few.x.flatten(1).mean(0)
     total = float(centred.square().sum()) / n
     for j in range(most):

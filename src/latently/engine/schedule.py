@@ -66,9 +66,9 @@ class Schedule:
     checkpoint: Checkpoint
     work: int = 0  #: multiplications a row and pass, to choose threads by
 
-    def generator(self, name: str) -> torch.Generator:
-        """The source of chance of one stage."""
-        return chance.child(self.seed, name)
+    def generator(self, name: str, device: torch.device | str = "cpu") -> torch.Generator:
+        """The source of chance of one stage; what is drawn on a device needs a generator of that device."""
+        return chance.child(self.seed, name, device)
 
 
 def train(build: Build, rows: Batch, schedule: Schedule, name: str = "fit") -> Outcome:
@@ -98,8 +98,8 @@ def _order(rows: Batch, schedule: Schedule, name: str) -> Tensor:
 
 
 def _single(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: str, valid: Batch | None) -> Outcome:
-    rng = schedule.generator(name)
-    model = build(rng)
+    rng = schedule.generator(name, rows.x.device)
+    model = build(schedule.generator(f"{name}/weights"))
     linear = start_linear(model, rows, rng)
     schedule.watcher.stage(name)
     section = schedule.checkpoint.section(name)
@@ -128,9 +128,10 @@ def _crossed(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: st
     total = sum(p.rows for p in parts)
     mean = {f: sum(getattr(p, f) * p.rows for p in parts) / total for f in ("model", "mean", "pca", "train")}
     seconds = start_seconds + done.history.seconds
-    rollbacks = done.history.rollbacks + sum(o.history.rollbacks for o in outcomes)
+    histories = [done.history, *(o.history for o in outcomes)]
+    rollbacks, skipped = sum(h.rollbacks for h in histories), sum(h.skipped for h in histories)
     curves = [o.history.columns["validation"] for o in outcomes]
-    history = replace(done.history, seconds=seconds, rollbacks=rollbacks, folds=curves)
+    history = replace(done.history, seconds=seconds, rollbacks=rollbacks, skipped=skipped, folds=curves)
     return Outcome(done.model, history, HeldOut(**mean, rows=total), done.linear)
 
 
@@ -160,9 +161,10 @@ def _compare(model: Composition, rows: Batch, valid: Batch, rng: torch.Generator
 
 
 def _error(batch: Batch, guess: Tensor) -> float:
-    """Squared error per known cell."""
+    """Squared error per known cell, a row counting its weight."""
     each = (guess - batch.x.flatten(1)).square()
-    if batch.known is None:
+    if batch.known is None and batch.weight is None:
         return float(each.mean())
-    known = batch.known.flatten(1)
-    return float((each * known).sum() / known.sum().clamp(min=1))
+    counts = torch.ones_like(each) if batch.known is None else batch.known.flatten(1).to(each.dtype)
+    counts = counts if batch.weight is None else counts * batch.weight[:, None]
+    return float((each * counts).sum() / counts.sum().clamp(min=1e-12))

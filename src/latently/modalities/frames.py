@@ -153,6 +153,8 @@ def _as_dtype(values: Matrix, dtype: Any) -> NDArray[Any]:
     if kind.kind == "b":
         return values >= 0.5
     if kind.kind in "iu":
-        limits = np.iinfo(kind)
-        return np.clip(np.rint(values), limits.min, limits.max).astype(kind)
+        limits, whole = np.iinfo(kind), np.rint(values)
+        inside = (whole > limits.min) & (whole < limits.max)
+        ends = np.where(whole <= limits.min, kind.type(limits.min), kind.type(limits.max))
+        return np.where(inside, np.where(inside, whole, 0).astype(kind), ends)  # a float64 cannot hold every limit
     return values.astype(kind if kind.kind == "f" else np.float64)

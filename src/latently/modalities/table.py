@@ -45,7 +45,7 @@ class Table:
                 f"column {column} holds {np.nanmax(np.abs(x[:, column])):.3g}, whose square no float64 "
                 "can hold. Rescale the column, or put NaN for what is no measurement."
             )
-        self.scale = np.where(spread > 1e-7 * np.maximum(np.abs(self.mean), 1e-30), spread, 1.0)
+        self.scale = np.where(spread > 1e-7 * np.maximum(np.abs(self.mean), 1e-300), spread, 1.0)
         self.binary = np.zeros(x.shape[1], bool)
         if self.natural:
             self.binary = ((safe == 0) | (safe == 1)).all(0) & (spread > 0)

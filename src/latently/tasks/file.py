@@ -145,7 +145,8 @@ def encoded(value: Any) -> Any:
     if isinstance(value, (list, tuple)) and not any(
         isinstance(v, nn.Module) and not isinstance(v, Part) for v in value
     ):
-        return [encoded(v) for v in value]
+        each = [encoded(v) for v in value]
+        return {"tuple": each} if isinstance(value, tuple) else each
     return None
 
 
@@ -155,6 +156,8 @@ def decoded(value: Any, outside: dict[str, type[Recipe]]) -> Any:
         return [decoded(v, outside) for v in value]
     if not isinstance(value, dict):
         return value
+    if "tuple" in value:
+        return tuple(decoded(v, outside) for v in value["tuple"])
     options = {k: decoded(v, outside) for k, v in value.get("options", {}).items()}
     if "dense" in value:
         return Dense(**options)
