@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from latently import Autoencoder
 from latently.parts import Dense
 
-SHAPES = [((30, 64, 16), 51_200, 6), ((784, 256, 32), 20_480, 10)]
+SHAPES = [((30, 64, 16), 51_200, 20), ((784, 256, 32), 20_480, 20)]
 BATCH = 256
 
 

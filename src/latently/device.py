@@ -21,7 +21,7 @@ __all__ = ["chunk_rows", "fit_threads", "fork_safe", "keep_pages", "memory", "pr
 
 ONEDNN_FROM = 20_000  # weights: below, MKL's small products win (measured)
 LOW_FROM = 60_000  # weights: below, casts cost more than bfloat16 gains (measured)
-ALONE_BELOW = 4_000_000  # multiplications a step: below, a second thread costs more than it brings (measured)
+ALONE_BELOW = 20_000_000  # multiplications a step: below, a second thread doubles the work and saves nothing (measured)
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 

@@ -80,7 +80,7 @@ class Table:
         units = x - self.mean
         units /= self.scale
         with np.errstate(over="ignore"):
-            cells = torch.from_numpy(units.astype(np.float32))
+            cells = torch.from_numpy(units.astype(np.float32)).clone()  # aligned: products repeat to the bit
         if not bool(cells.sum(dtype=torch.float64).isfinite()) and bool(cells.isinf().any()):
             row, column = (int(i) for i in cells.isinf().nonzero()[0])
             raise BadData(
