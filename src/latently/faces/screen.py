@@ -136,7 +136,7 @@ def _facts(told: dict[str, Any]) -> Pairs:
         ("kind", told["kind"]),
         ("options", ", ".join(f"{name}={value}" for name, value in told["options"].items())),
         ("columns", f"{count}: {shown}" if names else f"{count}, without names"),
-        ("rows", f"{told['rows']:,}"),
+        ("rows", f"{told['rows']:,} different"),
         ("code", f"{told['components']} numbers a row"),
         ("loss", told["loss"]),
         ("parameters", f"{told['parameters']:,}"),
