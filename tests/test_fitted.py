@@ -68,7 +68,7 @@ def test_a_kind_without_a_corruption_gives_the_rows_back(x):
 @each_kind
 def test_samples_look_like_rows(kind):
     x = rows(100)
-    model = fitted(x, kind=kind, epochs=12)
+    model = fitted(x, kind=kind, epochs=40)
     new = model.sample(200, random_state=0)
     assert (new.shape, new.dtype) == ((200, 6), np.float64)
     assert_array_equal(new, model.sample(200, random_state=0))

@@ -193,7 +193,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
 
 
 def _mixture(codes: Rows, count: int, seed: int) -> Rows:
-    """Codes drawn from the Gaussian mixture of the least Bayesian information criterion."""
+    """Codes from the Gaussian mixture of least Bayesian information criterion, within the limits seen in training."""
     from sklearn.mixture import GaussianMixture
 
     sizes = [k for k in (1, 2, 3, 5, 10) if k * 4 <= len(codes)] or [1]
@@ -203,4 +203,5 @@ def _mixture(codes: Rows, count: int, seed: int) -> Rows:
     units = codes / spread
     fits = [GaussianMixture(k, reg_covar=1e-4, random_state=seed).fit(units) for k in sizes]
     best = min(fits, key=lambda m: m.bic(units))
-    return (best.sample(count)[0] * spread).astype(np.float32)  # type: ignore[no-any-return]
+    drawn = best.sample(count)[0] * spread
+    return np.clip(drawn, codes.min(0), codes.max(0)).astype(np.float32)  # type: ignore[no-any-return]
