@@ -15,16 +15,13 @@ from latently.values import Batch
 __all__ = ["Table", "distinct"]
 
 Matrix = NDArray[np.float64]
-SHARED = 0.5  # of the columns with the same limits: then they are taken to be in one unit
-QUIET = 0.15  # measured on digits, rows of other splits: the largest that costs the reconstruction nothing
 
 
 class Table:
     """Numeric columns, each shifted and scaled to mean 0 and variance 1 over its known cells.
 
-    The variance is only near 1 where columns share a unit (see `_in_one_unit`). A constant column is only shifted.
-    Missing cells become the filler 0 (the mean) and leave `known`. With `natural=True`, columns of zeros and ones keep
-    their values and get a Bernoulli likelihood.
+    A constant column is only shifted. Missing cells become the filler 0 (the mean) and leave `known`. With
+    `natural=True`, columns of zeros and ones keep their values and get a Bernoulli likelihood.
     """
 
     def __init__(self, natural: bool = False) -> None:
@@ -52,8 +49,6 @@ class Table:
             self.mean, self.scale = np.where(self.binary, 0.0, self.mean), np.where(self.binary, 1.0, self.scale)
         filled = np.where(gaps, self.mean, x) if self.masked else x
         self.low, self.high = filled.min(0, initial=np.inf), filled.max(0, initial=-np.inf)
-        if not self.natural:
-            self.scale = _in_one_unit(self.scale, self.low, self.high)
         return self
 
     @property
@@ -131,21 +126,6 @@ def distinct(x: Matrix, weight: Matrix | None) -> tuple[Matrix, Matrix | None]:
     sums = np.add.reduceat(counts, np.flatnonzero(fresh)) if len(x) else counts
     weight = None if (sums == sums[:1]).all() else sums / sums.mean()
     return x[order[fresh]], weight
-
-
-def _in_one_unit(scale: Matrix, low: Matrix, high: Matrix) -> Matrix:
-    """Columns that share a unit keep a little of their own loudness.
-
-    Where half of the columns have the same limits (pixels, ratings), a quiet column is quiet in the same unit as the
-    rest, and scaling it up in full lets the rarest pixels rule the code. There the scale is `QUIET` of the way, in
-    logarithms, from a column's own spread to the common one. Columns in units of their own are not touched.
-    """
-    live = high > low
-    limits = np.stack([low[live], high[live]], 1)
-    if not len(limits) or np.unique(limits, axis=0, return_counts=True)[1].max() < max(SHARED * len(limits), 2):
-        return scale
-    common = np.sqrt((scale[live] ** 2).mean())
-    return np.where(live, scale ** (1 - QUIET) * common**QUIET, scale)
 
 
 def _moments(x: Matrix, weight: Matrix | float) -> tuple[Matrix, Matrix]:

@@ -94,7 +94,7 @@ class L1(Bottleneck):
     """Sparse code with the penalty `alpha sum_j |h_j|`.
 
     The code is rectified, so that units can be exactly zero; `alpha` is in units of the loss, which by default is a
-    sum over features: on digits 0.1 leaves half of the activations at zero.
+    sum over features: on digits, 64 units, 0.1 leaves 70 % of the activations at zero.
     """
 
     activation = "relu"

@@ -21,7 +21,7 @@ class Denoising(Recipe):
     """`L(x, g(f(x~)))`: the input is corrupted, the target is not (Vincent 2008, 2010).
 
     `level` is the share of corrupted cells for masking, salt-and-pepper and swap noise; for Gaussian and uniform noise
-    the standard deviation, or half the width, in standard deviations of a column. 0.3 suits tables and small images.
+    the standard deviation, or half the width, in standard deviations of a column.
     `emphasis` is the share of the loss's weight on a corrupted cell: 0.5 weighs all alike, 1 counts only corrupted
     ones. `Autoencoder(loss="l1")` gives the L1 version.
     """

@@ -33,8 +33,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
     Parameters
     ----------
     n_components : int or "auto"
-        Width of the code. "auto" starts from the PCA spectrum (parallel analysis) and narrows while the held-out error
-        stays within 2 % of the mean predictor's; the curve is kept in `components_curve_`.
+        Width of the code. "auto" starts from what stands out of noise in the PCA spectrum and narrows while the
+        held-out error stays within 2 % of the mean predictor's; the curve is kept in `components_curve_`.
     kind : str, recipe class or recipe
         "undercomplete", "sparse", "topk", "denoising", "contractive", "variational", a spelling of parts such as
         "masking:.3+topk:32+contractive", or a recipe with its options, `Sparse(penalty="kl", rho=0.05)`.
@@ -157,10 +157,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         return rebuilt(values, X)
 
     def jacobian(self, X: Any) -> NDArray[np.float32]:
-        """`dz/dx` of every row, `(n, n_components_, columns)`, x in units of `table_.scale`.
-
-        That is a column's standard deviation, or nearly so where columns share a unit.
-        """
+        """`dz/dx` of every row, `(n, n_components_, columns)`, x in standard deviations of its column."""
         batch = self._batch(X)
         cells = batch.cells
         return self._map(lambda b: self.model_.jacobian(b)[:, :, :cells], batch)
