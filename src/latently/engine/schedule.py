@@ -22,7 +22,7 @@ from latently.engine.watch import Watcher
 from latently.model import Composition
 from latently.values import Batch
 
-__all__ = ["HeldOut", "Outcome", "Schedule", "train"]
+__all__ = ["HeldOut", "Judged", "Outcome", "Schedule", "train"]
 
 FOLDS = 3
 CROSS_BELOW = 2500  # rows: fewer are too few to give some away, and cheap enough to fit four times
@@ -46,6 +46,15 @@ class HeldOut:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """A model, the rows it learned from, and rows it did not: what calibration needs."""
+
+    model: Composition
+    train: Batch
+    valid: Batch
+
+
+@dataclass(frozen=True)
 class Outcome:
     """A trained model and what is known of it."""
 
@@ -53,6 +62,7 @@ class Outcome:
     history: History
     held_out: HeldOut | None
     linear: bool  #: whether it started at PCA
+    judged: tuple[Judged, ...] = ()  #: one, or one a fold, whose `valid` then hold every row once
 
 
 @dataclass(frozen=True)
@@ -77,6 +87,9 @@ def train(build: Build, rows: Batch, schedule: Schedule, name: str = "fit") -> O
     with fit_threads(rows.x.device, schedule.work * plan.batch_rows * 3):
         outcome = _scheduled(build, rows, schedule, plan, name)
     align(outcome.model, rows)
+    for judged in outcome.judged:
+        if judged.model is not outcome.model:
+            align(judged.model, judged.train)
     return outcome
 
 
@@ -105,7 +118,8 @@ def _single(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: str
     section = schedule.checkpoint.section(name)
     history = fit(model, Split(rows, valid), plan, rng, schedule.watcher, section)
     held_out = None if valid is None else _compare(model, rows, valid, rng)
-    return Outcome(model, history, held_out, linear)
+    judged = () if valid is None else (Judged(model, rows, valid),)
+    return Outcome(model, history, held_out, linear, judged)
 
 
 def _crossed(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: str) -> Outcome:
@@ -132,7 +146,8 @@ def _crossed(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: st
     rollbacks, skipped = sum(h.rollbacks for h in histories), sum(h.skipped for h in histories)
     curves = [o.history.columns["validation"] for o in outcomes]
     history = replace(done.history, seconds=seconds, rollbacks=rollbacks, skipped=skipped, folds=curves)
-    return Outcome(done.model, history, HeldOut(**mean, rows=total), done.linear)
+    judged = tuple(j for o in outcomes for j in o.judged)
+    return Outcome(done.model, history, HeldOut(**mean, rows=total), done.linear, judged)
 
 
 def _time_left(plan: Plan, spent: float, stages: int) -> Plan:

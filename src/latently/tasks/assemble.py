@@ -60,6 +60,7 @@ class Blueprint:
     rows: int
     device: torch.device
     precision: str
+    masked: bool = False  #: whether the encoder sees a mask though no cell of the fit is missing
 
     def sizes(self) -> Sizes:
         """What the parts may know."""
@@ -86,7 +87,7 @@ class Blueprint:
         """A fresh composition, its weights drawn from `rng`."""
         parts = self.parts()
         likelihood = self.likelihood(parts)
-        door = Door(self.table.levels, self.table.masked)
+        door = Door(self.table.levels, self.table.masked or self.masked)
         encoder, decoder = self._networks(door, parts, likelihood, rng)
         model = Composition(door, encoder, decoder, likelihood, parts, self.code)
         gemm = Gemm(**machine.products(self.device, self.precision))

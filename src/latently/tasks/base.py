@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import warnings
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -40,6 +40,8 @@ KEPT_CODES = 5000  # training codes kept, to fit a density to when one is asked 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Task(BaseEstimator):
     """Options common to every task."""
+
+    remasks: ClassVar[bool] = False  #: whether cells are hidden on purpose, so that the encoder always sees a mask
 
     n_components: int | Literal["auto"] = field(default="auto", kw_only=False)
     kind: Any = "undercomplete"
@@ -108,7 +110,7 @@ class Task(BaseEstimator):
         loss = parts_loss(recipe, self.loss)
         table = Table(natural=loss == "likelihood").fit(different, weight)
         rows = table.batch(different, weight).to(target)
-        plan = Blueprint(recipe, network, table, self.loss, 1, len(rows), target, self.precision)
+        plan = Blueprint(recipe, network, table, self.loss, 1, len(rows), target, self.precision, self.remasks)
         k, curve = given.pop("n_components"), None
         fixed = replace(plan, code=1 if k == "auto" else k)
         fixed.check()
@@ -125,6 +127,7 @@ class Task(BaseEstimator):
         outcome = train(plan.build, rows, schedule)
         self._same_columns(data, x, reset=True)
         self._keep(plan, outcome, rows, curve)
+        self._learn(outcome, rows)
 
     def _keep(self, plan: Blueprint, outcome: Outcome, rows: Batch, curve: Curve | None) -> None:
         """The fitted attributes; alarms are raised as warnings."""
@@ -135,6 +138,16 @@ class Task(BaseEstimator):
         self.codes_ = self._map(self.model_.encode, rows.take(slice(0, KEPT_CODES)))
         for alarm in self.alarms_:
             warnings.warn(f"{alarm.name}: {alarm.message}", FitAlarm, stacklevel=4)
+
+    def _learn(self, outcome: Outcome, rows: Batch) -> None:
+        """What a task learns beyond the composition: calibration, references. `outcome.judged` is there for it."""
+
+    def _extra(self) -> dict[str, Any]:
+        """What `_learn` learned, as arrays and JSON values, for a file."""
+        return {}
+
+    def _adopt(self, extra: dict[str, Any]) -> None:
+        """Take back what `_extra` gave."""
 
     # ------------------------------------------------------------------ fitted
 

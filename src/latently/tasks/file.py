@@ -60,8 +60,11 @@ def save(estimator: Task, path: str | Path) -> None:
         "curve": None if estimator.components_curve_ is None else asdict(estimator.components_curve_),
         "versions": {"latently": version(), "torch": torch.__version__},
     }
+    extra = estimator._extra()
+    facts["extra"] = {name: v for name, v in extra.items() if not isinstance(v, np.ndarray)}
     tensors = {f"model.{name}": t for name, t in estimator.model_.state_dict().items()}
     tensors |= {f"table.{name}": torch.from_numpy(np.asarray(v)) for name, v in arrays.items()}
+    tensors |= {f"extra.{name}": torch.from_numpy(v) for name, v in extra.items() if isinstance(v, np.ndarray)}
     tensors["codes"] = torch.from_numpy(estimator.codes_)
     store.write(Path(path), "model", tensors, facts)
 
@@ -118,10 +121,12 @@ def _rebuilt(
     estimator.codes_ = tensors["codes"].numpy()
     plan = Blueprint(
         estimator.recipe_, estimator.network_, estimator.table_, estimator.loss, estimator.n_components_,
-        estimator.rows_, target, estimator.precision,
+        estimator.rows_, target, estimator.precision, estimator.remasks,
     )  # fmt: skip
     estimator.model_ = plan.build(chance.child(0, "load")).eval()
     estimator.model_.load_state_dict({n[6:]: t for n, t in tensors.items() if n.startswith("model.")})
+    found = {name[6:]: t.numpy() for name, t in tensors.items() if name.startswith("extra.")}
+    estimator._adopt(facts["extra"] | found)
     return estimator
 
 
