@@ -206,7 +206,7 @@ def test_cross_validation_finds_how_long_the_last_fit_takes(digits):
 
 
 def test_max_time_bounds_all_stages_together():
-    model = Autoencoder(2, epochs=10**6, max_time=0.5, random_state=0).fit(bent(300))
+    model = Autoencoder(2, epochs=10**6, max_time=2.0, random_state=0).fit(bent(300))
     assert model.history_.stopped == "time"
     assert model.history_.columns["epoch"][-1] > 0
     assert model.history_.seconds < 1.5

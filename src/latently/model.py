@@ -92,6 +92,10 @@ class Composition(nn.Module):
         """The mean of every cell."""
         return self.likelihood.mean(self.decoder.plain(z))
 
+    def expect(self, z: Float[Tensor, "rows code"]) -> Float[Tensor, "rows features"]:
+        """The mean of every number and the probability of every level."""
+        return self.likelihood.expected(self.decoder.plain(z))
+
     # ------------------------------------------------------------------ what it costs
 
     def _cell_weights(self, batch: Batch, seen: Batch) -> Tensor | None:

@@ -109,3 +109,4 @@ class Sizes:
     rows: int = 1  #: training rows
     low: Tensor | None = None  #: least value of each cell, model units
     high: Tensor | None = None  #: greatest value of each cell, model units
+    levels: tuple[int, ...] = ()  #: of each cell that names a category, 0 for numbers; empty: all are numbers

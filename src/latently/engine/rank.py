@@ -9,6 +9,7 @@ import torch
 
 from latently.engine.linear import EXACT_UP_TO, principal
 from latently.engine.schedule import Build, Schedule, train
+from latently.engine.view import View
 from latently.values import Batch
 
 __all__ = ["Curve", "choose"]
@@ -32,7 +33,8 @@ class Curve:
 
 def choose(build: Callable[[int], Build], rows: Batch, schedule: Schedule) -> tuple[int, Curve | None]:
     """The narrowest code whose held-out error is within `FLAT` of the best, among widths up to the linear rank."""
-    top = linear_rank(rows, schedule.generator("rank", rows.x.device))
+    door = build(1)(schedule.generator("rank/door")).door
+    top = linear_rank(View.over(door, rows).of(rows), schedule.generator("rank", rows.x.device))
     if top <= 1:
         return 1, None
     few = rows.take(slice(0, TRIAL_ROWS))

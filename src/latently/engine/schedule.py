@@ -18,6 +18,7 @@ from latently.engine.history import History
 from latently.engine.linear import principal, start_linear
 from latently.engine.plan import Plan, plan_for
 from latently.engine.store import Checkpoint
+from latently.engine.view import View
 from latently.engine.watch import Watcher
 from latently.model import Composition
 from latently.values import Batch
@@ -145,7 +146,10 @@ def _crossed(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: st
     histories = [done.history, *(o.history for o in outcomes)]
     rollbacks, skipped = sum(h.rollbacks for h in histories), sum(h.skipped for h in histories)
     curves = [o.history.columns["validation"] for o in outcomes]
-    history = replace(done.history, seconds=seconds, rollbacks=rollbacks, skipped=skipped, folds=curves)
+    stopped = "time" if any(h.stopped == "time" for h in histories) else done.history.stopped
+    history = replace(
+        done.history, seconds=seconds, rollbacks=rollbacks, skipped=skipped, folds=curves, stopped=stopped
+    )
     judged = tuple(j for o in outcomes for j in o.judged)
     return Outcome(done.model, history, HeldOut(**mean, rows=total), done.linear, judged)
 
@@ -164,22 +168,12 @@ def _best_look(curves: list[list[float]]) -> int:
 
 @torch.no_grad()
 def _compare(model: Composition, rows: Batch, valid: Batch, rng: torch.Generator) -> HeldOut:
-    few, linear = rows.take(slice(0, LEARNED)), principal(rows, model.code, rng)
-    flat = valid.x.flatten(1)
+    view, few = View.over(model.door, rows), rows.take(slice(0, LEARNED))
+    linear, shown = principal(view.of(rows), model.code, rng), view.of(valid)
     return HeldOut(
-        model=_error(valid, model.decode(model.encode(valid)).flatten(1)),
-        mean=_error(valid, linear.mean.expand_as(flat)),
-        pca=_error(valid, linear.reconstruct(flat)),
+        model=view.error(shown, view.guess(model, valid)),
+        mean=view.error(shown, linear.mean.expand_as(shown.x.flatten(1))),
+        pca=view.error(shown, linear.reconstruct(shown.x.flatten(1))),
         rows=len(valid),
-        train=_error(few, model.decode(model.encode(few)).flatten(1)),
+        train=view.error(view.of(few), view.guess(model, few)),
     )
-
-
-def _error(batch: Batch, guess: Tensor) -> float:
-    """Squared error per known cell, a row counting its weight."""
-    each = (guess - batch.x.flatten(1)).square()
-    if batch.known is None and batch.weight is None:
-        return float(each.mean())
-    counts = torch.ones_like(each) if batch.known is None else batch.known.flatten(1).to(each.dtype)
-    counts = counts if batch.weight is None else counts * batch.weight[:, None]
-    return float((each * counts).sum() / counts.sum().clamp(min=1e-12))

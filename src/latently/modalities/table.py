@@ -1,79 +1,202 @@
-"""Tables of numbers: rows to batches and back, in user units."""
+"""Tables as people have them: rows to batches and back, in user units and in the container they came in."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from latently.errors import BadData
-from latently.parts.likelihoods import Bernoulli, Gaussian, Likelihood, Mixed
+from latently.errors import BadData, BadParameter
+from latently.modalities import frames
+from latently.modalities.columns import LEARNED, SORTS, Column, cells, infer, restored
+from latently.modalities.scales import Scales
+from latently.parts.likelihoods import Bernoulli, Categorical, Gaussian, Likelihood, Mixed, Ordinal
 from latently.values import Batch
 
-__all__ = ["Table", "distinct"]
+__all__ = ["Table"]
 
 Matrix = NDArray[np.float64]
+Names = str | Sequence[str]
+CLASSES = (8, 64)  # levels: columns with about as many share one product
+DAY, YEAR = 86400.0, 365.2425 * 86400.0
 
 
+@dataclass
 class Table:
-    """Numeric columns, each shifted and scaled to mean 0 and variance 1 over its known cells.
+    """Columns of any sort: numbers, integers, booleans, categories, ordered categories, dates and times, durations.
 
-    A constant column is only shifted. Missing cells become the filler 0 (the mean) and leave `known`. With
-    `natural=True`, columns of zeros and ones keep their values and get a Bernoulli likelihood.
+    Sorts are inferred. Texts that repeat are categories (up to 1,024 levels); identifiers and free texts are left out;
+    `columns_` (and `latently info`) shows what was decided and why.
+
+    `label`, `id`, `time`, `drop`: names of columns that are passed through and never learned. `types`: the sort of a
+    column where the inferred one is wrong, as `{"zip": "category", "grade": "ordered"}`; one of number, integer,
+    boolean, category, ordered, time, duration.
     """
 
-    def __init__(self, natural: bool = False) -> None:
-        self.natural = natural
+    label: Names = ()
+    id: Names = ()
+    time: Names = ()
+    drop: Names = ()
+    types: Mapping[str, str] = field(default_factory=dict)
 
-    def fit(self, x: Matrix, weight: Matrix | None = None) -> Table:
-        """Learn shift, scale, limits and missingness from rows of float64 with NaN where missing."""
-        gaps = np.isnan(x)
-        self.masked = bool(gaps.any())
-        known: Matrix | float = (~gaps).astype(np.float64) if self.masked else 1.0
-        safe = np.where(gaps, 0.0, x) if self.masked else x
-        w = known if weight is None else known * weight[:, None]
-        with np.errstate(over="ignore", invalid="ignore"):
-            self.mean, spread = _moments(safe, w)
-        if not (np.isfinite(spread).all() and np.isfinite(self.mean).all()):
-            column = int(np.flatnonzero(~np.isfinite(spread))[0])
+    # ------------------------------------------------------------------ reading
+
+    def read(self, data: Any) -> Any:
+        """Decide what each column holds; the learned ones as a matrix of float64 with NaN where missing."""
+        found = frames.source(data)
+        roles = self._roles(found.names)
+        if found.column is None:
+            self.columns_ = [Column(n, "number", roles.get(n, "learned")) for n in found.names]
+        else:
+            self.columns_ = [
+                self._column(n, found.column(j), roles.get(n), found.named) for j, n in enumerate(found.names)
+            ]
+        self.named_ = found.named
+        if self.columns_ and not self.learned:
+            what = "; ".join(f"{c.name!r}: {c.why or c.role}" for c in self.columns_[:4])
+            raise BadData(f"no column is left to learn from ({what}). Set types={{'NAME': 'category'}} to keep one.")
+        return self.matrix(data)
+
+    def _roles(self, names: Sequence[str]) -> dict[str, str]:
+        roles = {}
+        for role in ("label", "id", "time", "drop"):
+            given = getattr(self, role)
+            for name in (given,) if isinstance(given, str) else given:
+                if name not in names:
+                    raise BadParameter(f"{role}={name!r}: there is no such column; columns: {', '.join(names[:20])}.")
+                roles[name] = "dropped" if role == "drop" else role
+        for name, sort in self.types.items():
+            if name not in names:
+                raise BadParameter(f"types: there is no column {name!r}; columns: {', '.join(names[:20])}.")
+            if sort not in LEARNED:
+                raise BadParameter(f"types: {name!r} cannot be {sort!r}; expected one of {', '.join(LEARNED)}.")
+        return roles
+
+    def _column(self, name: str, array: Any, role: str | None, named: bool) -> Column:
+        if role is not None:
+            return Column(name, SORTS[-1], role, str(array.type))
+        return infer(name, array, self.types.get(name), named)
+
+    @property
+    def learned(self) -> list[Column]:
+        """The columns that the model sees, in their order."""
+        return [c for c in self.columns_ if c.learned]
+
+    @property
+    def names(self) -> list[str]:
+        """Their names."""
+        return [c.name for c in self.learned]
+
+    def matrix(self, data: Any) -> Any:
+        """The learned columns as numbers: by name from a frame, by place from an array."""
+        found, learned = frames.source(data), self.learned
+        places = self._places(found)
+        if found.column is None:
+            if places is None or not any(c.width for c in learned):
+                return found.numbers if places is None else np.asarray(found.numbers)[:, places]
             raise BadData(
-                f"column {column} holds {np.nanmax(np.abs(x[:, column])):.3g}, whose square no float64 "
-                "can hold. Rescale the column, or put NaN for what is no measurement."
+                f"got an array of numbers; the model was fitted on columns of other sorts "
+                f"({', '.join(c.name for c in learned if c.width)}). Give it a data frame as in the fit."
             )
-        self.scale = np.where(spread > 1e-7 * np.maximum(np.abs(self.mean), 1e-300), spread, 1.0)
-        self.binary = np.zeros(x.shape[1], bool)
-        if self.natural:
-            self.binary = ((safe == 0) | (safe == 1)).all(0) & (spread > 0)
-            self.mean, self.scale = np.where(self.binary, 0.0, self.mean), np.where(self.binary, 1.0, self.scale)
-        filled = np.where(gaps, self.mean, x) if self.masked else x
-        self.low, self.high = filled.min(0, initial=np.inf), filled.max(0, initial=-np.inf)
+        places = list(range(len(found.names))) if places is None else places
+        if len(places) != len(learned):  # scikit-learn says it in its words
+            return np.empty((len(found.column(0)), len(places)))
+        arrays = [cells(c, found.column(j)) for c, j in zip(learned, places, strict=True)]
+        x = np.column_stack(arrays) if arrays else np.empty((0, 0))
+        frames.refuse_infinite(x, self.names)
+        return x
+
+    def _places(self, found: frames.Source) -> list[int] | None:
+        """Where the learned columns stand; None when there is nothing to choose."""
+        if found.named and self.named_:
+            at = {n: j for j, n in enumerate(found.names)}
+            return [at[n] for n in self.names] if all(n in at for n in self.names) else None
+        whole = len(found.names) == len(self.columns_)
+        return [j for j, c in enumerate(self.columns_) if c.learned] if whole and not self._all() else None
+
+    def _all(self) -> bool:
+        return all(c.learned for c in self.columns_)
+
+    def part(self, data: Any) -> Any:
+        """The learned columns of a frame, or of an array, as they stand: what scikit-learn checks names against."""
+        found = frames.names_of(data)
+        if found is None or self._all() or not set(self.names) <= set(found):
+            return data
+        return frames.part(data, self.names)
+
+    # ------------------------------------------------------------------ scaling
+
+    def fit(self, x: Matrix, weight: Matrix | None = None, natural: bool = False) -> Table:
+        """Learn scales and bounds from the rows of `read`, each once, with `weight`."""
+        if not getattr(self, "columns_", None):
+            self.read(x)
+        self.scales_ = Scales().fit(x, weight, self.learned, natural, self.named_)
+        self.masked = self.scales_.masked
         return self
 
     @property
-    def levels(self) -> tuple[int, ...]:
-        """Categories of each column; all are numbers."""
-        return (0,) * len(self.mean)
+    def cells(self) -> int:
+        """Numbers a row: one a learned column."""
+        return len(self.learned)
 
-    def likelihood(self) -> Likelihood:
-        """What suits these columns: normal with a learned spread, Bernoulli where there are only zeros and ones."""
-        if not self.binary.any():
-            return Gaussian()
-        if self.binary.all():
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """Levels of each learned column, 0 for a number."""
+        return tuple(c.width for c in self.learned)
+
+    def cycles(self) -> list[tuple[int, float, float]]:
+        """(column, period, phase) of days, weeks and years in columns of times, in model units."""
+        found, scales = [], self.scales_
+        for j, column in enumerate(self.learned):
+            if column.sort != "time" or scales.empty[j]:
+                continue
+            span = scales.high[j] - scales.low[j]
+            for period in (DAY, 7 * DAY, YEAR):
+                if span >= 2 * period and (period > DAY or scales.step[j] < DAY):
+                    found.append((j, period / scales.scale[j], float(scales.mean[j] / period % 1.0)))
+        return found
+
+    def likelihood(self, numbers: Likelihood | None = None) -> Likelihood:
+        """What suits these columns: `numbers` for numbers (normal with a learned spread, if None), and cross-entropy.
+
+        Zeros and ones get a Bernoulli likelihood, categories a categorical one with a place for levels never seen,
+        ordered categories cumulative logits.
+        """
+        groups: dict[tuple[Any, ...], list[int]] = {}
+        for j, column in enumerate(self.learned):
+            width = column.width
+            key: tuple[Any, ...] = ("number",)
+            if width and column.sort == "ordered" and width > 1:
+                key = ("ordered", width)
+            elif width:
+                key = ("category", sum(width > c for c in CLASSES))
+            elif self.scales_.binary[j]:
+                key = ("switch",)
+            groups.setdefault(key, []).append(j)
+        parts = [(places, self._part(key, places, numbers)) for key, places in groups.items()]
+        return parts[0][1] if len(parts) == 1 else Mixed(parts)
+
+    def _part(self, key: tuple[Any, ...], places: list[int], numbers: Likelihood | None) -> Likelihood:
+        if key[0] == "number":
+            return Gaussian() if numbers is None else numbers
+        if key[0] == "switch":
             return Bernoulli()
-        numbers, switches = np.flatnonzero(~self.binary).tolist(), np.flatnonzero(self.binary).tolist()
-        return Mixed([(numbers, Gaussian()), (switches, Bernoulli())])
+        if key[0] == "ordered":
+            return Ordinal(key[1])
+        return Categorical([self.levels[j] + 1 for j in places], spare=True)
 
     def limits(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Least and greatest value of each column in model units."""
-        both = [(v - self.mean) / self.scale for v in (self.low, self.high)]
-        return torch.as_tensor(both[0], dtype=torch.float32), torch.as_tensor(both[1], dtype=torch.float32)
+        low, high = self.scales_.limits()
+        return torch.as_tensor(low, dtype=torch.float32), torch.as_tensor(high, dtype=torch.float32)
 
     def batch(self, x: Matrix, weight: Matrix | None = None) -> Batch:
         """Rows in model units."""
-        units = x - self.mean
-        units /= self.scale
+        units = self.scales_.apply(x)
         with np.errstate(over="ignore"):
             cells = torch.from_numpy(units.astype(np.float32)).clone()  # aligned: products repeat to the bit
         if not bool(cells.sum(dtype=torch.float64).isfinite()) and bool(cells.isinf().any()):
@@ -89,63 +212,72 @@ class Table:
         )
 
     def values(self, cells: torch.Tensor) -> Matrix:
-        """Cells in user units."""
-        return np.asarray(cells.cpu().numpy().astype(np.float64) * self.scale + self.mean)
+        """Cells in user units: numbers, places of levels, seconds."""
+        return self.scales_.undo(cells.cpu().numpy().astype(np.float64))
+
+    def shown(self, values: Matrix) -> NDArray[Any]:
+        """Values for people, without a container to follow: numbers as they are, else objects (levels, dates)."""
+        if all(c.sort in ("number", "integer") for c in self.learned):
+            return values
+        columns = [restored(c, values[:, j]).to_pylist() for j, c in enumerate(self.learned)]
+        return np.array(columns, dtype=object).T
+
+    def rebuilt(self, values: Matrix, like: Any, changed: NDArray[np.bool_] | None = None) -> Any:
+        """`like` with its learned columns replaced by `values`; with `changed`, only in those cells.
+
+        Container, names, index and dtypes are those of `like`, and so is every cell and column not replaced.
+        """
+        found = frames.source(like)
+        places = self._places(found) or list(range(self.cells))
+        if found.named:
+            names = [found.names[j] for j in places]
+            columns = {n: restored(c, values[:, j]) for j, (n, c) in enumerate(zip(names, self.learned, strict=True))}
+            masks = None if changed is None else {n: changed[:, j] for j, n in enumerate(names)}
+            return frames.rebuilt(like, columns, masks)
+        if found.column is not None:
+            made = np.array(like, dtype=object)
+            for j, (place, column) in enumerate(zip(places, self.learned, strict=True)):
+                fresh = np.array(restored(column, values[:, j]).to_pylist(), dtype=object)
+                made[:, place] = fresh if changed is None else np.where(changed[:, j], fresh, made[:, place])
+            return made
+        array = np.asarray(found.numbers)
+        whole = array.astype(np.float64)
+        whole[:, places] = values if changed is None else np.where(changed, values, whole[:, places])
+        return frames.as_dtype(whole, array.dtype if hasattr(found.numbers, "__array__") else np.float64)
+
+    # ------------------------------------------------------------------ what was decided
+
+    def schema(self) -> list[dict[str, Any]]:
+        """Every column as JSON values: name, sort, role, levels or range, how it is scaled, why."""
+        shown, scales, j = [], self.scales_, 0
+        for column in self.columns_:
+            told: dict[str, Any] = {"name": column.name, "sort": column.sort, "role": column.role, "why": column.why}
+            if column.learned:
+                ends = None if column.width or scales.empty[j] else (float(scales.low[j]), float(scales.high[j]))
+                told |= {"levels": len(column.levels), "range": ends, "scaled": scales.words(j)}
+                told["missing"] = float(scales.gaps[j])
+                j += 1
+            shown.append(told)
+        return shown
+
+    def options(self) -> dict[str, Any]:
+        """What the user set."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def fresh(self) -> Table:
+        """The options alone."""
+        return replace(self)
 
     def state(self) -> dict[str, Any]:
         """All that was learned, as arrays and JSON values."""
-        return dict(vars(self))
+        return {**self.scales_.state(), "columns": [c.data() for c in self.columns_], "named": self.named_}
 
-    @classmethod
-    def of(cls, state: dict[str, Any]) -> Table:
-        """The table of a state."""
-        table = cls()
-        vars(table).update(state)
-        return table
-
-
-def distinct(x: Matrix, weight: Matrix | None) -> tuple[Matrix, Matrix | None]:
-    """Rows in an order of their own (by a hash of their content), equal rows merged and weightless ones left out.
-
-    So a weight of three is the same as three copies, the order of the rows means nothing, and no row sits on both sides
-    of a validation split. Weights come back with mean one, or None when all are equal.
-    """
-    if weight is not None:
-        x, weight = x[weight > 0], weight[weight > 0]
-    x = x + 0.0  # no negative zeros
-    if np.isnan(x.sum()):
-        x[np.isnan(x)] = np.nan  # no payloads
-    bits = x.view(np.uint64)
-    marks = _marks(bits)
-    order = np.argsort(marks, kind="stable")
-    marks = marks[order]
-    fresh = np.ones(len(x), bool)
-    alike = np.flatnonzero(marks[1:] == marks[:-1])
-    fresh[alike + 1] = (bits[order[alike]] != bits[order[alike + 1]]).any(1)
-    counts = np.ones(len(x)) if weight is None else weight[order]
-    sums = np.add.reduceat(counts, np.flatnonzero(fresh)) if len(x) else counts
-    weight = None if (sums == sums[:1]).all() else sums / sums.mean()
-    return x[order[fresh]], weight
-
-
-def _moments(x: Matrix, weight: Matrix | float) -> tuple[Matrix, Matrix]:
-    """Weighted mean and standard deviation of each column; unknown cells are zero and weightless."""
-    if isinstance(weight, float):
-        return x.mean(0), x.std(0)
-    total = np.maximum((weight * np.ones(x.shape[1])).sum(0), 1e-300)
-    mean = (x * weight).sum(0) / total
-    return mean, np.sqrt(((x - mean) ** 2 * weight).sum(0) / total)
-
-
-def _marks(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """A 64-bit hash of every row: each cell scrambled (murmur's finaliser), then a sum with odd factors."""
-    factors = np.random.Generator(np.random.PCG64(0)).integers(2**63, size=bits.shape[1], dtype=np.uint64) * 2 + 1
-    marks = np.empty(len(bits), np.uint64)
-    step = max(1, 65536 // max(bits.shape[1], 1))  # cells that stay in cache
-    for i in range(0, len(bits), step):
-        cell = bits[i : i + step].copy()
-        cell ^= cell >> np.uint64(33)
-        cell *= np.uint64(0xFF51AFD7ED558CCD)
-        cell ^= cell >> np.uint64(33)
-        marks[i : i + step] = cell @ factors
-    return marks
+    def restore(self, state: dict[str, Any]) -> Table:
+        """Take back a state."""
+        state = dict(state)
+        self.columns_ = [Column.of(c) for c in state.pop("columns")]
+        self.named_ = state.pop("named")
+        self.scales_ = Scales()
+        vars(self.scales_).update(state)
+        self.masked = self.scales_.masked
+        return self

@@ -27,6 +27,21 @@ class Corruption(Part):
         return self(x, rng), known
 
 
+class _Noise(Corruption):
+    """Noise on numbers. Cells that name a category stay as they are: a level and a half is none."""
+
+    numbers: Tensor
+
+    def build(self, sizes: Sizes) -> None:
+        """One for a number, zero for a category."""
+        self.named = any(sizes.levels)
+        ones = [float(not n) for n in sizes.levels] if self.named else [1.0]
+        self.register_buffer("numbers", torch.tensor(ones), persistent=False)
+
+    def _add(self, x: Cells, noise: Tensor) -> Cells:
+        return x + (noise * self.numbers if getattr(self, "named", False) else noise)
+
+
 def _chosen(x: Tensor, level: float, rng: torch.Generator) -> Tensor:
     return torch.empty_like(x).uniform_(generator=rng) < level
 
@@ -41,7 +56,7 @@ class _Share(Corruption):
         self.require(0 < self.level < 1, "level", "in (0, 1): the share of cells that is corrupted")
 
 
-class Gaussian(Corruption):
+class Gaussian(_Noise):
     """White noise of standard deviation `sigma`, in model units (standard deviations of a column)."""
 
     def __init__(self, sigma: float = 0.3) -> None:
@@ -54,10 +69,10 @@ class Gaussian(Corruption):
 
     def forward(self, x: Cells, rng: torch.Generator) -> Cells:
         """`x + sigma eps`."""
-        return x + self.sigma * torch.empty_like(x).normal_(generator=rng)
+        return self._add(x, self.sigma * torch.empty_like(x).normal_(generator=rng))
 
 
-class Uniform(Corruption):
+class Uniform(_Noise):
     """Noise drawn evenly from `[-width, width]`, in model units."""
 
     def __init__(self, width: float = 0.5) -> None:
@@ -70,7 +85,7 @@ class Uniform(Corruption):
 
     def forward(self, x: Cells, rng: torch.Generator) -> Cells:
         """`x + u`."""
-        return x + torch.empty_like(x).uniform_(-self.width, self.width, generator=rng)
+        return self._add(x, torch.empty_like(x).uniform_(-self.width, self.width, generator=rng))
 
 
 class Masking(_Share):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from latently.values import Batch
 
@@ -12,27 +14,81 @@ __all__ = ["Door"]
 
 
 class Door(nn.Module):
-    """`levels[j]` is 0 for a number, L for a category of L levels; `masked` appends which cells are known."""
+    """`levels[j]` is 0 for a number, L for a category of L levels; `masked` appends which cells are known.
 
-    def __init__(self, levels: tuple[int, ...], masked: bool) -> None:
+    A category becomes L features, all zero where the level is unknown or was never seen. Each of `cycles`, (column,
+    period, phase), adds the sine and cosine of a number's place in its period; each of `bends`, (column, middle, unit,
+    size), adds `asinh((x - middle) / unit) / size`.
+    """
+
+    lookup: Tensor
+    base: Tensor
+
+    def __init__(
+        self,
+        levels: tuple[int, ...],
+        masked: bool,
+        cycles: Sequence[tuple[int, float, float]] = (),
+        bends: Sequence[tuple[int, float, float, float]] = (),
+    ) -> None:
         super().__init__()
-        self.levels, self.masked = levels, masked
-        self.width = sum(n or 1 for n in levels) + (len(levels) if masked else 0)
-        self.flat = not any(levels) and not masked
+        self.levels, self.masked, self.cycles, self.bends = levels, masked, tuple(cycles), tuple(bends)
+        widths = [n or 1 for n in levels]
+        self.features = sum(widths)
+        self.width = self.features + 2 * len(self.cycles) + len(self.bends) + (len(levels) if masked else 0)
+        self.flat = not any(levels) and not masked and not self.cycles and not self.bends
+        self.named = [j for j, n in enumerate(levels) if n]
+        starts = torch.tensor([0, *widths]).cumsum(0)[:-1]
+        self.register_buffer("lookup", starts, persistent=False)
+        self.register_buffer("base", torch.tensor(widths), persistent=False)
 
     def forward(self, batch: Batch) -> Tensor:
         """The features of a batch, `(rows, width)`."""
         x = batch.x.flatten(1)
         if self.flat:
             return x
-        columns = [x] if not any(self.levels) else self._columns(x)
+        known = None if batch.known is None else batch.known.flatten(1)
+        columns = [self.open(x, known), *self._turns(x, known), *self._bent(x, known)]
         if self.masked:
-            known = torch.ones_like(x) if batch.known is None else batch.known.flatten(1).to(x.dtype)
-            columns.append(known)
+            columns.append(torch.ones_like(x) if known is None else known.to(x.dtype))
         return torch.cat(columns, 1)
 
-    def _columns(self, x: Tensor) -> list[Tensor]:
-        return [
-            functional.one_hot(x[:, j].long().clamp(0, n - 1), n).to(x.dtype) if n else x[:, j : j + 1]
-            for j, n in enumerate(self.levels)
-        ]
+    def open(self, x: Tensor, known: Tensor | None) -> Tensor:
+        """Numbers as they are, categories as one-hots, in the order of the columns: `(rows, features)`."""
+        if not self.named:
+            return x
+        found = x.new_zeros(len(x), self.features)
+        plain = [j for j, n in enumerate(self.levels) if not n]
+        found[:, self.lookup[plain]] = x[:, plain]
+        place = x[:, self.named].long()
+        size = self.base[self.named]
+        here = (place >= 0) & (place < size)
+        if known is not None:
+            here = here & known[:, self.named]
+        place = self.lookup[self.named] + torch.minimum(place.clamp(min=0), size - 1)
+        return found.scatter_add_(1, place, here.to(x.dtype))
+
+    def _turns(self, x: Tensor, known: Tensor | None) -> list[Tensor]:
+        if not self.cycles:
+            return []
+        places = [j for j, _, _ in self.cycles]
+        periods, phases = (x.new_tensor(v) for v in zip(*((p, f) for _, p, f in self.cycles), strict=True))
+        turn = 2 * math.pi * (x[:, places] / periods + phases)
+        both = torch.cat([turn.sin(), turn.cos()], 1)
+        return [both if known is None else both * known[:, places].to(x.dtype).repeat(1, 2)]
+
+    def _bent(self, x: Tensor, known: Tensor | None) -> list[Tensor]:
+        if not self.bends:
+            return []
+        places = [j for j, *_ in self.bends]
+        middle, unit, size = (x.new_tensor(v) for v in zip(*(b[1:] for b in self.bends), strict=True))
+        bent = ((x[:, places] - middle) / unit).asinh() / size
+        return [bent if known is None else bent * known[:, places].to(x.dtype)]
+
+    def targets(self, batch: Batch) -> Batch:
+        """The rows as numbers that a squared error can be taken of: one-hots for categories, without masks."""
+        if not self.named:
+            return batch
+        x, known = batch.x.flatten(1), None if batch.known is None else batch.known.flatten(1)
+        wide = None if known is None else known.repeat_interleave(self.base, 1)
+        return Batch(self.open(x, known), wide, weight=batch.weight)

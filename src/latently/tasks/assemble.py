@@ -65,7 +65,7 @@ class Blueprint:
     def sizes(self) -> Sizes:
         """What the parts may know."""
         low, high = self.table.limits()
-        return Sizes(len(self.table.mean), self.code, self.rows, low, high)
+        return Sizes(self.table.cells, self.code, self.rows, low, high, self.table.levels)
 
     def parts(self) -> Parts:
         """The recipe's parts, checked and bound."""
@@ -76,7 +76,7 @@ class Blueprint:
     def likelihood(self, parts: Parts) -> Likelihood:
         """By `loss`, or by what the kind and the columns call for."""
         loss = parts.loss if self.loss == "auto" else self.loss
-        likelihood = self.table.likelihood() if loss == "likelihood" else _FIXED[loss]
+        likelihood = self.table.likelihood(None if loss == "likelihood" else _FIXED[loss])
         return likelihood.bind(self.sizes())
 
     def check(self) -> None:
@@ -87,7 +87,8 @@ class Blueprint:
         """A fresh composition, its weights drawn from `rng`."""
         parts = self.parts()
         likelihood = self.likelihood(parts)
-        door = Door(self.table.levels, self.table.masked or self.masked)
+        bends = self.table.scales_.bends()
+        door = Door(self.table.levels, self.table.masked or self.masked, self.table.cycles(), bends)
         encoder, decoder = self._networks(door, parts, likelihood, rng)
         model = Composition(door, encoder, decoder, likelihood, parts, self.code)
         gemm = Gemm(**machine.products(self.device, self.precision))
@@ -99,7 +100,7 @@ class Blueprint:
     def _networks(
         self, door: Door, parts: Parts, likelihood: Likelihood, rng: torch.Generator
     ) -> tuple[Network, Network]:
-        cells = len(self.table.mean)
+        cells = self.table.cells
         delivered, outputs = parts.bottleneck.inputs(self.code), likelihood.width(cells)
         if not isinstance(self.network, Dense):
             return self._wrapped(door.width, delivered, outputs)
@@ -138,5 +139,5 @@ class Blueprint:
         """Multiplications a row in one pass, for choosing threads."""
         if not isinstance(self.network, Dense):
             return 10**6
-        cells = len(self.table.mean)
-        return self.network.count(cells, self.code, self.code, cells, self.rows)
+        width = sum(n or 1 for n in self.table.levels)
+        return self.network.count(width, self.code, self.code, width, self.rows)

@@ -16,7 +16,6 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from latently import device as machine
 from latently import rng as chance
 from latently.errors import BadData, BadParameter
-from latently.modalities.frames import rebuilt
 from latently.parts.bottlenecks import Normal
 from latently.tasks.base import Task
 from latently.values import Batch
@@ -41,9 +40,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
     network : "auto", int, widths, Dense or (encoder, decoder)
         Hidden widths from input to code; the decoder mirrors them. "auto" follows from the data's size.
         `Dense(hidden=..., activation=..., tied=True)` says more; two torch modules are taken as they are.
+    data : "auto" or Table
+        How columns are read: `Table(label="y", id="key", drop=..., types={"zip": "category"})`. "auto" infers it all.
     loss : {"auto", "squared_error", "mean_squared_error", "l1", "huber", "likelihood"}
         "squared_error" (the default of plain and penalised kinds) is a sum over columns and a mean over rows, in
-        units of each column's variance; penalties weigh against that. "likelihood" is in nats, with a learned spread
+        units of each column's variance; penalties weigh against that. Categories count their cross-entropy in nats,
+        whatever the loss. "likelihood" is in nats, with a learned spread
         (the default of variational kinds).
     epochs, batch_size, learning_rate : number or "auto"
         "auto" follows from the number of rows: some 6,000 steps.
@@ -99,13 +101,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         batch = self._batch(X)
         return self._map(self.model_.encode, batch)
 
-    def inverse_transform(self, X: Any) -> NDArray[np.float64]:
-        """Rows in user units from codes `(n, n_components_)`."""
+    def inverse_transform(self, X: Any) -> NDArray[Any]:
+        """Rows in user units from codes `(n, n_components_)`; an object array where columns are not all numbers."""
         check_is_fitted(self, "model_")
         z = check_array(X, dtype=np.float32, input_name="Z")
         if z.shape[1] != self.n_components_:
             raise BadData(f"codes have {z.shape[1]} columns; this model's have {self.n_components_}.")
-        return self.table_.values(self._decode(z))
+        return self.table_.shown(self.table_.values(self._decode(z)))
 
     def _decode(self, z: Rows) -> torch.Tensor:
         return torch.from_numpy(self._map(lambda b: self.model_.decode(b.x), Batch(torch.from_numpy(z))))
@@ -114,7 +116,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         """`g(f(X))` in the container that `X` came in: names, index and dtypes kept, integers rounded."""
         batch = self._batch(X)
         cells = self._map(lambda b: self.model_.decode(self.model_.encode(b)), batch)
-        return rebuilt(self.table_.values(torch.from_numpy(cells)), X)
+        return self.table_.rebuilt(self.table_.values(torch.from_numpy(cells)), X)
 
     def score_samples(self, X: Any) -> NDArray[np.float64]:
         """Minus the deterministic loss of every row without penalties and weights: higher fits better.
@@ -147,22 +149,25 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
 
         Kinds without a corruption give `X` back. The draw is `random_state`'s, by default the estimator's.
         """
-        batch, values = self._batch(X), self._numbers(X)
+        batch = self._batch(X)
         rng = chance.fit_generator(self.random_state if random_state is None else random_state)
         if self.model_.corruption is not None:
             corruption = copy.deepcopy(self.model_.corruption).cpu()
             seen, _ = corruption.hide(batch.x, batch.known, rng)
-            changed = (seen != batch.x).numpy() & ~np.isnan(values)
-            values = np.where(changed, self.table_.values(seen), values)
-        return rebuilt(values, X)
+            changed = seen != batch.x
+            changed = changed if batch.known is None else changed & batch.known
+            return self.table_.rebuilt(self.table_.values(seen), X, changed.numpy())
+        return X
 
     def jacobian(self, X: Any) -> NDArray[np.float32]:
-        """`dz/dx` of every row, `(n, n_components_, columns)`, x in standard deviations of its column."""
-        batch = self._batch(X)
-        cells = batch.cells
-        return self._map(lambda b: self.model_.jacobian(b)[:, :, :cells], batch)
+        """`dz/dx` of every row, `(n, n_components_, columns)`, x in standard deviations of its column.
 
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> NDArray[np.float64]:
+        A category counts as one column for each of its levels.
+        """
+        batch, features = self._batch(X), self.model_.door.features
+        return self._map(lambda b: self.model_.jacobian(b)[:, :, :features], batch)
+
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> NDArray[Any]:
         """New rows in user units, `(n_samples, columns)`.
 
         A variational kind draws codes from its prior N(0, I). A plain kind has no prior: a Gaussian mixture fitted to
@@ -181,7 +186,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         params = self._map(lambda b: self.model_.decoder.plain(b.x), Batch(torch.from_numpy(z)))
         with torch.no_grad():
             cells = copy.deepcopy(likelihood).cpu().sample(torch.from_numpy(params), rng)
-        return self.table_.values(cells)
+        return self.table_.shown(self.table_.values(cells))
 
     def to_torch(self) -> torch.nn.Module:
         """A copy of the fitted torch module; `encode(batch)` and `decode(z)` work in model units."""

@@ -22,10 +22,10 @@ from latently.engine.rank import Curve, choose
 from latently.engine.schedule import Outcome, Schedule, train
 from latently.engine.store import Checkpoint
 from latently.engine.watch import watcher_for
-from latently.errors import BadData, FitAlarm
+from latently.errors import BadData, BadParameter, FitAlarm
 from latently.modalities import Table
-from latently.modalities.frames import matrix, names_of, refuse_infinite
-from latently.modalities.table import distinct
+from latently.modalities.frames import names_of, refuse_infinite
+from latently.modalities.rows import distinct
 from latently.recipes import Recipe, resolve
 from latently.tasks.assemble import Blueprint, network_of
 from latently.tasks.options import fingerprint, plain
@@ -46,6 +46,7 @@ class Task(BaseEstimator):
     n_components: int | Literal["auto"] = field(default="auto", kw_only=False)
     kind: Any = "undercomplete"
     network: Any = "auto"
+    data: Any = "auto"
     loss: str = "auto"
     epochs: int | Literal["auto"] = "auto"
     max_time: float | None = None
@@ -71,27 +72,27 @@ class Task(BaseEstimator):
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
+        tags.input_tags.allow_nan = tags.input_tags.sparse = tags.input_tags.categorical = True
         return tags
 
     # ------------------------------------------------------------------ data in
 
-    def _numbers(self, data: Any) -> NDArray[np.float64]:
-        """A matrix with NaN where missing; text, infinity and other shapes are refused."""
+    def _numbers(self, cells: Any, table: Table) -> NDArray[np.float64]:
+        """The learned columns as a matrix with NaN where missing; infinity and other shapes are refused."""
         machine.fork_safe()
-        x = check_array(matrix(data), dtype=np.float64, ensure_all_finite=False, estimator=self)
-        refuse_infinite(x, names_of(data))
+        x = check_array(cells, dtype=np.float64, ensure_all_finite=False, estimator=self)
+        refuse_infinite(x, table.names if table.named_ else [])
         return x  # type: ignore[no-any-return]
 
-    def _same_columns(self, data: Any, x: NDArray[np.float64], reset: bool) -> None:
-        """Remember names and number of columns, or hold the data to them."""
-        validate_data(self, x if names_of(data) is None else data, reset=reset, skip_check_array=True)
+    def _same_columns(self, data: Any, x: NDArray[np.float64], table: Table, reset: bool) -> None:
+        """Remember names and number of the learned columns, or hold the data to them."""
+        validate_data(self, x if names_of(data) is None else table.part(data), reset=reset, skip_check_array=True)
 
     def _batch(self, data: Any) -> Batch:
         """Rows for a fitted model, in model units."""
         check_is_fitted(self, "model_")
-        x = self._numbers(data)
-        self._same_columns(data, x, reset=False)
+        x = self._numbers(self.table_.matrix(data), self.table_)
+        self._same_columns(data, x, self.table_, reset=False)
         return self.table_.batch(x)
 
     # ------------------------------------------------------------------ fit
@@ -102,13 +103,14 @@ class Task(BaseEstimator):
         given = plain(self)
         recipe, network, target = resolve(self.kind), network_of(self.network), machine.resolve(self.device)
         seed = functools.partial(chance.seed_of, self.random_state)
-        x = self._numbers(data)
+        table = table_of(self.data)
+        x = self._numbers(table.read(data), table)
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, x, ensure_non_negative=True)
         different, weight = distinct(x, weight)
         if not len(different):
             raise BadData("every row has sample weight 0; give at least one row a positive weight.")
         loss = parts_loss(recipe, self.loss)
-        table = Table(natural=loss == "likelihood").fit(different, weight)
+        table.fit(different, weight, natural=loss == "likelihood")
         rows = table.batch(different, weight).to(target)
         plan = Blueprint(recipe, network, table, self.loss, 1, len(rows), target, self.precision, self.remasks)
         k, curve = given.pop("n_components"), None
@@ -125,7 +127,7 @@ class Task(BaseEstimator):
         plan = replace(plan, code=k)
         warn_wide(plan)
         outcome = train(plan.build, rows, schedule)
-        self._same_columns(data, x, reset=True)
+        self._same_columns(data, x, table, reset=True)
         self._keep(plan, outcome, rows, curve)
         self._learn(outcome, rows)
 
@@ -166,7 +168,7 @@ class Task(BaseEstimator):
             "task": type(self).__name__, "kind": self.recipe_.name,
             "options": {name: repr(v) for name, v in self.recipe_.get_params().items()},
             "columns": int(self.n_features_in_), "names": [str(n) for n in getattr(self, "feature_names_in_", [])],
-            "rows": self.rows_, "components": self.n_components_,
+            "schema": self.table_.schema(), "rows": self.rows_, "components": self.n_components_,
             "encoder": model.encoder.stack(), "decoder": model.decoder.stack(),
             "parameters": sum(p.numel() for p in model.parameters()),
             "loss": parts_loss(self.recipe_, self.loss),
@@ -190,6 +192,15 @@ class Task(BaseEstimator):
         return self.model_.decoder
 
 
+def table_of(data: Any) -> Table:
+    """What `data=` stands for, not yet fitted."""
+    if isinstance(data, str) and data == "auto":
+        return Table()
+    if isinstance(data, Table):
+        return data.fresh()
+    raise BadParameter(f"data={data!r}: expected 'auto' or Table(...), such as Table(label='y', id='key').")
+
+
 def parts_loss(recipe: Recipe, loss: str) -> str:
     """What `loss="auto"` means with this kind."""
     return recipe.parts(1).loss if loss == "auto" else loss
@@ -197,7 +208,7 @@ def parts_loss(recipe: Recipe, loss: str) -> str:
 
 def warn_wide(plan: Blueprint) -> None:
     """An overcomplete code that nothing restrains can copy its input."""
-    parts, cells = plan.recipe.parts(plan.code), len(plan.table.mean)
+    parts, cells = plan.recipe.parts(plan.code), plan.table.cells
     if plan.code < cells or parts.bottleneck.priced or parts.penalties or parts.corruption:
         return
     warnings.warn(

@@ -27,7 +27,7 @@ from latently.parts.part import part_named
 from latently.recipes import Recipe, kinds
 from latently.tasks import tasks
 from latently.tasks.assemble import Blueprint, network_of
-from latently.tasks.base import Task
+from latently.tasks.base import Task, table_of
 from latently.version import version
 
 __all__ = ["load", "save"]
@@ -109,7 +109,8 @@ def _rebuilt(
     estimator: Task = known[facts["task"]](**params)
     estimator.recipe_, estimator.network_ = decoded(facts["recipe"], outside), network_of(spec)
     arrays = {name[6:]: t.numpy() for name, t in tensors.items() if name.startswith("table.")}
-    estimator.table_ = Table.of(facts["table"] | arrays)
+    estimator.table_ = table_of(estimator.data)
+    estimator.table_.restore(facts["table"] | arrays)
     estimator.rows_, estimator.n_components_ = facts["rows"], facts["components"]
     estimator._n_features_out, estimator.n_features_in_ = facts["components"], facts["columns"]
     if facts["names"]:
@@ -145,6 +146,8 @@ def encoded(value: Any) -> Any:
         return {sort: getattr(value, "name", "dense"), "options": encoded(value.get_params(deep=False))}
     if isinstance(value, Part):
         return {"part": value.key(), "options": encoded(value.options())}
+    if isinstance(value, Table):
+        return {"table": encoded(value.options())}
     if isinstance(value, dict):
         return {str(k): encoded(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)) and not any(
@@ -161,6 +164,10 @@ def decoded(value: Any, outside: dict[str, type[Recipe]]) -> Any:
         return [decoded(v, outside) for v in value]
     if not isinstance(value, dict):
         return value
+    if "table" in value:
+        return Table(**{k: decoded(v, outside) for k, v in value["table"].items()})
+    if not value.keys() & {"tuple", "dense", "part", "recipe"}:
+        return {k: decoded(v, outside) for k, v in value.items()}
     if "tuple" in value:
         return tuple(decoded(v, outside) for v in value["tuple"])
     options = {k: decoded(v, outside) for k, v in value.get("options", {}).items()}

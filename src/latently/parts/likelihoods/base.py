@@ -32,6 +32,14 @@ class Likelihood(Part):
         """The value to show for every cell, in model units."""
         return params
 
+    def expected(self, params: Tensor) -> Float[Tensor, "rows features"]:
+        """What a squared error can be taken of: means of numbers, probabilities of levels."""
+        return self.mean(params).flatten(1)
+
+    def features(self, cells: int) -> list[int]:
+        """How many numbers of `expected` each cell has."""
+        return [1] * cells
+
     def sample(self, params: Tensor, rng: torch.Generator) -> Float[Tensor, "rows *cells"]:
         """A draw for every cell."""
         raise NotImplementedError

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -42,36 +44,87 @@ class Bernoulli(Likelihood):
 
 
 class Categorical(Likelihood):
-    """`-log p_x` for cells that hold a level's number, 0 to `levels - 1`; the decoder gives `levels` logits a cell."""
+    """`-log p_x` for cells that hold a level's number, 0 to `levels - 1`; the decoder gives a logit for each level.
 
-    def __init__(self, levels: int) -> None:
+    `levels` is one number for all cells, or one for each. With `spare=True` the last level of every cell stands for
+    what the fit never saw: it has a probability, and is never shown.
+    """
+
+    index: Tensor
+    inside: Tensor
+
+    def __init__(self, levels: int | list[int], spare: bool = False) -> None:
         super().__init__()
-        self.levels = levels
+        self.levels, self.spare = levels, spare
 
     def check(self, sizes: Sizes) -> None:
         """At least two levels."""
-        self.require(self.levels >= 2, "levels", "at least 2")
+        self.require(min(self._each(sizes.cells), default=2) >= 2, "levels", "at least 2, for each cell")
+        self.require(len(self._each(sizes.cells)) == sizes.cells, "levels", "one number for each cell")
+
+    def _each(self, cells: int) -> list[int]:
+        return [self.levels] * cells if isinstance(self.levels, int) else list(self.levels)
+
+    def build(self, sizes: Sizes) -> None:
+        """Where each cell's logits stand, padded to the most levels."""
+        each = torch.tensor(self._each(sizes.cells))
+        inside = torch.arange(int(each.max())) < each[:, None]
+        first = each.cumsum(0) - each
+        index = (first[:, None] + torch.arange(inside.shape[1])).clamp(max=int(each.sum()) - 1)
+        self.register_buffer("index", index, persistent=False)
+        self.register_buffer("inside", inside, persistent=False)
 
     def width(self, cells: int) -> int:
         """A logit for each level of each cell."""
-        return cells * self.levels
+        return sum(self._each(cells))
 
     def _logits(self, params: Tensor) -> Tensor:
-        return params.view(len(params), -1, self.levels)
+        """`(rows, cells, most levels)`, far below all others where a cell has fewer."""
+        return params[:, self.index].masked_fill(~self.inside, -FAR)
 
     def each(self, x: Tensor, params: Tensor) -> Tensor:
         """Cross-entropy."""
         return -self._logits(params).log_softmax(-1).gather(-1, x.long().unsqueeze(-1)).squeeze(-1)
 
+    def run(self, x: Tensor, params: Tensor) -> tuple[Tensor, Any]:
+        """The same by hand."""
+        logs, place = self._logits(params).log_softmax(-1), x.long().unsqueeze(-1)
+        return -logs.gather(-1, place).squeeze(-1), (logs, place)
+
+    def back(self, tape: Any, coefficient: Tensor | float) -> Tensor:
+        """The probability of each level, less one at the cell's own."""
+        logs, place = tape
+        grad = logs.exp_()
+        grad.scatter_add_(-1, place, torch.full_like(place, -1, dtype=grad.dtype))
+        grad *= coefficient.unsqueeze(-1) if isinstance(coefficient, Tensor) else coefficient
+        return grad[:, self.inside]  # type: ignore[no-any-return]
+
+    def probabilities(self, params: Tensor) -> Tensor:
+        """`(rows, cells, most levels)`; with a spare level, of the others alone."""
+        logits = self._logits(params)
+        return (logits.masked_fill(self._last(), -FAR) if self.spare else logits).softmax(-1)
+
+    def _last(self) -> Tensor:
+        return self.inside & ~torch.nn.functional.pad(self.inside, (0, 1))[:, 1:]
+
     def mean(self, params: Tensor) -> Tensor:
         """The most probable level."""
-        return self._logits(params).argmax(-1).to(params.dtype)
+        return self.probabilities(params).argmax(-1).to(params.dtype)
+
+    def expected(self, params: Tensor) -> Tensor:
+        """The probability of every level but the spare one, cell by cell."""
+        shown = self.inside & ~self._last() if self.spare else self.inside
+        return self.probabilities(params)[:, shown]
+
+    def features(self, cells: int) -> list[int]:
+        """Levels but the spare one."""
+        return [n - self.spare for n in self._each(cells)]
 
     def sample(self, params: Tensor, rng: torch.Generator) -> Tensor:
         """A level."""
-        logits = self._logits(params)
-        drawn = torch.multinomial(logits.softmax(-1).flatten(0, 1), 1, generator=rng)
-        return drawn.view(logits.shape[:2]).to(params.dtype)
+        p = self.probabilities(params)
+        drawn = torch.multinomial(p.flatten(0, 1), 1, generator=rng)
+        return drawn.view(p.shape[:2]).to(params.dtype)
 
 
 class Ordinal(Likelihood):
@@ -118,6 +171,14 @@ class Ordinal(Likelihood):
         """The most probable level."""
         return self.probabilities(params).argmax(-1).to(params.dtype)
 
+    def expected(self, params: Tensor) -> Tensor:
+        """The probability of every level, cell by cell."""
+        return self.probabilities(params).flatten(1)
+
+    def features(self, cells: int) -> list[int]:
+        """Levels."""
+        return [self.levels] * cells
+
     def sample(self, params: Tensor, rng: torch.Generator) -> Tensor:
         """A level."""
         p = self.probabilities(params)
@@ -127,6 +188,9 @@ class Ordinal(Likelihood):
 
 class Mixed(Likelihood):
     """Another likelihood for each group of columns: `groups` lists pairs of column numbers and a likelihood."""
+
+    order: Tensor
+    spread: Tensor
 
     def __init__(self, groups: list[tuple[list[int], Likelihood]]) -> None:
         super().__init__()
@@ -144,6 +208,12 @@ class Mixed(Likelihood):
         """Each group is built for its own number of columns."""
         for group, part in self.groups:
             part.build(Sizes(len(group), sizes.code, sizes.rows))
+        columns = [c for group, _ in self.groups for c in group]
+        self.register_buffer("order", torch.tensor(columns).argsort(), persistent=False)
+        widths = {c: n for group, part in self.groups for c, n in zip(group, part.features(len(group)), strict=True)}
+        starts = dict(zip(columns, itertools.accumulate((widths[c] for c in columns), initial=0), strict=False))
+        places = [starts[c] + k for c in sorted(columns) for k in range(widths[c])]
+        self.register_buffer("spread", torch.tensor(places), persistent=False)
 
     @property
     def linear(self) -> bool:  # type: ignore[override]
@@ -157,21 +227,41 @@ class Mixed(Likelihood):
     def _widths(self) -> list[int]:
         return [part.width(len(group)) for group, part in self.groups]
 
-    def _gather(self, params: Tensor, cells: list[Tensor]) -> Tensor:
-        order = torch.tensor([c for group, _ in self.groups for c in group], device=params.device)
-        return torch.cat(cells, 1)[:, order.argsort()]
+    def _blocks(self, params: Tensor) -> Iterator[tuple[list[int], Likelihood, Tensor]]:
+        for (group, part), block in zip(self.groups, params.split(self._widths(), 1), strict=True):
+            yield group, part, block
 
     def each(self, x: Tensor, params: Tensor) -> Tensor:
         """Nats of every cell by its own group's rule."""
-        blocks = zip(self.groups, params.split(self._widths(), 1), strict=True)
-        return self._gather(params, [part.each(x[:, group], block) for (group, part), block in blocks])
+        found = [part.each(x[:, group], block) for group, part, block in self._blocks(params)]
+        return torch.cat(found, 1)[:, self.order]
+
+    def run(self, x: Tensor, params: Tensor) -> tuple[Tensor, Any]:
+        """Each group by its own hand."""
+        found = [part.run(x[:, group], block.contiguous()) for group, part, block in self._blocks(params)]
+        return torch.cat([each for each, _ in found], 1)[:, self.order], [tape for _, tape in found]
+
+    def back(self, tape: Any, coefficient: Tensor | float) -> Tensor:
+        """Each group's own, side by side."""
+        grads = []
+        for (group, part), own in zip(self.groups, tape, strict=True):
+            wide = isinstance(coefficient, Tensor) and coefficient.ndim > 1 and coefficient.shape[1] > 1
+            grads.append(part.back(own, coefficient[:, group] if wide else coefficient))  # type: ignore[index]
+        return torch.cat(grads, 1)
 
     def mean(self, params: Tensor) -> Tensor:
         """Each group's own."""
-        blocks = zip(self.groups, params.split(self._widths(), 1), strict=True)
-        return self._gather(params, [part.mean(block) for (_, part), block in blocks])
+        return torch.cat([part.mean(block) for _, part, block in self._blocks(params)], 1)[:, self.order]
+
+    def expected(self, params: Tensor) -> Tensor:
+        """Each group's own, by columns."""
+        return torch.cat([part.expected(block) for _, part, block in self._blocks(params)], 1)[:, self.spread]
+
+    def features(self, cells: int) -> list[int]:
+        """Each group's own, by columns."""
+        widths = [n for group, part in self.groups for n in part.features(len(group))]
+        return [widths[int(j)] for j in self.order]
 
     def sample(self, params: Tensor, rng: torch.Generator) -> Tensor:
         """Each group's own."""
-        blocks = zip(self.groups, params.split(self._widths(), 1), strict=True)
-        return self._gather(params, [part.sample(block, rng) for (_, part), block in blocks])
+        return torch.cat([part.sample(block, rng) for _, part, block in self._blocks(params)], 1)[:, self.order]

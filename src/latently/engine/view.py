@@ -1,0 +1,66 @@
+"""Mixed rows as numbers that squared errors and PCA can be taken of, each column with variance one in all.
+
+A category counts as its one-hots, scaled by the root of their summed variance (Gini's impurity), so that a column of
+any sort has an error of 1 under the mean predictor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from latently.model import Composition
+from latently.parts.doors import Door
+from latently.values import Batch
+
+__all__ = ["View"]
+
+NEAR = 0.01  # of one: a variance this close is left alone
+
+
+@dataclass(frozen=True)
+class View:
+    """`door` opens categories; `scale` is per feature, None where every column has variance one already."""
+
+    door: Door
+    scale: Tensor | None
+
+    @classmethod
+    @torch.no_grad()
+    def over(cls, door: Door, rows: Batch) -> View:
+        """The view whose scales these rows give."""
+        opened = door.targets(rows)
+        x = opened.x.flatten(1)
+        counts = torch.ones_like(x) if opened.known is None else opened.known.flatten(1).to(x.dtype)
+        counts = counts if rows.weight is None else counts * rows.weight[:, None]
+        total = counts.sum(0).clamp(min=1e-12)
+        mean = (x * counts).sum(0) / total
+        each = ((x - mean).square() * counts).sum(0) / total
+        owner = torch.arange(len(door.levels), device=x.device).repeat_interleave(door.base)
+        variance = torch.zeros(len(door.levels), device=x.device).index_add_(0, owner, each)
+        alone = ((variance - 1).abs() < NEAR) | (variance <= 0)
+        if bool(alone.all()):
+            return cls(door, None)
+        return cls(door, torch.where(alone, torch.ones_like(variance), variance).rsqrt()[owner])
+
+    def of(self, batch: Batch) -> Batch:
+        """Rows as scaled features."""
+        opened = self.door.targets(batch)
+        return opened if self.scale is None else Batch(opened.x * self.scale, opened.known, weight=opened.weight)
+
+    def guess(self, model: Composition, batch: Batch) -> Tensor:
+        """What the model makes of the rows, `(rows, features)`."""
+        found = model.expect(model.encode(batch))
+        return found if self.scale is None else found * self.scale
+
+    def error(self, batch: Batch, guess: Tensor) -> float:
+        """Squared error per known cell of rows as features, a row counting its weight."""
+        each = (guess - batch.x.flatten(1)).square()
+        cells = len(self.door.levels)
+        if batch.known is None and batch.weight is None:
+            return float(each.sum() / (len(each) * cells))
+        known = torch.ones_like(each) if batch.known is None else batch.known.flatten(1).to(each.dtype)
+        weight = torch.ones_like(each[:, :1]) if batch.weight is None else batch.weight[:, None]
+        return float((each * known * weight).sum() / (known[:, self.door.lookup] * weight).sum().clamp(min=1e-12))
