@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from latently.errors import BadData, UnsupportedInput
 
-__all__ = ["Source", "names_of", "part", "rebuilt", "refuse_infinite", "source"]
+__all__ = ["Source", "as_dtype", "names_of", "part", "rebuilt", "refuse_infinite", "source"]
 
 Matrix = NDArray[np.float64]
 

@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from latently.errors import BadData, BadParameter
-from latently.modalities import frames
 from latently.modalities.columns import LEARNED, SORTS, Column, cells, infer, restored
+from latently.modalities.frames import Source, as_dtype, names_of, part, refuse_infinite, source
+from latently.modalities.frames import rebuilt as replaced
 from latently.modalities.scales import Scales
 from latently.parts.likelihoods import Bernoulli, Categorical, Gaussian, Likelihood, Mixed, Ordinal
 from latently.values import Batch
@@ -47,7 +48,7 @@ class Table:
 
     def read(self, data: Any) -> Any:
         """Decide what each column holds; the learned ones as a matrix of float64 with NaN where missing."""
-        found = frames.source(data)
+        found = source(data)
         roles = self._roles(found.names)
         if found.column is None:
             self.columns_ = [Column(n, "number", roles.get(n, "learned")) for n in found.names]
@@ -93,7 +94,7 @@ class Table:
 
     def matrix(self, data: Any) -> Any:
         """The learned columns as numbers: by name from a frame, by place from an array."""
-        found, learned = frames.source(data), self.learned
+        found, learned = source(data), self.learned
         places = self._places(found)
         if found.column is None:
             if places is None or not any(c.width for c in learned):
@@ -107,10 +108,10 @@ class Table:
             return np.empty((len(found.column(0)), len(places)))
         arrays = [cells(c, found.column(j)) for c, j in zip(learned, places, strict=True)]
         x = np.column_stack(arrays) if arrays else np.empty((0, 0))
-        frames.refuse_infinite(x, self.names)
+        refuse_infinite(x, self.names)
         return x
 
-    def _places(self, found: frames.Source) -> list[int] | None:
+    def _places(self, found: Source) -> list[int] | None:
         """Where the learned columns stand; None when there is nothing to choose."""
         if found.named and self.named_:
             at = {n: j for j, n in enumerate(found.names)}
@@ -123,10 +124,10 @@ class Table:
 
     def part(self, data: Any) -> Any:
         """The learned columns of a frame, or of an array, as they stand: what scikit-learn checks names against."""
-        found = frames.names_of(data)
+        found = names_of(data)
         if found is None or self._all() or not set(self.names) <= set(found):
             return data
-        return frames.part(data, self.names)
+        return part(data, self.names)
 
     # ------------------------------------------------------------------ scaling
 
@@ -227,13 +228,13 @@ class Table:
 
         Container, names, index and dtypes are those of `like`, and so is every cell and column not replaced.
         """
-        found = frames.source(like)
+        found = source(like)
         places = self._places(found) or list(range(self.cells))
         if found.named:
             names = [found.names[j] for j in places]
             columns = {n: restored(c, values[:, j]) for j, (n, c) in enumerate(zip(names, self.learned, strict=True))}
             masks = None if changed is None else {n: changed[:, j] for j, n in enumerate(names)}
-            return frames.rebuilt(like, columns, masks)
+            return replaced(like, columns, masks)
         if found.column is not None:
             made = np.array(like, dtype=object)
             for j, (place, column) in enumerate(zip(places, self.learned, strict=True)):
@@ -243,7 +244,7 @@ class Table:
         array = np.asarray(found.numbers)
         whole = array.astype(np.float64)
         whole[:, places] = values if changed is None else np.where(changed, values, whole[:, places])
-        return frames.as_dtype(whole, array.dtype if hasattr(found.numbers, "__array__") else np.float64)
+        return as_dtype(whole, array.dtype if hasattr(found.numbers, "__array__") else np.float64)
 
     # ------------------------------------------------------------------ what was decided
 
