@@ -108,6 +108,8 @@ def test_remarks_tell_why_a_column_is_text_and_what_helps(put):
         ("1/2/2024",): "which comes first",
         ("13/1/2024", "1/13/2024"): "now first, now second",
         ("30/2/2024",): "2024-02-30",
+        ("2024-02-28", "0000-00-00"): "--missing=0000-00-00",
+        ("2024-02-28", "2024-02-29", "open"): "--missing=open",
         ("13/1/24",): "two digits",
         ("10:30",): "without a day",
         ("2024-02-29T10:30:00Z", "2024-02-29T10:30:00"): "zone",
@@ -252,6 +254,8 @@ HEADERS = {
     "1.5,2.5\n3.5,0.5\n4.5,1.5\n": False,
     "39,State-gov,77516\n50,Private,83311\n": False,
     "Anna,3,1\nBen,2,5\n": False,
+    "2024-01-01,red\n2024-01-02,blue\n": False,
+    "country,2024-01-01,2024-01-02\nDE,1,2\n": True,
     "p,x,s\np,s,x\nx,x,s\ns,x,x\n": False,
     "name,code\nname,7\n": True,
     "nan,inf\n1,2\n": True,
@@ -332,7 +336,8 @@ BROKEN = {
     "a,b\n1,x\0y\n": "line 2: holds NUL bytes",
     "a,b\n1," + "x" * 140_000 + "\n": "line 2: a cell of more than 131,072 characters",
     "a,b,\n" + "1,2,\n" * 600 + "1,2,3\n": "Name that column",
-    "My table\na,b\n1,2\n": "line 2: Expected 1 columns, got 2",
+    "My table\na,b\n1,2\n": "line 2: Expected 1 columns, got 2: 'a,b'. Take out the lines above",
+    "sep=;\na;b\n1;2\n": "Take it out",
     b"a,b\n1,\x81\x8d\n": "unknown encoding",
     "PAR1": "call it .parquet",
     b"PK\x03\x04": "save the sheet",
@@ -443,9 +448,10 @@ def test_one_column_keeps_its_gaps(tmp_path):
     assert tables.read(tmp_path / "t.csv").equals(table)
 
 
-def test_lists_do_not_fit_into_csv(tmp_path):
-    with pytest.raises(BadData, match="Write Parquet"):
-        tables.write(pa.table({"a": [[1, 2]]}), tmp_path / "t.csv")
+def test_what_does_not_fit_into_csv_is_refused_and_leaves_nothing(tmp_path):
+    for odd in ([[1, 2]], [b"\xff"], [{"x": 1}]):
+        with pytest.raises(BadData, match=r"Write Parquet|another format"):
+            tables.write(pa.table({"a": odd, "b": pa.array([1], pa.duration("s"))}), tmp_path / "t.csv")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -6,10 +6,10 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
-from latently.faces.dates import Unclear, dates
+from latently.faces.dates import DAY, Unclear, dates
 from latently.faces.missing import MARKERS, code_in, in_text, without
 
-__all__ = ["Column", "column", "remarked", "with_decimal_comma"]
+__all__ = ["COMMA", "GROUPED", "Column", "column", "remarked", "with_decimal_comma"]
 
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 COMMA = r"^[+-]?(\d+,?\d*|,\d+)([eE][+-]?\d+)?$"
@@ -41,20 +41,25 @@ def column(
     cells = pc.utf8_trim_whitespace(cells)
     marks = (*MARKERS, *missing)
     gaps = pc.is_in(cells, pa.array(marks))
-    known, found = cells, ()
+    known = cells
+    found: tuple[str, ...] = ()
     if pc.any(gaps).as_py():
         found = tuple(pc.unique(cells.filter(gaps)).to_pylist())
         known = pc.if_else(gaps, None, cells)
-    if known.null_count == len(known):
+    if known.null_count == len(known) and not text:
         return Column(name, pa.chunked_array([pa.nulls(len(cells), pa.float64())]), found)
-    given = tuple(missing)
-    if text:
-        return _as_text(name, cells, given)
+    typed = None
     try:
-        typed = _typed(name, known, found, given, day_first)
-        return typed or replace(_as_text(name, cells, given), text=known)
+        if not text:
+            typed = _typed(name, known, found, tuple(missing), day_first)
     except Unclear as problem:
         return Column(name, known, found, remark=f"{problem}: taken as text")
+    if typed:
+        return typed
+    sure = in_text(found, known)
+    gone = [mark for mark in found if mark in missing or mark in sure]
+    kept = tuple(mark for mark in found if mark not in gone)
+    return Column(name, without(cells, gone) if kept else known, tuple(gone), kept, text=None if text else known)
 
 
 def _typed(
@@ -74,16 +79,6 @@ def _typed(
     return Column(name, moments[0], found, order=moments[1]) if moments else None
 
 
-def _as_text(name: str, cells: Any, given: tuple[str, ...]) -> Column:
-    """A column of text, in which fewer marks stand for a missing cell."""
-    import pyarrow.compute as pc
-
-    values = pc.unique(cells).to_pylist()
-    gone = [*in_text([v for v in values if v not in given]), *(v for v in values if v in given)]
-    kept = tuple(value for value in values if value in MARKERS and value not in gone)
-    return Column(name, without(cells, gone), tuple(gone), kept)
-
-
 # ---------------------------------------------------------------------- kinds of values
 
 
@@ -92,17 +87,18 @@ def numbers(cells: Any) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if pc.any(pc.starts_with(cells, "+")).as_py():
-        cells = pc.replace_substring_regex(cells, r"^\+([0-9.])", r"\1")
     values = _cast(cells, pa.int64())
     if values is None:
         values = _cast(cells, pa.float64())
         if values is None or not pc.any(pc.is_finite(values)).as_py():
             return None
         if not pc.any(pc.match_substring_regex(cells, "[.a-zA-Z]")).as_py():
-            raise Unclear(f"whole numbers that 64 bits cannot hold, such as {_first(cells, '[0-9]{19}')!r}")
-        values = pc.if_else(pc.is_nan(values), None, values)
-    if any(pc.any(pc.starts_with(cells, start)).as_py() for start in ("0", "-0")):
+            values = _cast(pc.replace_substring_regex(cells, r"^\+", ""), pa.int64())
+            if values is None:
+                raise Unclear(f"whole numbers that 64 bits cannot hold, such as {_first(cells, '[0-9]{19}')!r}")
+        else:
+            values = pc.if_else(pc.is_nan(values), None, values)
+    if any(pc.any(pc.starts_with(cells, start)).as_py() for start in ("0", "-0", "+0")):
         led = _first(cells, LEADING)
         if led is not None:
             raise Unclear(f"numbers with leading zeros, such as {led!r}")
@@ -141,14 +137,14 @@ def _first(cells: Any, pattern: str, matching: bool = True) -> str | None:
 # ---------------------------------------------------------------------- a decimal comma
 
 
-def with_decimal_comma(columns: list[Column]) -> tuple[list[Column], bool]:
+def with_decimal_comma(columns: list[Column], known: bool) -> tuple[list[Column], bool]:
     """The columns of a file again, and whether a comma is its decimal mark.
 
     It is where some column holds numbers with one comma, not all of them before three digits: 1,234 may be a
-    thousand. Then 1.234 may be one as well, and stays text.
+    thousand. Then 1.234 may be one as well, and stays text. The head of the file may have made it `known`.
     """
     commas = {c.name for c in columns if c.text is not None and _is_text(c) and _every(c.text, COMMA)}
-    if not any(c.name in commas and _odd_comma(c.text) for c in columns):
+    if not known and not any(c.name in commas and _odd_comma(c.text) for c in columns):
         return columns, False
     return [_comma(c) if c.name in commas else _undotted(c) for c in columns], True
 
@@ -211,19 +207,18 @@ def remarked(found: Column) -> Column:
 
 
 def _odd_text(cells: Any) -> str | None:
-    """What a column of text holds that is nearly numbers."""
+    """What a column of text holds that is nearly numbers or dates."""
     import pyarrow.compute as pc
 
     if not len(cells):
         return None
-    grouped = pc.match_substring_regex(cells, GROUPED)
-    fine = pc.or_(grouped, pc.match_substring_regex(cells, NUMBER))
-    share = pc.mean(fine).as_py()
-    if share < 0.5 or not pc.any(grouped if share == 1 else fine).as_py():
-        return None
-    if share == 1:
-        return (
-            f"numbers such as {_first(cells, GROUPED)!r}, grouped or with a decimal comma? Write 1234.5: taken as text"
-        )
-    odd = str(cells.filter(pc.invert(fine))[0])[:40]
-    return f"{odd!r} among numbers: taken as text. If it means missing: --missing={odd}"
+    grouped, plain, day = (pc.match_substring_regex(cells, pattern) for pattern in (GROUPED, NUMBER, DAY))
+    for what, fine in (("numbers", pc.or_(grouped, plain)), ("dates", day)):
+        share = pc.mean(fine).as_py()
+        if share == 1 and pc.any(grouped).as_py():
+            example = _first(cells, GROUPED)
+            return f"numbers such as {example!r}, grouped or with a decimal comma? Write 1234.5: taken as text"
+        if 0.5 <= share < 1:
+            odd = str(cells.filter(pc.invert(fine))[0])[:40]
+            return f"{odd!r} among {what}: taken as text. If it means missing: --missing={odd}"
+    return None

@@ -7,7 +7,7 @@ from typing import Any
 
 from latently.errors import LatentlyError
 
-__all__ = ["Unclear", "dates"]
+__all__ = ["DAY", "Unclear", "dates"]
 
 ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}(:\d{2}(:\d{2}(\.\d{1,9})?)?)? ?(Z|[+-]\d{2}(:?\d{2})?)?)?$"
 ZONE = r":\d{2}(\.\d+)? ?(Z|[+-]\d{2}(:?\d{2})?)$"
@@ -15,6 +15,7 @@ TIME = r"(?:[T ]+(?P<hour>\d{1,2})(?P<past>:\d{2}(?::\d{2}(?:\.\d{1,9})?)?) ?(?P
 YEAR_LAST = r"^(?P<first>\d{1,2})(?P<mark>[/.-])(?P<second>\d{1,2})[/.-](?P<year>\d{4})" + TIME
 YEAR_FIRST = r"^(?P<year>\d{4})(?P<mark>[/.-])(?P<first>\d{1,2})[/.-](?P<second>\d{1,2})" + TIME
 SHORT = r"^\d{1,2}[/.-]\d{1,2}[/.-]\d{2}( .*)?$"
+DAY = r"^(\d{4}[/.-]\d{1,2}[/.-]\d{1,2}|\d{1,2}[/.-]\d{1,2}[/.-]\d{4})([T ].*)?$"  # whatever looks like one
 CLOCK = r"^\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?$"
 
 
@@ -106,4 +107,4 @@ def _iso(cells: Any) -> Any:
         except pa.ArrowInvalid as problem:
             reason = str(problem)
     odd = reason.split("'")[1] if reason.count("'") > 1 else "one of them"
-    raise Unclear(f"dates, but {odd!r} is none")
+    raise Unclear(f"dates, but {odd!r} is none (if it means missing: --missing={odd})")

@@ -17,7 +17,7 @@ from latently.faces.sniff import FIELD, records
 
 __all__ = ["read"]
 
-BLOCK = 1 << 20  # bytes that pyarrow parses at once; a line must fit
+BLOCK = 1 << 22  # bytes that pyarrow parses at once; a line must fit
 TRAILING = "\0trailing"  # no column has this name
 
 
@@ -35,7 +35,7 @@ def read(
     layout, raw = _raw(path, layout, list(wanted))
     found = [column(name, raw.column(name), missing, name in text, day_first) for name in wanted]
     if layout.delimiter != ",":
-        found, comma = with_decimal_comma(found)
+        found, comma = with_decimal_comma(found, layout.decimal == ",")
         layout = replace(layout, decimal="," if comma else ".")
     found = [one if one.name in text else remarked(one) for one in found]
     _check_text(path, layout, raw, found)
@@ -129,9 +129,13 @@ def _find_ragged(path: Path, layout: Layout) -> None:
         skipped = not cells or (line == 1 and layout.header)
         if not skipped and len(cells) != layout.width:
             shown = layout.delimiter.join(cells)[:60]
+            cure = (
+                "Take out the lines above the names of the columns"
+                if layout.width == 1 and line < 20
+                else f"Mend that line; a cell that holds {layout.delimiter!r} needs quotes"
+            )
             raise FileProblem(
-                f"{path}, line {line}: Expected {layout.width} columns, got {len(cells)}: {shown!r}. Mend that line; "
-                f"a cell that holds {layout.delimiter!r} needs quotes."
+                f"{path}, line {line}: Expected {layout.width} columns, got {len(cells)}: {shown!r}. {cure}."
             )
 
 

@@ -13,7 +13,7 @@ SEPARATED = {",": "comma-separated", ";": "semicolon-separated", "\t": "tab-sepa
 class Layout:
     """What was found in a file of delimited text; `str()` tells it in one line.
 
-    The first fields are known from the head of the file, the last three once its cells have been read.
+    The first fields are known from the head of the file, the last three for sure once its cells have been read.
     """
 
     names: tuple[str, ...]  #: of the columns, in order

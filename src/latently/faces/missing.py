@@ -17,14 +17,18 @@ MARKERS = (
 IN_TEXT = ("", "?", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NaT", "NULL", "null")
 
 
-def in_text(values: list[str]) -> list[str]:
-    """The markers among the different values of a column of text that stand for a missing cell.
+def in_text(found: Sequence[str], cells: Any) -> list[str]:
+    """Those markers `found` in a column of text that stand for a missing cell; `cells` are the others.
 
-    "NA" does, unless most of the others are two capitals as well: then it is a code, such as Namibia's.
+    "NA" does, unless half of the others or more are two capitals as well: then it is a code, such as Namibia's.
     """
-    codes = [re.fullmatch("[A-Z]{2}", value) is not None for value in values if value not in MARKERS]
-    unlike = 2 * sum(codes) < len(codes) if codes else True
-    return [value for value in values if value in IN_TEXT or (value == "NA" and unlike)]
+    import pyarrow.compute as pc
+
+    gone = [mark for mark in found if mark in IN_TEXT]
+    if "NA" in found:
+        alike = pc.mean(pc.match_substring_regex(pc.unique(cells.drop_null()), "^[A-Z]{2}$")).as_py()
+        gone += ["NA"] * (alike is None or alike < 0.5)
+    return gone
 
 
 def without(cells: Any, marks: Sequence[str]) -> Any:
@@ -32,6 +36,8 @@ def without(cells: Any, marks: Sequence[str]) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if not marks:
+        return cells
     if pa.types.is_dictionary(cells.type) and pa.types.is_string(cells.type.value_type):
         return pc.cast(without(cells.cast(cells.type.value_type), marks), cells.type)
     if pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type):

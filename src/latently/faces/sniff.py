@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from latently.errors import FileProblem
+from latently.faces.cells import COMMA, GROUPED
+from latently.faces.dates import DAY
 from latently.faces.layout import SEPARATED, Layout, is_number
 from latently.faces.missing import MARKERS
 
@@ -49,7 +51,9 @@ def layout_of(path: Path) -> Layout:
     names = names if header else [f"column{j}" for j in range(len(names))]
     longest = max(len(line.encode()) for line in lines[:MANY])
     spaced = _is_spaced(lines[:MANY], delimiter, quote)
-    return Layout(tuple(names), delimiter, quote, encoding, header, shift and not trailing, trailing, spaced, longest)
+    decimal = "," if delimiter != "," and _has_decimal_comma(rows[header:]) else "."
+    row_names = shift and not trailing
+    return Layout(tuple(names), delimiter, quote, encoding, header, row_names, trailing, spaced, longest, decimal)
 
 
 # ---------------------------------------------------------------------- bytes
@@ -99,6 +103,8 @@ def _check_start(path: Path, lines: list[str]) -> None:
     if not lines or not lines[0].strip():
         found = "starts with an empty line" if lines else "is empty"
         raise FileProblem(f"{path} {found}; expected a line of column names, then rows.")
+    if re.fullmatch(r'"?sep=."?\s*', lines[0]):
+        raise FileProblem(f"{path} starts with the line {lines[0].strip()!r}, which only Excel reads. Take it out.")
     if len(lines[0]) >= LONGEST:
         raise FileProblem(f"{path} has a first line of more than {LONGEST >> 20} MiB. Is it a table?")
 
@@ -182,6 +188,16 @@ def _regularity(rows: list[list[str]], delimiter: str) -> tuple[float, float, in
     return alike, sum(is_number(cell, delimiter != ",") for cell in cells) / len(cells), width
 
 
+def _has_decimal_comma(rows: list[list[str]]) -> bool:
+    """Whether some column holds numbers with a comma, not all of them before three digits."""
+    for column in zip(*(row for row in rows if len(row) == len(rows[-1])), strict=True):
+        cells = [cell for cell in column if cell not in MARKERS]
+        commas = [cell for cell in cells if "," in cell]
+        if commas and all(re.match(COMMA, c) for c in cells) and not all(re.match(GROUPED, c) for c in commas):
+            return True
+    return False
+
+
 def _names(rows: list[list[str]]) -> tuple[list[str], bool, bool]:
     """The names, whether rows have one cell more than the first line, whether the last cell stands for nothing."""
     first, rest = rows[0], rows[1:]
@@ -201,6 +217,8 @@ def _are_values(rows: list[list[str]]) -> bool:
     first, rest = rows[0], [row for row in rows[1:] if len(row) == len(rows[0])]
     numbers = [float(cell.replace(",", ".")) for cell in first if is_number(cell, True)]
     again = [any(row[j] == cell for row in rest) for j, cell in enumerate(first)]
+    if rest and any(re.match(DAY, cell) and re.match(DAY, rest[0][j]) for j, cell in enumerate(first)):
+        return True
     if not numbers:
         return len(first) > 1 and bool(rest) and all(again)
     words = [j for j, cell in enumerate(first) if not is_number(cell, True) and cell not in MARKERS]

@@ -6,13 +6,14 @@ import csv
 import difflib
 import io
 import shlex
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from latently.errors import BadData, FileProblem
+from latently.errors import BadData, BadParameter, FileProblem
 from latently.faces import delimited
 from latently.faces.layout import Layout
 from latently.faces.missing import without
@@ -44,7 +45,7 @@ def columns(path: Path) -> list[str]:
 def _checked(path: Path, names: list[str]) -> list[str]:
     if not names:
         raise FileProblem(f"{path} has no columns; expected names and rows.")
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, times in Counter(names).items() if times > 1)
     if twice == [""]:
         where = " and ".join(str(j + 1) for j, name in enumerate(names) if not name)
         raise BadData(f"{path}: columns {where} have no name. Name them in the first line.")
@@ -111,6 +112,8 @@ def examine(
     """
     layout = None if suffix_of(path) in BINARY else layout_of(path)
     names = _checked(path, list(layout.names) if layout else _schema(path))
+    if columns is not None and not columns:
+        raise BadParameter(f"columns=[] leaves nothing of {path}; name at least one of {_listed(names)}.")
     wanted = names if columns is None else select(path, names, list(columns), "which is asked for")
     if layout:
         table, layout, told = delimited.read(path, layout, [m.strip() for m in missing], wanted, text, day_first)
@@ -175,18 +178,26 @@ def _ipc(path: Path) -> Iterator[Any]:
 def write(table: Any, path: Path) -> None:
     """Replace `path` by a file of this pyarrow table; whatever happens, the old or the new one is whole."""
     import pyarrow as pa
+
+    with replacing(path) as part:
+        try:
+            _write(table, part, suffix_of(path))
+        except pa.ArrowException as problem:
+            raise BadData(f"{path} cannot hold this table: {str(problem)[:200]}. Try another format.") from None
+
+
+def _write(table: Any, part: Path, suffix: str) -> None:
+    import pyarrow as pa
     import pyarrow.parquet as parquet
 
-    suffix = suffix_of(path)
-    with replacing(path) as part:
-        if suffix == ".parquet":
-            parquet.write_table(table, part)
-        elif suffix in BINARY:
-            packed = pa.ipc.IpcWriteOptions(compression="lz4" if suffix == ".feather" else None)
-            with pa.OSFile(str(part), "wb") as file, pa.ipc.new_file(file, table.schema, options=packed) as writer:
-                writer.write_table(table)
-        else:
-            _write_text(_flat(table, path), part, suffix)
+    if suffix == ".parquet":
+        parquet.write_table(table, part)
+    elif suffix in BINARY:
+        packed = pa.ipc.IpcWriteOptions(compression="lz4" if suffix == ".feather" else None)
+        with pa.OSFile(str(part), "wb") as file, pa.ipc.new_file(file, table.schema, options=packed) as writer:
+            writer.write_table(table)
+    else:
+        _write_text(_flat(table), part, suffix)
 
 
 def _write_text(table: Any, part: Path, suffix: str) -> None:
@@ -201,7 +212,7 @@ def _write_text(table: Any, part: Path, suffix: str) -> None:
         arrow.write_csv(table, out, arrow.WriteOptions(include_header=False, delimiter=delimiter))
 
 
-def _flat(table: Any, path: Path) -> Any:
+def _flat(table: Any) -> Any:
     """The table with categories spelled out; `BadData` where a cell is no single value."""
     import pyarrow as pa
 
@@ -209,5 +220,5 @@ def _flat(table: Any, path: Path) -> Any:
         if pa.types.is_dictionary(field.type):
             table = table.set_column(j, field.name, table.column(j).cast(field.type.value_type))
         elif pa.types.is_nested(field.type):
-            raise BadData(f"column {field.name!r} holds {field.type}, which {path} cannot. Write Parquet instead.")
+            raise BadData(f"column {field.name!r} holds {field.type}, which no text file can. Write Parquet instead.")
     return table
