@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from latently.errors import BadData, FileProblem
+from latently.errors import BadData, FileProblem, LatentlyError
 from latently.faces import tables
 from latently.faces.layout import Layout
 from latently.faces.sniff import layout_of
@@ -120,6 +120,11 @@ def test_remarks_tell_why_a_column_is_text_and_what_helps(put):
         (remark,) = column(*cells, put=put).remarks
         assert words in remark
         assert "'a'" in remark
+
+
+def test_a_table_separated_by_spaces_is_suspected(put):
+    assert "spaces" in tables.examine(put("a b\n1 2\n3 4\n")).remarks[0]
+    assert tables.examine(put("full name\nCher\nAda Lovelace\n")).remarks == ()
 
 
 def test_the_caller_can_say_which_comes_first_and_what_is_text(put):
@@ -254,7 +259,7 @@ HEADERS = {
     "1.5,2.5\n3.5,0.5\n4.5,1.5\n": False,
     "39,State-gov,77516\n50,Private,83311\n": False,
     "Anna,3,1\nBen,2,5\n": False,
-    "2024-01-01,red\n2024-01-02,blue\n": False,
+    "2024-01-01,red\n?,red\n2024-01-02,blue\n": False,
     "country,2024-01-01,2024-01-02\nDE,1,2\n": True,
     "p,x,s\np,s,x\nx,x,s\ns,x,x\n": False,
     "name,code\nname,7\n": True,
@@ -353,6 +358,25 @@ def test_what_is_wrong_with_a_file_is_said_with_its_name_and_the_line(content, p
         tables.read(path)
     assert BROKEN[content] in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_any_bytes_give_a_table_that_can_be_written_and_read_or_a_mistake_with_a_name(put, tmp_path):
+    pieces = [*"x-?,;|'\"\n\t \0é", "1", "2.5", "3,14", "1.234", "00", "NA", "true", "1/2/2024", "31/12/2024"]
+    pieces += ["2024-02-29", "10:30", "inf", "2019", "+5", "1e5", "\n\n", "\r\n", '"a,b"', "9" * 20]
+    rng, tables_read = np.random.default_rng(3), 0
+    for _ in range(200):
+        raw = "".join(rng.choice(pieces, rng.integers(1, 30))).encode(rng.choice(["utf-8", "utf-16", "cp1252"]))
+        path = put(raw, "odd.csv")
+        try:
+            found = tables.examine(path).table
+        except LatentlyError as mistake:
+            assert str(path) in str(mistake)  # noqa: PT017
+            continue
+        tables_read += 1
+        assert found.column_names == tables.columns(path)
+        tables.write(found, tmp_path / "again.csv")
+        assert tables.read(tmp_path / "again.csv").num_columns in (found.num_columns, found.num_columns - 1)
+    assert tables_read > 20
 
 
 FAR = {

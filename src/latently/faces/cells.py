@@ -217,7 +217,7 @@ def _odd_text(cells: Any) -> str | None:
         share = pc.mean(fine).as_py()
         if share == 1 and pc.any(grouped).as_py():
             example = _first(cells, GROUPED)
-            return f"numbers such as {example!r}, grouped or with a decimal comma? Write 1234.5: taken as text"
+            return f"numbers such as {example!r}, which can be read in two ways: taken as text. Write them as 1234.5"
         if 0.5 <= share < 1:
             odd = str(cells.filter(pc.invert(fine))[0])[:40]
             return f"{odd!r} among {what}: taken as text. If it means missing: --missing={odd}"

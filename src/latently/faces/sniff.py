@@ -217,7 +217,7 @@ def _are_values(rows: list[list[str]]) -> bool:
     first, rest = rows[0], [row for row in rows[1:] if len(row) == len(rows[0])]
     numbers = [float(cell.replace(",", ".")) for cell in first if is_number(cell, True)]
     again = [any(row[j] == cell for row in rest) for j, cell in enumerate(first)]
-    if rest and any(re.match(DAY, cell) and re.match(DAY, rest[0][j]) for j, cell in enumerate(first)):
+    if any(re.match(DAY, row[j]) for j, cell in enumerate(first) if re.match(DAY, cell) for row in rest):
         return True
     if not numbers:
         return len(first) > 1 and bool(rest) and all(again)
