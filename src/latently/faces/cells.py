@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
@@ -220,5 +221,5 @@ def _odd_text(cells: Any) -> str | None:
             return f"numbers such as {example!r}, which can be read in two ways: taken as text. Write them as 1234.5"
         if 0.5 <= share < 1:
             odd = str(cells.filter(pc.invert(fine))[0])[:40]
-            return f"{odd!r} among {what}: taken as text. If it means missing: --missing={odd}"
+            return f"{odd!r} among {what}: taken as text. If it means missing: --missing={shlex.quote(odd)}"
     return None

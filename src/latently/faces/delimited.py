@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shlex
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -49,12 +50,12 @@ def _remarks(path: Path, layout: Layout, found: list[Column]) -> list[str]:
     told = [f"column {one.name!r} of {path} holds {one.remark}" for one in found if one.remark]
     if layout.encoding == "cp1252":
         told.append(f"{path} is not UTF-8; read as Windows-1252. If letters look wrong, save it as UTF-8")
-    words = [len(str(cell).split()) for one in found for cell in (one.name, *one.values.slice(0, 5))]
-    if len(layout.names) == 1 and words[0] > 1 and len(set(words)) == 1:
+    words = {len(str(cell).split()) for one in found[:1] for cell in (one.name, *one.values.slice(0, 5))}
+    if len(layout.names) == 1 and len(words) == 1 and words != {1}:
         told.append(f"{path} has one column. Do spaces separate its cells? Then save it with commas")
     for mark in dict.fromkeys(mark for one in found for mark in one.kept):
         names = ", ".join(repr(one.name) for one in found if mark in one.kept)
-        told.append(f"{mark!r} in {names} is taken as a category. If it means missing: --missing={mark}")
+        told.append(f"{mark!r} in {names} is taken as a category. If it means missing: --missing={shlex.quote(mark)}")
     return told
 
 
