@@ -336,6 +336,7 @@ BROKEN = {
     "a,b\n1,2\n3\n": "line 3: Expected 2 columns, got 1: '3'",
     'a,b\n"x\ny",2\n\n3,4,5\n': "line 5: Expected 2 columns, got 3",
     'a,b\n1,"x\n2,y\n': "line 2: a quote is opened and never closed",
+    '"': "line 1: a quote is opened",
     "a,b,a\n1,2,3\n": "'a' stands more than once",
     "a,,\n1,2,3\n": "columns 2 and 3 have no name",
     "a,b\n1,x\0y\n": "line 2: holds NUL bytes",

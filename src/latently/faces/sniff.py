@@ -135,7 +135,7 @@ def _parsed(
                 "close it; else leave that text out."
             ) from None
         if cells and cells[-1].endswith(END):
-            if whole and cells != [END]:
+            if whole and reader.line_num != line:  # the end is inside a cell that began above
                 raise FileProblem(f"{path}, line {line}: a quote is opened and never closed. Close it.")
             return
         yield line, cells
