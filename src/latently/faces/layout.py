@@ -1,62 +1,63 @@
-"""How a CSV file is laid out, by its first line: the delimiter, the names of the columns."""
+"""How a file of delimited text is laid out: what has to be known before its cells can be read."""
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 from dataclasses import dataclass
-from itertools import pairwise
-from pathlib import Path
-from typing import BinaryIO, cast
 
-from latently.errors import FileProblem
+__all__ = ["Layout", "is_number"]
 
-__all__ = ["Layout", "is_number", "layout_of"]
+SEPARATED = {",": "comma-separated", ";": "semicolon-separated", "\t": "tab-separated", "|": "bar-separated"}
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What must be known before a CSV file can be read."""
+    """What was found in a file of delimited text; `str()` tells it in one line.
 
-    delimiter: str
-    names: list[str]
-    header: bool  #: whether the first line holds the names
-    longest: int  #: characters of the first line
+    The first fields are known from the head of the file, the last three for sure once its cells have been read.
+    """
+
+    names: tuple[str, ...]  #: of the columns, in order
+    delimiter: str = ","
+    quote: str = '"'
+    encoding: str = "utf-8"
+    header: bool = True  #: whether the first line holds the names
+    row_names: bool = False  #: whether every row has one cell more than there are names, in front
+    trailing: bool = False  #: whether every line ends with a delimiter that stands for nothing
+    spaced: bool = False  #: whether quotes follow a space, which a strict reader takes for text
+    longest: int = 0  #: bytes of the longest line of the head
+    decimal: str = "."
+    missing: tuple[str, ...] = ()  #: what stood in missing cells; "" where one was empty
+    dates: tuple[str, ...] = ()  #: orders of day, month and year other than ISO
+
+    @property
+    def width(self) -> int:
+        """Cells of a row."""
+        return len(self.names) + self.trailing
+
+    def __str__(self) -> str:
+        marks = ", ".join(repr(mark) for mark in self.missing if mark)
+        empty = "" in self.missing
+        facts = {
+            SEPARATED[self.delimiter] if len(self.names) > 1 else "one column": True,
+            "decimal comma": self.decimal == ",",
+            self.encoding: self.encoding != "utf-8",
+            f"quoted by {self.quote}": self.quote != '"',
+            "no line of names": not self.header,
+            "row names in front": self.row_names,
+            f"dates as {', '.join(self.dates)}": bool(self.dates),
+            f"missing cells {'empty' * empty}{' or ' * (empty and bool(marks))}{f'marked {marks}' * bool(marks)}": (
+                bool(self.missing)
+            ),
+        }
+        return ", ".join(fact for fact, holds in facts.items() if holds)
 
 
-def layout_of(path: Path) -> Layout:
-    """The layout of a CSV file; one without a line of names gets `column0`, `column1` ..."""
-    try:
-        with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
-            text = io.TextIOWrapper(cast(BinaryIO, file), encoding="utf-8-sig", newline="")
-            line = text.readline()
-            text.seek(0)
-            delimiter = max(",;\t", key=line.count)
-            names = next(csv.reader(text, delimiter=delimiter), [])
-    except UnicodeDecodeError:
-        raise FileProblem(f"{path} is not UTF-8 text. Save the table as CSV in UTF-8, or as Parquet.") from None
-    except (gzip.BadGzipFile, EOFError, csv.Error) as problem:
-        raise FileProblem(f"{path} cannot be read ({problem}). Is it whole, and its name right?") from None
-    if not line.strip():
-        found = "starts with an empty line" if line else "is empty"
-        raise FileProblem(f"{path} {found}; expected a line of column names, then rows of numbers.")
-    header = not _are_values(names)
-    names = names if header else [f"column{j}" for j in range(len(names))]
-    return Layout(delimiter, names, header, len(line))
-
-
-def _are_values(cells: list[str]) -> bool:
-    """Whether a first line holds values: numbers that do not rise, as a count, years or wavelengths do."""
-    if not all(map(is_number, cells)):
+def is_number(cell: str, comma: bool = False) -> bool:
+    """Whether the text of a cell is a number; with `comma`, 3,14 is one too."""
+    if "_" in cell or not any("0" <= c <= "9" for c in cell):  # Python's own; names such as nan
         return False
-    return len(cells) == 1 or not all(float(a) < float(b) for a, b in pairwise(cells))
-
-
-def is_number(cell: str) -> bool:
-    """Whether the text of a cell is a number."""
     try:
-        float(cell)
+        float(cell.replace(",", ".", 1) if comma else cell)
     except ValueError:
         return False
     return True

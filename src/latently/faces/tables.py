@@ -1,89 +1,57 @@
-"""Tables in files: CSV and Parquet in, with numbers where a model needs them; whole files out, or none."""
+"""Tables in files: delimited text, Parquet and Arrow in, with the types that people mean; whole files out, or none."""
 
 from __future__ import annotations
 
 import csv
 import difflib
 import io
-import os
 import shlex
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from latently.errors import BadData, FileProblem
-from latently.faces.layout import is_number, layout_of
+from latently.errors import BadData, BadParameter, FileProblem
+from latently.faces import delimited
+from latently.faces.layout import Layout
+from latently.faces.missing import without
+from latently.faces.places import check_input, check_output, check_place, replacing, suffix_of
+from latently.faces.sniff import layout_of
 
-__all__ = ["check_input", "check_output", "check_place", "columns", "read", "remarks", "select", "write"]
+__all__ = [
+    "Reading", "check_input", "check_output", "check_place", "columns", "examine", "read", "remarks", "select", "write",
+]  # fmt: skip
 
-SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 ROW_NUMBERS = ("", "Unnamed: 0", "__index_level_0__")  # what R and pandas call the row numbers they write
-BLOCK = 1 << 20  # bytes that pyarrow parses at once; a line must fit
+BINARY = (".parquet", ".arrow", ".feather")
 
 
-def check_input(path: Path) -> None:
-    """Raise `FileProblem` unless `path` is a file with the name of a table."""
-    if path.is_dir():
-        raise FileProblem(f"{path} is a folder; expected a table: {', '.join(SUFFIXES)}.")
-    if not path.exists():
-        beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        near = difflib.get_close_matches(path.name, beside, 1, 0.75)
-        hint = f"Did you mean {path.with_name(near[0])}?" if near else f"The current folder is {Path.cwd()}."
-        raise FileProblem(f"{path} does not exist; expected a table. {hint}")
-    _suffix(path)
+@dataclass(frozen=True)
+class Reading:
+    """A table out of a file."""
 
-
-def check_output(path: Path, *inputs: Path) -> None:
-    """Raise `FileProblem` unless a table can be written to `path` without harm to an input."""
-    _suffix(path)
-    check_place(path, *inputs)
-
-
-def check_place(path: Path, *inputs: Path) -> None:
-    """Raise `FileProblem` unless a file can be put at `path` without harm to an input."""
-    folder = path.parent
-    if path.is_dir():
-        raise FileProblem(f"{path} is a folder; expected the name of a file. Try -o {path / 'NAME'}.")
-    if not folder.is_dir():
-        raise FileProblem(f"cannot write {path}: the folder {folder} does not exist. Make it first.")
-    if not os.access(folder, os.W_OK):
-        raise FileProblem(f"cannot write {path}: the folder {folder} is not yours to write. Choose another.")
-    if any(path == other or (path.exists() and other.exists() and path.samefile(other)) for other in inputs):
-        raise FileProblem(f"-o {path} is a file that this command reads, and would be lost. Choose another name.")
-
-
-def _suffix(path: Path) -> str:
-    for suffix in SUFFIXES:
-        if path.name.lower().endswith(suffix):
-            return suffix
-    raise FileProblem(f"{path}: its name does not say what table it is; expected {', '.join(SUFFIXES)}.")
-
-
-# ---------------------------------------------------------------------- in
+    table: Any  #: of pyarrow
+    layout: Layout | None  #: of delimited text
+    remarks: tuple[str, ...]  #: what its owner should know
 
 
 def columns(path: Path) -> list[str]:
-    """The names of the columns."""
-    names = _schema(path) if _suffix(path) == ".parquet" else layout_of(path).names
+    """The names of the columns, from the head of the file."""
+    return _checked(path, _schema(path) if suffix_of(path) in BINARY else list(layout_of(path).names))
+
+
+def _checked(path: Path, names: list[str]) -> list[str]:
     if not names:
-        raise FileProblem(f"{path} has no columns; expected names and rows of numbers.")
-    twice = sorted({name for name in names if names.count(name) > 1})
+        raise FileProblem(f"{path} has no columns; expected names and rows.")
+    twice = sorted(name for name, times in Counter(names).items() if times > 1)
+    if twice == [""]:
+        where = " and ".join(str(j + 1) for j, name in enumerate(names) if not name)
+        raise BadData(f"{path}: columns {where} have no name. Name them in the first line.")
     if twice:
-        raise BadData(f"{path}: the column name {twice[0]!r} stands more than once. Rename the columns.")
+        raise BadData(f"{path}: the column name {twice[-1]!r} stands more than once. Rename the columns.")
     return names
-
-
-def remarks(path: Path, names: list[str]) -> list[str]:
-    """What the owner of a table should know about its columns before a fit takes them all for data."""
-    found = [
-        f"column {name!r} of {path} looks like row numbers. If so, leave it out: --drop {shlex.quote(name)}"
-        for name in names
-        if name in ROW_NUMBERS
-    ]
-    if _suffix(path) != ".parquet" and not layout_of(path).header:
-        found.append(f"{path} starts with a line of numbers; its columns are called {names[0]}, ...")
-    return found
 
 
 def select(path: Path, names: list[str], wanted: list[str], what: str) -> list[str]:
@@ -96,93 +64,112 @@ def select(path: Path, names: list[str], wanted: list[str], what: str) -> list[s
     return wanted
 
 
-def read(path: Path, numbers: list[str], others: bool = False, model: Path | None = None) -> Any:
-    """The pyarrow table of the columns `numbers`; with `others` the rest too, as it stands, in its order.
-
-    A column of `numbers` that holds something else raises `BadData`; whether a `model` needs it, or it can be
-    left out, decides what is advised.
-    """
-    import pyarrow as pa
-
-    table = (_read_parquet if _suffix(path) == ".parquet" else _read_csv)(path, numbers, others)
-    if not table.num_rows:
-        raise BadData(f"{path} has names of columns but no rows; expected at least one row of numbers.")
-    bad = [name for name in numbers if not _numeric(table.schema.field(name).type)]
-    if bad:
-        raise BadData(_complaint(path, table, bad, model))
-    for name in numbers:
-        if pa.types.is_null(table.schema.field(name).type):  # a column of empty cells
-            unknown = pa.nulls(table.num_rows, pa.float64())
-            table = table.set_column(table.column_names.index(name), name, unknown)
-    return table
-
-
-def _read_csv(path: Path, numbers: list[str], others: bool) -> Any:
-    import pyarrow as pa
-    import pyarrow.csv as arrow
-
-    layout = layout_of(path)
-    text = {name: pa.string() for name in layout.names if name not in numbers}
-    names, block = None if layout.header else layout.names, max(BLOCK, 16 * layout.longest)
-    try:
-        return arrow.read_csv(
-            path,
-            arrow.ReadOptions(block_size=block, column_names=names),
-            arrow.ParseOptions(delimiter=layout.delimiter, newlines_in_values=True),
-            arrow.ConvertOptions(column_types=text, include_columns=None if others else numbers),
-        )
-    except pa.ArrowInvalid as problem:
-        raise FileProblem(f"{path} is no clean table: {problem}. Mend that line.") from None
-
-
-def _read_parquet(path: Path, numbers: list[str], others: bool) -> Any:
-    import pyarrow as pa
-    import pyarrow.parquet as parquet
-
-    try:
-        return parquet.read_table(path, columns=None if others else numbers)
-    except (pa.ArrowInvalid, OSError) as problem:
-        raise FileProblem(f"{path} cannot be read as Parquet ({problem}). Is it whole?") from None
-
-
-def _schema(path: Path) -> list[str]:
-    import pyarrow as pa
-    import pyarrow.parquet as parquet
-
-    try:
-        return [str(name) for name in parquet.read_schema(path).names]
-    except (pa.ArrowInvalid, OSError):
-        size = path.stat().st_size
-        raise FileProblem(f"{path} is no Parquet file, or is cut short ({size} bytes).") from None
-
-
-def _numeric(kind: Any) -> bool:
-    from pyarrow import types
-
-    tests = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal, types.is_null)
-    return any(test(kind) for test in tests)
-
-
-def _complaint(path: Path, table: Any, bad: list[str], model: Path | None) -> str:
-    """What is wrong with columns that hold no numbers, and the way out."""
-    values = [str(v) for v in table.column(bad[0]).drop_null().slice(0, 100_000).to_pylist()]
-    odd = next((v for v in values if not is_number(v)), values[0])
-    found = f"{path}: {_listed(bad)} {'holds' if len(bad) == 1 else 'hold'}"
-    drop = " ".join(f"--drop {shlex.quote(name)}" for name in bad)
-    if sum(map(is_number, values)) > len(values) / 2:
-        leave = "." if model else f", or leave the column out: {drop}"
-        return f"{found} {odd[:40]!r} among numbers. Empty that cell if its value is unknown{leave}"
-    found += f" text or dates, such as {odd[:40]!r}"
-    if model:
-        return f"{found}; {model} was fitted on numbers there. Give it the same columns as in the fit."
-    return f"{found}; this version takes numbers. Leave {'it' if len(bad) == 1 else 'them'} out: {drop}"
-
-
 def _listed(names: list[str], most: int = 8) -> str:
     if len(names) == 1:
         return f"column {names[0]!r}"
     shown = ", ".join(map(repr, names[:most]))
     return f"columns {shown}{f' and {len(names) - most} more' if len(names) > most else ''}"
+
+
+def remarks(path: Path, names: list[str], layout: Layout | None = None) -> list[str]:
+    """What the owner of a table should know about its columns before a fit takes them all for data."""
+    found = [
+        f"column {name!r} of {path} looks like row numbers. If so, leave it out: --drop {shlex.quote(name)}"
+        for name in names
+        if name in ROW_NUMBERS
+    ]
+    if layout is None and suffix_of(path) not in BINARY:
+        layout = layout_of(path)
+    if layout and not layout.header:
+        found.append(f"{path} starts with a line of numbers or values; its columns are called {names[0]}, ...")
+    return found
+
+
+# ---------------------------------------------------------------------- in
+
+
+def read(path: Path, missing: Sequence[str] = (), columns: Sequence[str] | None = None, **how: Any) -> Any:
+    """The pyarrow table of a file; see `examine`."""
+    return examine(path, missing, columns, **how).table
+
+
+def examine(
+    path: Path,
+    missing: Sequence[str] = (),
+    columns: Sequence[str] | None = None,
+    *,
+    text: Collection[str] = (),
+    day_first: bool | None = None,
+) -> Reading:
+    """Read a table: every row, and every column with the type that its cells have.
+
+    Args:
+        path: Delimited text (plain or .gz), Parquet, Arrow or Feather.
+        missing: Cells that mean a missing value, besides those that always do; a number means all ways to write it.
+        columns: Names of the columns to read, in the order to have them; all when None.
+        text: Names of columns of delimited text whose cells stay as they stand, such as codes of digits.
+        day_first: Whether 1/2/2024 is in February, for columns in which no day above 12 tells.
+    """
+    layout = None if suffix_of(path) in BINARY else layout_of(path)
+    names = _checked(path, list(layout.names) if layout else _schema(path))
+    if columns is not None and not columns:
+        raise BadParameter(f"columns=[] leaves nothing of {path}; name at least one of {_listed(names)}.")
+    wanted = names if columns is None else select(path, names, list(columns), "which is asked for")
+    if layout:
+        table, layout, told = delimited.read(path, layout, [m.strip() for m in missing], wanted, text, day_first)
+    else:
+        table, told = _binary(path, wanted), []
+        for j, name in enumerate(wanted if missing else []):
+            table = table.set_column(j, name, without(table.column(name), list(missing)))
+    if not table.num_rows:
+        raise BadData(f"{path} has names of columns but no rows; expected at least one row.")
+    return Reading(table, layout, (*remarks(path, wanted, layout), *told))
+
+
+@contextmanager
+def _sound(path: Path) -> Iterator[None]:
+    """Whatever pyarrow finds wrong with a file is a `FileProblem`."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError) as problem:
+        kind = "Parquet" if suffix_of(path) == ".parquet" else "Arrow"
+        raise FileProblem(
+            f"{path} is no {kind} file, or is cut short ({path.stat().st_size} bytes): {str(problem)[:80]}."
+        ) from None
+
+
+def _schema(path: Path) -> list[str]:
+    with _sound(path):
+        if suffix_of(path) == ".parquet":
+            import pyarrow.parquet as parquet
+
+            return [str(name) for name in parquet.read_schema(path).names]
+        with _ipc(path) as reader:
+            return [str(name) for name in reader.schema.names]
+
+
+def _binary(path: Path, wanted: list[str]) -> Any:
+    with _sound(path):
+        if suffix_of(path) == ".parquet":
+            import pyarrow.parquet as parquet
+
+            return parquet.read_table(path, columns=wanted)
+        with _ipc(path) as reader:
+            return reader.read_all().select(wanted)
+
+
+@contextmanager
+def _ipc(path: Path) -> Iterator[Any]:
+    """A reader of an Arrow file, or of a stream of Arrow in a file."""
+    import pyarrow as pa
+
+    with pa.OSFile(str(path)) as file:
+        magic = file.read(6)
+        file.seek(0)
+        with (pa.ipc.open_file if magic == b"ARROW1" else pa.ipc.open_stream)(file) as reader:
+            yield reader
 
 
 # ---------------------------------------------------------------------- out
@@ -191,34 +178,47 @@ def _listed(names: list[str], most: int = 8) -> str:
 def write(table: Any, path: Path) -> None:
     """Replace `path` by a file of this pyarrow table; whatever happens, the old or the new one is whole."""
     import pyarrow as pa
-    import pyarrow.csv as arrow
+
+    with replacing(path) as part:
+        try:
+            _write(table, part, suffix_of(path))
+        except pa.ArrowException as problem:
+            raise BadData(f"{path} cannot hold this table: {str(problem)[:200]}. Try another format.") from None
+
+
+def _write(table: Any, part: Path, suffix: str) -> None:
+    import pyarrow as pa
     import pyarrow.parquet as parquet
 
-    suffix = _suffix(path)
-    with _replacing(path) as part:
-        if suffix == ".parquet":
-            parquet.write_table(table, part)
-            return
-        delimiter = "\t" if suffix.startswith(".tsv") else ","
-        head = io.StringIO()  # pyarrow puts every name in quotes
-        csv.writer(head, delimiter=delimiter, lineterminator="\n").writerow(table.column_names)
-        with pa.output_stream(str(part), compression="gzip" if suffix.endswith(".gz") else None) as out:
-            out.write(head.getvalue().encode())
-            arrow.write_csv(table, out, arrow.WriteOptions(include_header=False, delimiter=delimiter))
+    if suffix == ".parquet":
+        parquet.write_table(table, part)
+    elif suffix in BINARY:
+        packed = pa.ipc.IpcWriteOptions(compression="lz4" if suffix == ".feather" else None)
+        with pa.OSFile(str(part), "wb") as file, pa.ipc.new_file(file, table.schema, options=packed) as writer:
+            writer.write_table(table)
+    else:
+        _write_text(_flat(table), part, suffix)
 
 
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A name to write to; the file becomes `path` when the block ends well, and is gone when it does not."""
-    path = Path(os.path.realpath(path))
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield part
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as problem:
-        what = problem.strerror or problem
-        raise FileProblem(f"cannot write {path}: {what}. What was there is unchanged.") from None
-    finally:
-        part.unlink(missing_ok=True)
+def _write_text(table: Any, part: Path, suffix: str) -> None:
+    import pyarrow as pa
+    import pyarrow.csv as arrow
+
+    delimiter = "\t" if suffix.startswith(".tsv") else ","
+    head = io.StringIO()  # pyarrow puts every name in quotes
+    csv.writer(head, delimiter=delimiter, lineterminator="\n").writerow(table.column_names)
+    with pa.output_stream(str(part), compression="gzip" if suffix.endswith(".gz") else None) as out:
+        out.write(head.getvalue().encode())
+        arrow.write_csv(table, out, arrow.WriteOptions(include_header=False, delimiter=delimiter))
+
+
+def _flat(table: Any) -> Any:
+    """The table with categories spelled out; `BadData` where a cell is no single value."""
+    import pyarrow as pa
+
+    for j, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            table = table.set_column(j, field.name, table.column(j).cast(field.type.value_type))
+        elif pa.types.is_nested(field.type):
+            raise BadData(f"column {field.name!r} holds {field.type}, which no text file can. Write Parquet instead.")
+    return table
