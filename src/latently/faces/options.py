@@ -31,30 +31,47 @@ _count, _rate = _auto(int, "a whole number"), _auto(float, "a number")
 _layers = _auto(_widths, "widths such as 64,32, or none for a single layer")
 
 # What a verb reads and writes.
-Data = Annotated[Path, Argument(metavar="DATA", help="A table: .csv, .csv.gz, .tsv or .parquet.")]
+Data = Annotated[Path, Argument(metavar="DATA", help="A table: .csv, .tsv, .txt (or .gz), .parquet, .arrow.")]
 MaybeModel = Annotated[list[Path] | None, Argument(metavar="MODEL", help="A file that `latently fit` wrote.")]
 Model = Annotated[Path, Argument(metavar="MODEL", help="A file that `latently fit` wrote.")]
 ToModel = Annotated[Path, Option("-o", "--output", metavar="MODEL", help="Write here, *.safetensors.")]
-ToTable = Annotated[Path, Option("-o", "--output", metavar="OUT", help="Write here: .csv, .tsv, .parquet.")]
+ToTable = Annotated[Path, Option("-o", "--output", metavar="OUT", help="Write here: .csv, .tsv, .parquet, .arrow.")]
+ToMap = Annotated[Path, Option("-o", "--output", metavar="OUT", help="A table, or a picture: .png, .svg.")]
+ToPage = Annotated[Path, Option("-o", "--output", metavar="OUT", help="Write here, *.html.")]
+Keep = Annotated[Path | None, Option("--keep", metavar="MODEL", help="Keep the model that was fitted, *.safetensors.")]
 Json = Annotated[bool, Option("--json", help="Print one JSON object, for programs.")]
 
+# What its columns are.
+Label = Annotated[list[str], Option(metavar="COLUMN", help="Passed through, never learned; may be repeated.")]
+Id = Annotated[list[str], Option(metavar="COLUMN", help="Tells rows apart; passed through, never learned.")]
+Time = Annotated[list[str], Option(metavar="COLUMN", help="When a row happened; passed through, never learned.")]
+Drop = Annotated[list[str], Option(metavar="COLUMN", help="Leave this column out; may be repeated.")]
+Types = Annotated[
+    list[str],
+    Option("--type", metavar="NAME=SORT", help="number, integer, boolean, category, ordered, time or duration."),
+]
+Missing = Annotated[
+    list[str], Option(metavar="VALUE", help="A value that means missing, such as -999; may be repeated.")
+]
+
 # What is learned.
+Task = Annotated[str, Option(metavar="TASK", help="encode, detect, impute or map: what the model is for.")]
 Components = Annotated[Any, Option("-n", "--components", metavar="N", parser=_count, help="Numbers in a code.")]
-Kind = Annotated[
-    str,
+KindOrNone = Annotated[
+    str | None,
     Option(
+        "--kind",
         metavar="KIND",
-        help="undercomplete, sparse, topk, denoising, contractive, variational, or parts: masking:.3+topk:8.",
+        help="undercomplete, sparse, topk, denoising, contractive, variational, ... or parts: masking:.3+topk:8.",
     ),
 ]
-KindOrNone = Annotated[str | None, Kind.__metadata__[0]]  # None where a model may be given
 Widths = Annotated[Any, Option(metavar="WIDTHS", parser=_layers, help="Hidden layers, as 64,32; or none.")]
 Loss = Annotated[str, Option(metavar="LOSS", help="squared_error, mean_squared_error, l1, huber or likelihood.")]
-Drop = Annotated[list[str], Option(metavar="COLUMN", help="Leave this column out; may be repeated.")]
 Settings = Annotated[
     list[str],
     Option("--set", metavar="KEY=VALUE", help="More, as kind__level=.2 or network__activation=tanh."),
 ]
+Setting = Annotated[str | None, Option(metavar="WORD", help="clean: every row is normal. Else contaminated.")]
 
 # How.
 Epochs = Annotated[Any, Option(metavar="N", parser=_count, help="Passes over the rows.")]
@@ -67,6 +84,11 @@ Precision = Annotated[str, Option(metavar="TYPE", help="Of training: float32 or 
 Checkpoint = Annotated[
     Path | None, Option(metavar="FILE", help="Keep the state here; the same command again goes on from it.")
 ]
+
+# What is told.
+Alerts = Annotated[float | None, Option(metavar="N", help="Flag about so many rows a day, by the --time column.")]
+Explain = Annotated[int, Option(metavar="N", min=0, help="How many reasons to give for a row.")]
+Sort = Annotated[bool, Option("--sort", help="The strangest rows first; else the order of the table.")]
 
 
 def value(text: str) -> Any:
@@ -84,7 +106,7 @@ def spoken(complaint: str) -> str:
     found = re.match(r"(\w+)=", complaint)
     flags = {"n_components": "components", "random_state": "seed", "hidden": "network"}
     flags |= {n: n.replace("_", "-") for n in ("kind", "network", "loss", "epochs", "batch_size", "device")}
-    flags |= {n: n.replace("_", "-") for n in ("learning_rate", "max_time", "precision")}
+    flags |= {n: n.replace("_", "-") for n in ("learning_rate", "max_time", "precision", "setting")}
     if not found or found.group(1) not in flags:
         return complaint
     return f"--{flags[found.group(1)]} {complaint[found.end() :]}"

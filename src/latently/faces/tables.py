@@ -21,7 +21,8 @@ from latently.faces.places import check_input, check_output, check_place, replac
 from latently.faces.sniff import layout_of
 
 __all__ = [
-    "Reading", "check_input", "check_output", "check_place", "columns", "examine", "read", "remarks", "select", "write",
+    "Reading", "check_input", "check_output", "check_place", "columns", "examine", "read", "remarks", "replacing",
+    "select", "write",
 ]  # fmt: skip
 
 ROW_NUMBERS = ("", "Unnamed: 0", "__index_level_0__")  # what R and pandas call the row numbers they write

@@ -7,6 +7,7 @@ is missing. A level that the fit did not see counts as `len(levels)`.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from latently.errors import BadData, UnsupportedInput
 
-__all__ = ["LEARNED", "SORTS", "Column", "cells", "infer", "restored"]
+__all__ = ["LEARNED", "SORTS", "Column", "cells", "infer", "restored", "without"]
 
 SORTS = ("number", "integer", "boolean", "category", "ordered", "time", "duration", "identifier", "text")
 LEARNED = SORTS[:7]
@@ -185,6 +186,31 @@ def cells(column: Column, array: Any) -> Cells:
     ):
         return _floats(array)
     raise _unlike(column, array, "numbers" if column.sort != "duration" else "durations")
+
+
+def without(array: Any, marks: Sequence[Any]) -> Any:
+    """The array with its cells that equal one of `marks` missing."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not len(marks):
+        return array
+    values = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+    number = pa.types.is_integer(values.type) or pa.types.is_floating(values.type)
+    wanted = [float(m) for m in marks if _is_float(m)] if number else [m for m in marks if isinstance(m, str)]
+    if not (number or pa.types.is_string(values.type) or pa.types.is_large_string(values.type)) or not wanted:
+        return array
+    compared = values.cast("float64", safe=False) if number else values
+    hit = pc.is_in(compared, pa.array(wanted, compared.type))
+    return pc.if_else(hit, pa.scalar(None, values.type), values).cast(array.type)
+
+
+def _is_float(mark: Any) -> bool:
+    try:
+        float(mark)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _floats(array: Any) -> Cells:

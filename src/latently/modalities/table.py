@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from latently.errors import BadData, BadParameter
-from latently.modalities.columns import LEARNED, SORTS, Column, cells, infer, restored
+from latently.modalities.columns import LEARNED, SORTS, Column, cells, infer, restored, without
+from latently.modalities.drift import Drift, Reference
 from latently.modalities.frames import Source, as_dtype, names_of, part, refuse_infinite, source
 from latently.modalities.frames import rebuilt as replaced
 from latently.modalities.scales import Scales
@@ -35,7 +36,8 @@ class Table:
 
     `label`, `id`, `time`, `drop`: names of columns that are passed through and never learned. `types`: the sort of a
     column where the inferred one is wrong, as `{"zip": "category", "grade": "ordered"}`; one of number, integer,
-    boolean, category, ordered, time, duration.
+    boolean, category, ordered, time, duration. `missing`: values that mean a missing cell, such as -999; missing cells
+    themselves (None, NaN, NA) always do.
     """
 
     label: Names = ()
@@ -43,6 +45,7 @@ class Table:
     time: Names = ()
     drop: Names = ()
     types: Mapping[str, str] = field(default_factory=dict)
+    missing: Sequence[Any] = ()
 
     # ------------------------------------------------------------------ reading
 
@@ -54,7 +57,8 @@ class Table:
             self.columns_ = [Column(n, "number", roles.get(n, "learned")) for n in found.names]
         else:
             self.columns_ = [
-                self._column(n, found.column(j), roles.get(n), found.named) for j, n in enumerate(found.names)
+                self._column(n, without(found.column(j), self.missing), roles.get(n), found.named)
+                for j, n in enumerate(found.names)
             ]
         self.named_ = found.named
         if self.columns_ and not self.learned:
@@ -96,6 +100,10 @@ class Table:
         """The learned columns as numbers: by name from a frame, by place from an array."""
         found, learned = source(data), self.learned
         places = self._places(found)
+        if found.column is None and len(self.missing):
+            numbers = np.asarray(found.numbers, dtype=np.float64)
+            marks = [float(m) for m in self.missing if not isinstance(m, str)]
+            found = replace(found, numbers=np.where(np.isin(numbers, marks), np.nan, numbers))
         if found.column is None:
             if places is None or not any(c.width for c in learned):
                 return found.numbers if places is None else np.asarray(found.numbers)[:, places]
@@ -106,7 +114,7 @@ class Table:
         places = list(range(len(found.names))) if places is None else places
         if len(places) != len(learned):  # scikit-learn says it in its words
             return np.empty((len(found.column(0)), len(places)))
-        arrays = [cells(c, found.column(j)) for c, j in zip(learned, places, strict=True)]
+        arrays = [cells(c, without(found.column(j), self.missing)) for c, j in zip(learned, places, strict=True)]
         x = np.column_stack(arrays) if arrays else np.empty((0, 0))
         refuse_infinite(x, self.names)
         return x
@@ -136,8 +144,14 @@ class Table:
         if not getattr(self, "columns_", None):
             self.read(x)
         self.scales_ = Scales().fit(x, weight, self.learned, natural, self.named_)
+        self.reference_ = Reference.of(x, weight, self.learned)
         self.masked = self.scales_.masked
         return self
+
+    def drift(self, data: Any) -> list[Drift]:
+        """Every learned column of these rows beside the rows of the fit."""
+        scales = self.scales_
+        return self.reference_.compare(np.asarray(self.matrix(data)), self.learned, scales.low, scales.high)
 
     @property
     def cells(self) -> int:
@@ -248,6 +262,22 @@ class Table:
 
     # ------------------------------------------------------------------ what was decided
 
+    def texts(self) -> list[str]:
+        """Columns whose cells are texts, and stay so when a file is read."""
+        return [c.name for c in self.columns_ if c.levels and isinstance(c.levels[0], str)]
+
+    def word(self, j: int, value: float) -> str:
+        """A cell of the j-th learned column, as people write it."""
+        column = self.learned[j]
+        if np.isnan(value):
+            return "missing"
+        if column.width and value >= column.width:
+            return "a level never seen"
+        found = restored(column, np.array([value]))[0].as_py()
+        if column.sort == "integer":
+            found = round(found)
+        return f"{found:.4g}" if isinstance(found, float) else str(found)
+
     def schema(self) -> list[dict[str, Any]]:
         """Every column as JSON values: name, sort, role, levels or range, how it is scaled, why."""
         shown, scales, j = [], self.scales_, 0
@@ -271,13 +301,16 @@ class Table:
 
     def state(self) -> dict[str, Any]:
         """All that was learned, as arrays and JSON values."""
-        return {**self.scales_.state(), "columns": [c.data() for c in self.columns_], "named": self.named_}
+        reference = {f"drift.{name}": v for name, v in vars(self.reference_).items()}
+        columns = [c.data() for c in self.columns_]
+        return {**self.scales_.state(), **reference, "columns": columns, "named": self.named_}
 
     def restore(self, state: dict[str, Any]) -> Table:
         """Take back a state."""
         state = dict(state)
         self.columns_ = [Column.of(c) for c in state.pop("columns")]
         self.named_ = state.pop("named")
+        self.reference_ = Reference(*(state.pop(f"drift.{name}") for name in ("edges", "shares", "rows")))
         self.scales_ = Scales()
         vars(self.scales_).update(state)
         self.masked = self.scales_.masked

@@ -1,0 +1,193 @@
+"""Verbs that judge: detect, evaluate, report, monitor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from latently.errors import BadParameter
+from latently.faces import options, screen, tables
+from latently.faces.given import Given, verb
+
+__all__ = ["detect", "evaluate", "monitor", "report"]
+
+DRIFT = 3  # exit code
+DAY = 86400.0
+
+
+@verb("AnomalyDetector", options.ToTable)
+def detect(
+    given: Given,
+    setting: options.Setting = None,
+    alerts_per_day: options.Alerts = None,
+    explain: options.Explain = 3,
+    sort: options.Sort = False,
+) -> None:
+    """Find the rows that are unlike the others, and say why.
+
+    Writes a line a row: identifiers, labels and times as they stand, `score` (in nats, higher is stranger), `p_value`
+    (how often a normal row is at least as strange), `anomaly` (flagged or not) and reasons.
+    Without MODEL a detector is fitted first, as by `latently fit --task detect`.
+
+    Example: latently detect table.csv -o strange.csv --id key --sort
+    """
+    assert given.output is not None
+    tables.check_output(given.output, *(p for p in (given.model, given.data) if p is not None))
+    if given.model is not None and setting is not None:
+        raise BadParameter(f"--setting is for a fit, and {given.model} is fitted. Leave it out.")
+    if given.model is None:
+        common = given.common
+        fresh = given.fitted(n_components=common["components"], kind=common["kind"], setting=setting)
+        given.__dict__["estimator"] = fresh
+    detector, rows = given.estimator, given.rows
+    if alerts_per_day is not None:
+        count = min(round(alerts_per_day * _days(given)), given.reading.table.num_rows)
+        detector.set_threshold(count=count, X=rows)
+    found = _judged(detector, rows, given.keys(), explain)
+    if sort:
+        found = found.sort_by([("score", "descending")])
+    tables.write(found, given.output)
+    flagged = int(sum(found.column("anomaly").to_pylist()))
+    if given.common["as_json"]:
+        screen.emit({"file": str(given.output), "rows": found.num_rows, "flagged": flagged,
+                     "threshold": float(detector.threshold_)})  # fmt: skip
+        return
+    _strangest(found)
+    typer.echo(f"{given.output}: {found.num_rows:,} rows, {flagged:,} flagged")
+
+
+def _judged(detector: Any, rows: Any, keys: dict[str, Any], explain: int) -> Any:
+    import pyarrow as pa
+
+    score = detector.score_samples(rows)
+    columns: dict[str, Any] = {**keys, "score": -score, "p_value": detector.p_values(rows)}
+    columns["anomaly"] = score < detector.offset_
+    if explain:
+        reasons = detector.explain(rows, top=explain)
+        for k in range(explain):
+            texts = [r[k].text() if k < len(r) else None for r in reasons]
+            columns[f"reason{k + 1}"] = pa.array(texts, pa.string())
+    return pa.table(columns)
+
+
+def _strangest(found: Any, most: int = 5) -> None:
+    top = found.sort_by([("score", "descending")]).slice(0, most)
+    names = [n for n in top.column_names if n not in ("anomaly",) and n != "reason3"][:6]
+    rows = [[_short(top.column(n)[i].as_py()) for n in names] for i in range(top.num_rows)]
+    screen.columns("the strangest rows", names, rows)
+
+
+def _short(value: Any) -> str:
+    text = f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
+    return text if len(text) <= 44 else text[:41] + "..."
+
+
+def _days(given: Given) -> float:
+    """How many days the rows span, by the --time column or the first learned column of times."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    column = given.column("time")
+    if column is None:
+        names = [c.name for c in given.estimator.table_.columns_ if c.sort == "time"]
+        column = given.reading.table.column(names[0]) if names else None
+    if column is None or not (pa.types.is_timestamp(column.type) or pa.types.is_date(column.type)):
+        raise BadParameter(
+            "--alerts-per-day needs to know when rows happened: --time COLUMN, a column of dates or times."
+        )
+    ends = pc.min_max(column.cast(pa.timestamp("us")))
+    return max(float((ends["max"].as_py() - ends["min"].as_py()).total_seconds()) / DAY, 1.0)
+
+
+@verb("any")
+def evaluate(given: Given) -> None:
+    """Say how good a model is, beside what is simpler.
+
+    Reconstruction beside the mean and PCA, what the code keeps, robustness; with --label also what the code is worth
+    to a classifier or regression. Without MODEL one is fitted on 70 % of the rows and judged on the others.
+
+    Example: latently evaluate model.safetensors table.csv
+    """
+    if given.model is None:
+        given.hold_out(0.3)
+    import latently
+
+    rows = given.rows
+    label = given.column("label")
+    found = latently.evaluate(given.estimator, rows, None if label is None else label.to_pylist())
+    if given.common["as_json"]:
+        screen.emit(found.to_dict())
+    else:
+        typer.echo(str(found))
+
+
+@verb("any", options.ToPage)
+def report(given: Given) -> None:
+    """Write a page about a model and a table, to be read in a browser.
+
+    Columns and what was made of them, training, alarms, error a column, the map of codes, the strangest rows and why.
+    One file, without network. Without MODEL one is fitted first.
+
+    Example: latently report table.csv -o report.html
+    """
+    from latently.faces.report import write
+
+    write(given)
+
+
+@verb("any")
+def monitor(given: Given) -> None:
+    """Say whether new rows are still like those of the fit.
+
+    Drift a column, cells out of range, alarms beside those expected. Exit code 3 when something drifted.
+
+    Example: latently monitor model.safetensors new.parquet
+    """
+    if given.model is None:
+        raise BadParameter("monitor compares a table with the rows of a fit. Try: latently monitor MODEL DATA.")
+    estimator, rows = given.estimator, given.rows
+    columns = estimator.table_.drift(rows)
+    drifted = [c for c in columns if c.drifted]
+    alarms = _alarms(estimator, rows)
+    if given.common["as_json"]:
+        screen.emit({"rows": given.reading.table.num_rows, "drifted": [c.column for c in drifted],
+                     "columns": [vars(c) for c in columns], "alarms": alarms})  # fmt: skip
+    else:
+        _tell(given, columns, alarms)
+    if drifted or alarms.get("drifted"):
+        raise typer.Exit(DRIFT)
+
+
+def _alarms(estimator: Any, rows: Any) -> dict[str, Any]:
+    """Of a detector: the share of rows flagged, beside the share of held-out rows of the fit that it would flag."""
+    if not hasattr(estimator, "p_values"):
+        return {}
+    from scipy.stats import binomtest
+
+    flags = estimator.predict(rows) < 0
+    expected = estimator.expected_rate()
+    chance = binomtest(int(flags.sum()), len(flags), min(max(expected, 1e-9), 1.0), alternative="greater").pvalue
+    rate = float(flags.mean())
+    return {"rate": rate, "expected": expected, "p_value": float(chance),
+            "drifted": bool(chance < 0.001 and rate > 2 * expected)}  # fmt: skip
+
+
+def _tell(given: Given, columns: list[Any], alarms: dict[str, Any], most: int = 20) -> None:
+    worst = sorted(columns, key=lambda c: (not c.drifted, -c.index))[:most]
+    rows = [
+        (c.column, f"{c.index:.3f}", f"{100 * c.outside:.1f} %", f"{100 * c.missing:.1f} %",
+         f"{100 * c.missing_then:.1f} %", "DRIFT" if c.drifted else "")
+        for c in worst
+    ]  # fmt: skip
+    screen.columns(
+        f"{given.data} beside the rows of the fit", ("column", "drift", "out of range", "missing", "then", ""), rows
+    )
+    if len(columns) > most:
+        typer.echo(f"  and {len(columns) - most} columns that drifted less")
+    typer.echo("drift: population stability index; under 0.1 little, over 0.25 much")
+    if alarms:
+        word = " DRIFT" if alarms["drifted"] else ""
+        typer.echo(f"rows flagged: {100 * alarms['rate']:.2f} %, expected {100 * alarms['expected']:.2f} %{word}")
+    drifted = [c.column for c in columns if c.drifted]
+    typer.echo(f"drifted: {', '.join(drifted)}" if drifted else "no column drifted")

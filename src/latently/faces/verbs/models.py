@@ -1,0 +1,113 @@
+"""Verbs about models and the installation: fit, info, doctor, demo."""
+
+from __future__ import annotations
+
+import typer
+
+from latently.errors import BadParameter
+from latently.faces import options, screen, tables
+from latently.faces.given import TASKS, Given, check_model_name, loaded
+
+__all__ = ["demo", "doctor", "fit", "info"]
+
+
+def fit(
+    data: options.Data,
+    output: options.ToModel,
+    task: options.Task = "encode",
+    components: options.Components = None,
+    kind: options.KindOrNone = None,
+    network: options.Widths = None,
+    loss: options.Loss = "auto",
+    epochs: options.Epochs = "auto",
+    batch_size: options.Batch = "auto",
+    learning_rate: options.Rate = "auto",
+    max_time: options.Seconds = None,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    checkpoint: options.Checkpoint = None,
+    label: options.Label = [],  # noqa: B006 - typer copies it
+    id: options.Id = [],  # noqa: B006
+    time: options.Time = [],  # noqa: B006
+    drop: options.Drop = [],  # noqa: B006
+    types: options.Types = [],  # noqa: B006
+    missing: options.Missing = [],  # noqa: B006
+    settings: options.Settings = [],  # noqa: B006
+    as_json: options.Json = False,
+) -> None:
+    """Learn a model from a table, and save it.
+
+    Columns are numbers, categories, dates; empty cells are unknown. What each column is taken for is shown by
+    `latently info`; --type, --label, --id, --time, --drop and --missing say otherwise.
+
+    Example: latently fit table.csv -o model.safetensors --id key
+    """
+    check_model_name(output)
+    tables.check_place(output, data, *([checkpoint] if checkpoint else []))
+    if task not in TASKS:
+        raise BadParameter(f"--task {task}: expected one of {', '.join(TASKS)}.")
+    roles = {"label": label, "id": id, "time": time, "drop": drop, "types": types, "missing": missing}
+    given = Given(TASKS[task], data, common={**roles, "seed": seed, "as_json": as_json})
+    given.check()
+    estimator = given.fitted(
+        tuple(settings), n_components=components, kind=kind, network=network, loss=loss, epochs=epochs,
+        batch_size=batch_size, learning_rate=learning_rate, max_time=max_time, device=device, precision=precision,
+        checkpoint=checkpoint,
+    )  # fmt: skip
+    from latently import save
+
+    save(estimator, output)
+    told = estimator.summary() | {"file": str(output), "bytes": output.stat().st_size}
+    if as_json:
+        screen.emit(told)
+        return
+    screen.model(told, alarms=False)
+    result = "codes.csv" if task == "encode" else f"{task}.csv"
+    typer.echo(f"\nNext: latently {task} {output} {data} -o {result}")
+
+
+def info(model: options.Model, as_json: options.Json = False) -> None:
+    """Say what is in a model file.
+
+    Task, kind and options, columns, layers, error on held-out rows, alarms.
+
+    Example: latently info model.safetensors
+    """
+    told = loaded(model).summary() | {"file": str(model), "bytes": model.stat().st_size}
+    if as_json:
+        screen.emit(told)
+    else:
+        screen.model(told)
+
+
+def doctor(as_json: options.Json = False) -> None:
+    """Look at this installation.
+
+    Versions, device, threads, memory; what is missing, and how to get it.
+
+    Example: latently doctor
+    """
+    from latently.faces.doctor import examine
+
+    checks = examine()
+    healthy = all(check.status != "broken" for check in checks)
+    if as_json:
+        screen.emit({"ok": healthy, "checks": [vars(check) for check in checks]})
+    else:
+        screen.pairs("latently doctor", [(check.name, check.line()) for check in checks])
+        typer.echo("All is well." if healthy else "Something is broken: see above.")
+    raise typer.Exit(0 if healthy else 1)
+
+
+def demo() -> None:
+    """Every job on real data that comes along.
+
+    Each beside its baseline, and a report; it takes a minute and leaves nothing else behind.
+
+    Example: latently demo
+    """
+    from latently.faces.demo import run
+
+    with screen.notes():
+        run()

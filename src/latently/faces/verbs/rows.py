@@ -1,0 +1,144 @@
+"""Verbs that write rows: encode, reconstruct, impute, map."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from latently.errors import FileProblem
+from latently.faces import options, screen, tables
+from latently.faces.given import Given, verb
+
+__all__ = ["encode", "impute", "map_", "reconstruct"]
+
+PICTURES = (".png", ".svg", ".pdf")
+
+
+@verb("Autoencoder", options.ToTable)
+def encode(given: Given) -> None:
+    """Write the code of every row, as columns code0, code1, ...
+
+    Identifiers, labels and times come along. Without MODEL one is fitted first, as by `latently fit`.
+
+    Example: latently encode model.safetensors table.csv -o codes.csv
+    """
+    output = _table(given)
+    codes = given.estimator.transform(given.rows)
+    import pyarrow as pa
+
+    keys = {n: c for n, c in given.keys().items() if n != "row"}
+    found = {f"code{j}": codes[:, j] for j in range(codes.shape[1])}
+    written = pa.table(keys | found)
+    tables.write(written, output)
+    _report(given, written, f"{len(codes):,} rows, {given.reading.table.num_columns} columns -> {codes.shape[1]}")
+
+
+@verb("Autoencoder", options.ToTable)
+def reconstruct(given: Given) -> None:
+    """Write the table again, every row as its code tells it.
+
+    Columns keep their names and types; those that the model does not know are copied.
+    Without MODEL one is fitted first, as by `latently fit`.
+
+    Example: latently reconstruct model.safetensors table.csv -o again.csv
+    """
+    output = _table(given)
+    table = _in_order(given, given.estimator.reconstruct(given.rows))
+    tables.write(table, output)
+    learned = len(given.estimator.table_.learned)
+    copied = table.num_columns - learned
+    more = f", {copied} copied" if copied else ""
+    _report(given, table, f"{table.num_rows:,} rows, {learned} columns reconstructed{more}")
+
+
+@verb("Imputer", options.ToTable)
+def impute(given: Given) -> None:
+    """Fill the missing cells of a table; every known cell stays as it is.
+
+    Without MODEL one is fitted first, as by `latently fit --task impute`.
+
+    Example: latently impute table.csv -o whole.csv
+    """
+    output = _table(given)
+    table = _in_order(given, given.estimator.transform(given.rows))
+    tables.write(table, output)
+    before = {n: given.reading.table.column(n).null_count for n in table.column_names}
+    filled = {n: count - table.column(n).null_count for n, count in before.items() if count}
+    left = sum(table.column(n).null_count for n in table.column_names)
+    if not given.common["as_json"]:
+        screen.columns("cells filled", ("column", "filled", "of rows"), [
+            (n, f"{count:,}", f"{100 * count / table.num_rows:.1f} %") for n, count in filled.items() if count
+        ] or [("none was missing", "0", "")])  # fmt: skip
+    more = f", {left:,} left missing" if left else ""
+    _report(given, table, f"{table.num_rows:,} rows, {sum(filled.values()):,} cells filled{more}", filled=filled)
+
+
+@verb("Map", options.ToMap)
+def map_(given: Given) -> None:
+    """Write a point of the plane for every row, or draw them.
+
+    Near points are like rows. OUT is a table (x, y beside identifiers and labels), or a picture: .png, .svg, .pdf,
+    coloured by --label. Without MODEL one is fitted first, as by `latently fit --task map`.
+
+    Example: latently map table.csv -o map.png --label class
+    """
+    output = given.output
+    assert output is not None
+    if output.suffix.lower() in PICTURES:
+        tables.check_place(output, given.data)
+        _draw(given, output)
+        return
+    _table(given)
+    points = given.estimator.transform(given.rows)
+    import pyarrow as pa
+
+    axes = ("x", "y", "z") if points.shape[1] <= 3 else tuple(f"x{j}" for j in range(points.shape[1]))
+    written = pa.table(
+        {**given.keys(), **{a: points[:, j] for j, a in zip(range(points.shape[1]), axes, strict=False)}}
+    )
+    tables.write(written, output)
+    _report(given, written, f"{len(points):,} points")
+
+
+def _draw(given: Given, output: Path) -> None:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    label = given.column("label")
+    import numpy as np
+
+    labels = None if label is None else np.array(["(missing)" if v is None else v for v in label.to_pylist()])
+    ax = given.estimator.plot(given.rows, labels)
+    with tables.replacing(output) as part:
+        ax.figure.savefig(part, format=output.suffix[1:].lower(), dpi=150, bbox_inches="tight")
+    if given.common["as_json"]:
+        screen.emit({"file": str(output), "rows": given.reading.table.num_rows})
+    else:
+        typer.echo(f"{output}: a map of {given.reading.table.num_rows:,} rows")
+
+
+def _table(given: Given) -> Path:
+    if given.output is None:
+        raise FileProblem("-o OUT is missing: where to write.")
+    tables.check_output(given.output, *(p for p in (given.model, given.data) if p is not None))
+    return given.output
+
+
+def _in_order(given: Given, made: Any) -> Any:
+    """Columns in the order of the table given."""
+    import pyarrow as pa
+
+    table = given.reading.table
+    if not isinstance(made, pa.Table):
+        names = table.column_names
+        return pa.table({n: made[:, j] for j, n in enumerate(names)})
+    return made.select(table.column_names)
+
+
+def _report(given: Given, table: Any, done: str, **more: Any) -> None:
+    if given.common["as_json"]:
+        screen.emit({"file": str(given.output), "rows": table.num_rows, "columns": table.column_names, **more})
+    else:
+        typer.echo(f"{given.output}: {done}")
