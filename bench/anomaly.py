@@ -1,4 +1,4 @@
-"""Rows unlike the others on 12 sets of ADBench, default settings: `python bench/anomaly.py [clean|contaminated] [SET ...]`.
+"""Rows unlike the others on 12 sets of ADBench, defaults: `python bench/anomaly.py [clean|contaminated] [SET ...]`.
 
 `clean`: the normal rows, shuffled, half of them to learn from; the other half and all anomalies are judged; no row is
 doubled on purpose. `contaminated`: learned from everything and judged on the same rows. Area under the ROC curve and
@@ -34,7 +34,7 @@ def ours(setting: str) -> Strange:
     return strange
 
 
-def nearest(train: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:
+def nearest(train: np.ndarray, test: np.ndarray, _: int) -> np.ndarray:
     scaler = StandardScaler().fit(train)
     return NearestNeighbors(n_neighbors=1).fit(scaler.transform(train)).kneighbors(scaler.transform(test))[0][:, 0]
 
@@ -43,7 +43,7 @@ def forest(train: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:
     return -IsolationForest(random_state=seed).fit(train).score_samples(test)
 
 
-def residual(train: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:
+def residual(train: np.ndarray, test: np.ndarray, _: int) -> np.ndarray:
     """Squared error of the principal components that hold 90 % of the variance."""
     model = make_pipeline(StandardScaler(), PCA(0.9, svd_solver="full")).fit(train)
     scaled = model[0].transform(test)

@@ -129,15 +129,16 @@ class AnomalyDetector(OutlierMixin, Task):
 
     def _learn(self, outcome: Outcome, rows: Batch) -> None:
         judged = outcome.judged or (Judged(outcome.model, rows, rows),)
-        k, alone = (1 if self.setting == "clean" else 0), self.setting != "clean" or not outcome.judged
+        k, alone = (1 if self.setting == "clean" else 0), self.setting != "clean"
         views = [View.of(j.model, j.train, k, alone) for j in judged]
+        whole = judged[0].model is outcome.model
+        self._view = views[0] if whole else View.of(outcome.model, rows, k, alone)
         cells = np.concatenate([v.cells(j.valid, self._map) for v, j in zip(views, judged, strict=True)])
-        distance = np.concatenate([v.distance(j.valid) for v, j in zip(views, judged, strict=True)])
+        # Distances know no model: a row left out of the references stands for a new one better than a fold does.
+        distance = np.concatenate([self._view.distance(j.valid, alone=True) for j in judged])
         weight = np.concatenate([_weights(j.valid) for j in judged])
         masks = [_known(j.valid) for j in judged]
         known = None if masks[0] is None else np.concatenate([m for m in masks if m is not None])
-        whole = judged[0].model is outcome.model
-        self._view = views[0] if whole else View.of(outcome.model, rows, k, alone)
         self._yard = Yardstick.of(cells, known, distance, weight)
         strange = self._yard.nats(cells, known, distance).mean(1)
         order = np.argsort(strange, kind="stable")

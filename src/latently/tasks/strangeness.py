@@ -142,11 +142,11 @@ class View:
         each = total / len(self.noise) + out.square()
         return each if batch.known is None else each.masked_fill(~batch.known.flatten(1), 0.0)
 
-    def distance(self, batch: Batch) -> Rows:
-        """How far the neighbours are."""
+    def distance(self, batch: Batch, alone: bool = False) -> Rows:
+        """How far the neighbours are; `alone` when the rows are, or may be, among the references."""
+        near = replace(self.neighbours, alone=alone or self.neighbours.alone)
         device = next(self.model.parameters()).device
-        found = pieces(lambda b: self.neighbours.distance(*features(self.model, b)), batch, AT_ONCE, device)
-        return found.numpy()
+        return pieces(lambda b: near.distance(*features(self.model, b)), batch, AT_ONCE, device).numpy()
 
     def apart(self, batch: Batch) -> Rows:
         """Squared distance to the neighbour that counts, column by column."""
@@ -255,8 +255,12 @@ class Yardstick:
 def cut(strange: Rows, weight: Rows, share: float) -> float:
     """The value above which lie rows of at most `share` of the weight: midway to the next row, if there is one."""
     order = np.argsort(-strange, kind="stable")
+    order = order[weight[order] > 0]
     s, total = strange[order], np.cumsum(weight[order])
     flagged = int(np.searchsorted(total, share * total[-1] * (1 + 1e-12), side="right"))
-    if flagged in (0, len(s)):
-        return float(s[0]) if not flagged else float(np.nextafter(s[-1], -np.inf))
+    if flagged == len(s):
+        return float(np.nextafter(s[-1], -np.inf))
+    flagged = int(np.searchsorted(-s, -s[flagged]))  # equal rows stay together
+    if not flagged:
+        return float(s[0])
     return float((s[flagged - 1] + s[flagged]) / 2)
