@@ -42,6 +42,7 @@ class Task(BaseEstimator):
     """Options common to every task."""
 
     remasks: ClassVar[bool] = False  #: whether cells are hidden on purpose, so that the encoder always sees a mask
+    quiet: ClassVar[tuple[str, ...]] = ()  #: names of alarms that mean nothing for what this task does
 
     n_components: int | Literal["auto"] = field(default="auto", kw_only=False)
     kind: Any = "undercomplete"
@@ -136,7 +137,10 @@ class Task(BaseEstimator):
         self.recipe_, self.network_, self.table_, self.rows_ = plan.recipe, plan.network, plan.table, plan.rows
         self.n_components_ = self._n_features_out = plan.code
         self.model_, self.history_, self.held_out_ = outcome.model.eval(), outcome.history, outcome.held_out
-        self.components_curve_, self.alarms_ = curve, alarms(outcome, rows)
+        self.components_curve_, self.alarms_ = (
+            curve,
+            [alarm for alarm in alarms(outcome, rows) if alarm.name not in self.quiet],
+        )
         self.codes_ = self._map(self.model_.encode, rows.take(slice(0, KEPT_CODES)))
         for alarm in self.alarms_:
             warnings.warn(f"{alarm.name}: {alarm.message}", FitAlarm, stacklevel=4)

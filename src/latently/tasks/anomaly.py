@@ -1,0 +1,289 @@
+"""Rows unlike the others: fraud, faults, novelties."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from numbers import Integral, Real
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import OutlierMixin
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+
+from latently.engine.schedule import Judged, Outcome
+from latently.errors import BadData, BadParameter
+from latently.tasks.base import Task
+from latently.tasks.strangeness import View, Yardstick, cut
+from latently.values import Batch
+
+__all__ = ["AnomalyDetector", "Reason"]
+
+Rows = NDArray[np.float64]
+
+AUTO = 0.01  # conformal p of contamination="auto"
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a row is strange: one of its cells."""
+
+    column: str
+    observed: float
+    expected: float  #: what the model puts there, given the row
+    share: float  #: of the row's strangeness
+    p_value: float  #: of the cell: how often a cell of this column is at least as surprising
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class AnomalyDetector(OutlierMixin, Task):
+    """Finds rows unlike those it learned from, and says which cells make them so.
+
+    Two views of a row: the surprise of its cells when a denoising autoencoder reconstructs it from noisy copies of
+    itself, each cell beside what is usual in its column and beyond the range seen growing with the square; and the
+    distance to its neighbours among the training rows. Each becomes `-log p` beside rows that the model did not learn
+    from; their mean is the row's strangeness, `score_samples` is minus that.
+
+    Parameters
+    ----------
+    n_components : int or "auto"
+        Width of the code. The default kind is kept from copying by noise, so a wide code is the default.
+    setting : {"contaminated", "clean"}
+        "clean": every training row is normal, and the rows to judge are others (novelty detection): the nearest
+        neighbour counts. "contaminated": anomalies hide among the training rows, which may themselves be judged: the
+        neighbour that counts is the fiftieth part of the references away (the fifth at least), so that a small group
+        of anomalies does not vouch for itself, and no row is its own neighbour.
+    contamination : "auto" or float in (0, 0.5]
+        Which rows `predict` flags. "auto": those of conformal p at most .01 (with fewer than 99 held-out rows, those
+        stranger than all of them); with setting="contaminated" also those like the strangest hundredth of the training
+        rows, which look less strange to a model that learned from them. A number: that share of the training rows.
+        `set_threshold` changes it at any time.
+    kind, network, loss, epochs, ... :
+        As in `Autoencoder`. Noise is drawn at scoring only with a kind whose corruption is Gaussian, "gaussian:.5".
+
+    Attributes
+    ----------
+    offset_ : float
+        `score_samples` below it is an anomaly.
+    calibration_ : array
+        Strangeness of the held-out rows, least first.
+    model_, history_, held_out_, alarms_ : as in `Autoencoder`
+
+    Notes
+    -----
+    p-values are conformal: `(1 + held-out rows at least as strange) / (held-out rows + 1)`. For a row from where
+    the training rows came from, `p <= alpha` then has a chance of at most about alpha. No p is below
+    `1 / (held-out rows + 1)`. With fewer than 2,500 rows, each fold of a cross-validation is judged by a model that did
+    not see it. Anomalies among held-out rows make p larger than need be, never smaller. Missing cells leave the score,
+    which is scaled to those known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from latently import AnomalyDetector
+    >>> rows = np.random.default_rng(0).normal(size=(200, 3))
+    >>> detector = AnomalyDetector(setting="clean", epochs=5, random_state=0).fit(rows)
+    >>> detector.predict([[0.0, 0.0, 0.0], [0.0, 9.0, 0.0]])
+    array([ 1, -1])
+    >>> detector.explain([[0.0, 9.0, 0.0]], top=1)[0][0].column
+    'x1'
+    """
+
+    quiet: ClassVar[tuple[str, ...]] = ("dead units", "no better than PCA")  # a wide code has units to spare
+
+    n_components: int | Literal["auto"] = field(default=64, kw_only=False)
+    kind: Any = "gaussian:.5"
+    setting: str = "contaminated"
+    contamination: float | Literal["auto"] = "auto"
+
+    # ------------------------------------------------------------------ fit
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Learn what rows `X` (n, columns) are like; `y` is ignored."""
+        share = self._share()
+        self._fit(X, sample_weight)
+        if share is None:
+            self.offset_: float = -self._at_level(AUTO)
+            if self.setting == "clean":
+                return self
+        strange = -self.score_samples(X)
+        weight = np.ones(len(strange)) if sample_weight is None else _check_sample_weight(sample_weight, strange)
+        line = -cut(strange, weight, share or AUTO)
+        self.offset_ = line if share is not None else max(line, self.offset_)
+        return self
+
+    def _share(self) -> float | None:
+        """The share of rows to flag, None for "auto"; the options of this task are checked."""
+        if self.setting not in ("contaminated", "clean"):
+            raise BadParameter(f"setting={self.setting!r}: expected 'contaminated' or 'clean'.")
+        value = self.contamination
+        if isinstance(value, str) and value == "auto":
+            return None
+        if not isinstance(value, Real) or isinstance(value, bool) or not 0 < value <= 0.5:
+            raise BadParameter(
+                f"contamination={value!r} must lie in (0, 0.5]: it is the share of training rows to flag. If you do "
+                "not know it, leave 'auto' and rank rows by score_samples."
+            )
+        return float(value)
+
+    def _learn(self, outcome: Outcome, rows: Batch) -> None:
+        judged = outcome.judged or (Judged(outcome.model, rows, rows),)
+        k, alone = (1 if self.setting == "clean" else 0), self.setting != "clean"
+        views = [View.of(j.model, j.train, k, alone) for j in judged]
+        whole = judged[0].model is outcome.model
+        self._view = views[0] if whole else View.of(outcome.model, rows, k, alone)
+        cells = np.concatenate([v.cells(j.valid, self._map) for v, j in zip(views, judged, strict=True)])
+        # Distances know no model: a row left out of the references stands for a new one better than a fold does.
+        distance = np.concatenate([self._view.distance(j.valid, alone=True) for j in judged])
+        weight = np.concatenate([_weights(j.valid) for j in judged])
+        masks = [_known(j.valid) for j in judged]
+        known = None if masks[0] is None else np.concatenate([m for m in masks if m is not None])
+        self._yard = Yardstick.of(cells, known, distance, weight)
+        strange = self._yard.nats(cells, known, distance).mean(1)
+        order = np.argsort(strange, kind="stable")
+        self.calibration_, self._counts = strange[order], weight[order]
+
+    def _extra(self) -> dict[str, Any]:
+        calibration = {"strange": self.calibration_, "counts": self._counts, "offset": self.offset_}
+        return self._view.state() | self._yard.state() | calibration
+
+    def _adopt(self, extra: dict[str, Any]) -> None:
+        self._view, self._yard = View.from_state(self.model_, extra), Yardstick.from_state(extra)
+        self.calibration_, self._counts, self.offset_ = extra["strange"], extra["counts"], extra["offset"]
+
+    # ------------------------------------------------------------------ judge
+
+    def _nats(self, batch: Batch) -> Rows:
+        return self._yard.nats(self._view.cells(batch, self._map), _known(batch), self._view.distance(batch))
+
+    def score_samples(self, X: Any) -> Rows:
+        """Minus the strangeness of every row, in nats: higher is more normal."""
+        return np.asarray(-self._nats(self._batch(X)).mean(1))
+
+    def decision_function(self, X: Any) -> Rows:
+        """`score_samples` less `offset_`: negative is an anomaly."""
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Any) -> NDArray[np.int64]:
+        """1 for rows like those learned from, -1 for anomalies."""
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def p_values(self, X: Any) -> Rows:
+        """Conformal p of every row: how often a normal row would be at least as strange."""
+        return self._p(-self.score_samples(X))
+
+    def _p(self, strange: Rows) -> Rows:
+        above = np.append(np.cumsum(self._counts[::-1])[::-1], 0.0)
+        at_least = above[np.searchsorted(self.calibration_, strange, side="left")]
+        return np.asarray((1 + at_least) / (1 + above[0]))
+
+    def explain(self, X: Any, top: int = 3) -> list[list[Reason]]:
+        """For every row the `top` known cells that contribute most to its strangeness, most first."""
+        batch = self._batch(X)
+        if not isinstance(top, Integral) or top < 1:
+            raise BadParameter(f"top={top!r}: expected how many cells to name, a whole number from 1.")
+        cells, known = self._view.cells(batch, self._map), _known(batch)
+        units = self._yard.units(cells, known)
+        nats = self._yard.nats(cells, known, self._view.distance(batch))
+        shares = _parts(units) * nats[:, :1] + _parts(self._view.apart(batch)) * nats[:, 1:]
+        shares = _parts(shares)
+        p = np.exp(-self._yard.cell.nats(units))
+        observed = self.table_.values(batch.x)
+        expected = self.table_.values(
+            torch.from_numpy(self._map(lambda b: self.model_.decode(self.model_.encode(b)), batch))
+        )
+        order = np.argsort(-np.where(known, shares, -1.0) if known is not None else -shares, axis=1, kind="stable")
+        names = [str(n) for n in getattr(self, "feature_names_in_", [f"x{j}" for j in range(shares.shape[1])])]
+        return [
+            [
+                Reason(names[j], float(observed[i, j]), float(expected[i, j]), float(shares[i, j]), float(p[i, j]))
+                for j in order[i, : int(top)]
+                if known is None or known[i, j]
+            ]
+            for i in range(len(shares))
+        ]
+
+    # ------------------------------------------------------------------ where to draw the line
+
+    @property
+    def threshold_(self) -> float:
+        """Strangeness above which a row is an anomaly: minus `offset_`."""
+        check_is_fitted(self, "model_")
+        return -self.offset_
+
+    def set_threshold(
+        self, *, alpha: float | None = None, rate: float | None = None, count: int | None = None,
+        labels: Any = None, X: Any = None,
+    ) -> Self:  # fmt: skip
+        """Move the line between normal and strange, without learning anew.
+
+        Give exactly one of
+
+        - `alpha`: flag rows of conformal p at most this. If no p is that small, rows stranger than all held-out ones;
+        - `rate`: the share of held-out rows to flag;
+        - `count` with `X`: how many of these rows to flag (fewer where rows tie);
+        - `labels` with `X`: 1 or True for these rows' anomalies, 0 for the others; flags so that F1 is greatest.
+        """
+        check_is_fitted(self, "model_")
+        given = {"alpha": alpha, "rate": rate, "count": count, "labels": labels}
+        named = [name for name, value in given.items() if value is not None]
+        if len(named) != 1:
+            raise BadParameter(f"set_threshold got {' and '.join(named) or 'nothing'}; give one of {', '.join(given)}.")
+        if (X is None) is (named[0] in ("count", "labels")):
+            raise BadParameter("count and labels go with the rows they speak of, X; alpha and rate go without.")
+        if alpha is not None:
+            self.offset_ = -self._at_level(_share("alpha", alpha))
+        elif rate is not None:
+            self.offset_ = -cut(self.calibration_, self._counts, _share("rate", rate))
+        elif count is not None:
+            self.offset_ = -_alerts(-self.score_samples(X), count)
+        else:
+            self.offset_ = -_best_f1(-self.score_samples(X), labels)
+        return self
+
+    def _at_level(self, alpha: float) -> float:
+        """The largest held-out strangeness whose p is above `alpha`."""
+        usual = np.flatnonzero(self._p(self.calibration_) > alpha)
+        return float(self.calibration_[usual[-1] if len(usual) else 0])
+
+
+def _weights(batch: Batch) -> Rows:
+    return np.ones(len(batch)) if batch.weight is None else batch.weight.cpu().numpy().astype(np.float64)
+
+
+def _known(batch: Batch) -> NDArray[np.bool_] | None:
+    return None if batch.known is None else batch.known.flatten(1).cpu().numpy()
+
+
+def _parts(values: Rows) -> Rows:
+    """Each row's values as shares of their sum; zeros where that is zero."""
+    total = values.sum(1, keepdims=True)
+    return values / np.where(total > 0, total, 1.0)
+
+
+def _share(name: str, value: Any) -> float:
+    if not isinstance(value, Real) or isinstance(value, bool) or not 0 < float(value) < 1:
+        raise BadParameter(f"{name}={value!r}: expected a share in (0, 1), such as 0.01.")
+    return float(value)
+
+
+def _alerts(strange: Rows, count: Any) -> float:
+    if not isinstance(count, Integral) or isinstance(count, bool) or not 0 <= int(count) <= len(strange):
+        raise BadParameter(f"count={count!r}: expected a whole number from 0 to the {len(strange)} rows of X.")
+    return cut(strange, np.ones(len(strange)), int(count) / len(strange))
+
+
+def _best_f1(strange: Rows, labels: Any) -> float:
+    """The line at which `2 true / (flagged + anomalies)` is greatest, the highest of several."""
+    wanted = np.asarray(labels)
+    if wanted.shape != strange.shape or not np.isin(wanted, (0, 1)).all() or not wanted.any():
+        raise BadData(
+            f"labels: expected {len(strange)} values, one a row of X, 1 (True) for an anomaly and 0 for a normal row, "
+            f"at least one of them 1; got shape {wanted.shape} with values {np.unique(wanted)[:5].tolist()}."
+        )
+    order = np.argsort(-strange, kind="stable")
+    hits = np.cumsum(wanted[order])
+    f1 = 2 * hits / (np.arange(1, len(strange) + 1) + hits[-1])
+    f1[:-1][strange[order][:-1] == strange[order][1:]] = 0  # no line parts equal rows
+    return cut(strange, np.ones(len(strange)), (int(np.argmax(f1)) + 1) / len(strange))

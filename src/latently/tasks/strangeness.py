@@ -1,0 +1,266 @@
+"""How strange a row is: two views of it, each in nats beside rows that were not learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from latently import rng as chance
+from latently.engine.infer import pieces
+from latently.model import Composition
+from latently.parts.corruptions import Gaussian
+from latently.values import Batch
+
+__all__ = ["Neighbours", "Tails", "View", "Yardstick", "cut"]
+
+Rows = NDArray[np.float64]
+Map = Callable[[Callable[[Batch], Tensor], Batch], NDArray[np.float32]]
+
+PAIRS = 4  # draws of noise at scoring, each with its mirror image
+REFERENCES = 8192  # training rows that distances are measured to
+AT_ONCE = 256  # rows a call whose distances to all references are in memory together
+LEVELS = np.linspace(1.0, 0.1, 46)  # chances of exceeding whose quantiles are kept; beyond, an exponential
+FAINT = 1e-3  # of the mean column's surprise: a column may not be told better than this
+
+
+@dataclass(frozen=True)
+class Tails:
+    """`-log P(V >= v)` of each column: quantiles of values seen, an exponential above the 90th percentile."""
+
+    grid: Rows  #: (levels, columns)
+    scale: Rows  #: (columns,), the mean excess over the last quantile
+
+    @classmethod
+    def of(cls, values: Rows, weight: Rows, known: NDArray[np.bool_] | None = None, least: float = 0.0) -> Tails:
+        """Tails of the columns of `values`, over known cells; no exponential is steeper than `1 / least`."""
+        grid, scale = np.zeros((len(LEVELS), values.shape[1])), np.ones(values.shape[1])
+        for j in range(values.shape[1]):
+            here: Any = slice(None) if known is None else known[:, j]
+            if known is None or here.any():
+                order = np.argsort(values[here, j], kind="stable")
+                v, w = values[here, j][order], weight[here][order]
+                places = np.searchsorted(np.cumsum(w), (1 - LEVELS) * w.sum() * (1 - 1e-12))
+                grid[:, j] = v[np.minimum(places, len(v) - 1)]
+                beyond = np.maximum(v - grid[-1, j], 0)
+                over = beyond > 0
+                excess = np.average(beyond[over], weights=w[over]) if over.any() else 0.0
+                scale[j] = max(float(excess), least, 1e-3 * float(np.abs(v).mean()), 1e-12)
+        return cls(grid, scale)
+
+    def nats(self, values: Rows) -> Rows:
+        """How surprising each value is: 0 at or below the least one seen."""
+        out, steps = np.empty_like(values), -np.log(LEVELS)
+        for j in range(values.shape[1]):
+            grid, v = self.grid[:, j], values[:, j]
+            right = np.clip(np.searchsorted(grid, v, side="left"), 1, len(grid) - 1)
+            width = grid[right] - grid[right - 1]
+            part = np.clip((v - grid[right - 1]) / np.where(width > 0, width, 1), 0, 1)
+            inside = steps[right - 1] + part * (steps[right] - steps[right - 1])
+            out[:, j] = inside + np.maximum(v - grid[-1], 0) / self.scale[j]
+        return out
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Distance to the k-th nearest of some training rows, over the features known in both, scaled up to all of them."""
+
+    rows: Tensor  #: (references, features), float64, zero where unknown
+    known: Tensor | None
+    k: int
+    alone: bool  #: a row is no neighbour of itself: for scoring the rows that the references were taken from
+
+    def squares(self, x: Tensor, known: Tensor | None) -> Tensor:
+        """Squared distances `(rows, references)`; infinite where nothing is known in both, or to itself."""
+        if known is None and self.known is None:
+            size = x.square().sum(1)[:, None] + self.rows.square().sum(1)
+            squares = size - 2 * x @ self.rows.t()
+        else:
+            a = torch.ones_like(x) if known is None else known.to(x.dtype)
+            b = torch.ones_like(self.rows) if self.known is None else self.known.to(x.dtype)
+            x = x * a
+            size = x.square() @ b.t() + a @ self.rows.square().t()
+            share = x.shape[1] / (a @ b.t())
+            squares = ((size - 2 * x @ self.rows.t()) * share).nan_to_num(nan=torch.inf)
+        squares = squares.masked_fill(squares <= 1e-12 * size, 0.0)  # what rounding leaves of nothing
+        return squares.masked_fill(squares == 0, torch.inf) if self.alone else squares
+
+    def distance(self, x: Tensor, known: Tensor | None) -> Tensor:
+        """To the k-th nearest; 0 for a row without a reference to compare with."""
+        nearest = self.squares(x, known).topk(min(self.k, len(self.rows)), largest=False).values
+        return nearest.masked_fill(nearest.isinf(), 0.0).amax(1).sqrt()
+
+
+def features(model: Composition, batch: Batch) -> tuple[Tensor, Tensor | None]:
+    """What the encoder sees of each column, without the mask channel, on the CPU in float64; which of it is known."""
+    levels = model.door.levels
+    widths = torch.tensor([n or 1 for n in levels])
+    x = model.door(batch)[:, : int(widths.sum())].cpu().double()
+    if batch.known is None:
+        return x, None
+    known = batch.known.flatten(1).cpu().repeat_interleave(widths, 1)
+    return x * known, known
+
+
+@dataclass(frozen=True)
+class View:
+    """What a model, and the rows that it learned from, make of other rows."""
+
+    model: Composition
+    noise: Tensor  #: (draws, cells), shared by all rows
+    low: Tensor  #: least value of each cell among the rows learned from
+    high: Tensor
+    neighbours: Neighbours
+
+    @classmethod
+    def of(cls, model: Composition, rows: Batch, k: int, alone: bool) -> View:
+        """`k`: which neighbour counts, 0 for the fiftieth part of the references, the fifth at least."""
+        noise, (low, high) = noise_for(model, rows.cells), limits(rows, 1 + max(1, len(rows) // 100) if alone else 1)
+        some, seen = features(model, rows.take(slice(0, REFERENCES)))
+        k = min(k or max(5, len(some) // 50), max(1, len(some) - alone))
+        return cls(model, noise, low, high, Neighbours(some, seen, k, alone))
+
+    def cells(self, batch: Batch, run: Map) -> Rows:
+        """Surprise of every cell, 0 where unknown: its nats in the mean over the draws, and how far out of range."""
+        return run(self._surprise, batch).astype(np.float64)
+
+    def _surprise(self, batch: Batch) -> Tensor:
+        x = batch.x.flatten(1)
+        total = torch.zeros_like(x)
+        for noise in self.noise.to(x.device):
+            given = (x + noise).view_as(batch.x)
+            given = given if batch.known is None else given.masked_fill(~batch.known, 0.0)
+            params = self.model(replace(batch, given=given)).params
+            total += self.model.likelihood.each(batch.x, params).flatten(1)
+        # A network may copy what lies far outside of everything it saw: beyond the range nothing is expected.
+        out = (x - self.high.to(x.device)).clamp(min=0) + (self.low.to(x.device) - x).clamp(min=0)
+        each = total / len(self.noise) + out.square()
+        return each if batch.known is None else each.masked_fill(~batch.known.flatten(1), 0.0)
+
+    def distance(self, batch: Batch, alone: bool = False) -> Rows:
+        """How far the neighbours are; `alone` when the rows are, or may be, among the references."""
+        near = replace(self.neighbours, alone=alone or self.neighbours.alone)
+        device = next(self.model.parameters()).device
+        return pieces(lambda b: near.distance(*features(self.model, b)), batch, AT_ONCE, device).numpy()
+
+    def apart(self, batch: Batch) -> Rows:
+        """Squared distance to the neighbour that counts, column by column."""
+        device = next(self.model.parameters()).device
+        return pieces(self._apart, batch, AT_ONCE, device).numpy()
+
+    def _apart(self, batch: Batch) -> Tensor:
+        x, known = features(self.model, batch)
+        near = self.neighbours
+        which = near.squares(x, known).topk(near.k, largest=False).indices[:, -1]
+        gap = (x - near.rows[which]).square()
+        gap = gap if known is None else gap * known
+        gap = gap if near.known is None else gap * near.known[which]
+        levels = self.model.door.levels
+        column = torch.arange(len(levels)).repeat_interleave(torch.tensor([n or 1 for n in levels]))
+        return torch.zeros(len(x), len(levels), dtype=gap.dtype).index_add_(1, column, gap)
+
+    def state(self) -> dict[str, Any]:
+        """Arrays and JSON values, without the model."""
+        near = self.neighbours
+        found: dict[str, Any] = {
+            "noise": self.noise.numpy(), "low": self.low.numpy(), "high": self.high.numpy(),
+            "references": near.rows.numpy().astype(np.float32), "k": near.k, "alone": near.alone,
+        }  # fmt: skip
+        return found if near.known is None else found | {"references_known": near.known.numpy()}
+
+    @classmethod
+    def from_state(cls, model: Composition, state: dict[str, Any]) -> View:
+        """The view that `state` described."""
+        noise, low, high, rows = (torch.from_numpy(state[n]).clone() for n in ("noise", "low", "high", "references"))
+        known = torch.from_numpy(state["references_known"]).clone() if "references_known" in state else None
+        return cls(model, noise, low, high, Neighbours(rows.double(), known, state["k"], state["alone"]))
+
+
+def limits(rows: Batch, place: int) -> tuple[Tensor, Tensor]:
+    """Of each column the value at this place from below, and from above, among those known."""
+    x = rows.x.flatten(1)
+    known = torch.ones_like(x, dtype=torch.bool) if rows.known is None else rows.known.flatten(1)
+    place = min(place, len(x))
+    low = x.masked_fill(~known, torch.inf).kthvalue(place, 0).values
+    high = -(-x).masked_fill(~known, torch.inf).kthvalue(place, 0).values
+    return low.cpu(), high.cpu()
+
+
+def noise_for(model: Composition, cells: int) -> Tensor:
+    """Noise as in training, where that is Gaussian, in mirrored pairs; none for categories and for other kinds."""
+    if not isinstance(model.corruption, Gaussian):
+        return torch.zeros(1, cells)
+    draws = torch.empty(PAIRS, cells).normal_(generator=chance.child(0, "scoring")) * model.corruption.sigma
+    draws[:, [n > 0 for n in model.door.levels]] = 0.0
+    return torch.cat([draws, -draws])
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """What is usual, learned from rows that the judging models did not learn from."""
+
+    low: Rows  #: least surprise of each column's cells
+    mean: Rows  #: mean surprise above that
+    cell: Tails  #: of each column's cells, in units of `mean`
+    view: Tails  #: of the rows: mean surprise of the known cells, distance
+
+    @classmethod
+    def of(cls, cells: Rows, known: NDArray[np.bool_] | None, distance: Rows, weight: Rows) -> Yardstick:
+        """From the surprise of cells and the distance of rows, each row counting `weight`."""
+        counts = np.broadcast_to(weight[:, None], cells.shape) if known is None else weight[:, None] * known
+        low = np.asarray(np.where(counts > 0, cells, np.inf).min(axis=0))
+        low = np.where(np.isfinite(low), low, 0.0)
+        mean = ((cells - low) * counts).sum(0) / np.maximum(counts.sum(0), 1e-300)
+        mean = np.maximum(mean, max(FAINT * float(mean.mean()), 1e-12))
+        nothing = Tails(np.zeros((len(LEVELS), 0)), np.zeros(0))
+        made = cls(low, mean, nothing, nothing)
+        units = made.units(cells, known)
+        views = np.column_stack([made.surprise(units, known), distance])
+        return replace(made, cell=Tails.of(units, weight, known, least=0.05), view=Tails.of(views, weight))
+
+    def units(self, cells: Rows, known: NDArray[np.bool_] | None) -> Rows:
+        """Surprise of cells beside their column's usual one; 0 where unknown."""
+        units = np.maximum(cells - self.low, 0) / self.mean
+        return units if known is None else units * known
+
+    def surprise(self, units: Rows, known: NDArray[np.bool_] | None) -> Rows:
+        """The mean over the known cells of each row."""
+        count = units.shape[1] if known is None else np.maximum(known.sum(1), 1)
+        return np.asarray(units.sum(1) / count)
+
+    def nats(self, cells: Rows, known: NDArray[np.bool_] | None, distance: Rows) -> Rows:
+        """`-log p` of both views, `(rows, 2)`; nothing for a row without a known cell."""
+        found = self.view.nats(np.column_stack([self.surprise(self.units(cells, known), known), distance]))
+        return found if known is None else found * known.any(axis=1, keepdims=True)
+
+    def state(self) -> dict[str, Any]:
+        """Arrays by name."""
+        return {
+            "low_nats": self.low, "mean_nats": self.mean, "cell_grid": self.cell.grid, "cell_scale": self.cell.scale,
+            "view_grid": self.view.grid, "view_scale": self.view.scale,
+        }  # fmt: skip
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Yardstick:
+        """The yardstick that `state` described."""
+        cell, view = (Tails(state[f"{n}_grid"], state[f"{n}_scale"]) for n in ("cell", "view"))
+        return cls(state["low_nats"], state["mean_nats"], cell, view)
+
+
+def cut(strange: Rows, weight: Rows, share: float) -> float:
+    """The value above which lie rows of at most `share` of the weight: midway to the next row, if there is one."""
+    order = np.argsort(-strange, kind="stable")
+    order = order[weight[order] > 0]
+    s, total = strange[order], np.cumsum(weight[order])
+    flagged = int(np.searchsorted(total, share * total[-1] * (1 + 1e-12), side="right"))
+    if flagged == len(s):
+        return float(np.nextafter(s[-1], -np.inf))
+    flagged = int(np.searchsorted(-s, -s[flagged]))  # equal rows stay together
+    if not flagged:
+        return float(s[0])
+    return float((s[flagged - 1] + s[flagged]) / 2)
