@@ -5,9 +5,15 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-__all__ = ["Autoencoder", "__version__", "errors", "load", "parts", "recipes", "save"]
+__all__ = ["Autoencoder", "Map", "__version__", "errors", "evaluate", "load", "parts", "recipes", "save"]
 
-_HOME = {"Autoencoder": "latently.tasks.autoencoder", "load": "latently.tasks.file", "save": "latently.tasks.file"}
+_HOME = {
+    "Autoencoder": "latently.tasks.autoencoder",
+    "Map": "latently.tasks.map",
+    "evaluate": "latently.tasks.evaluate",
+    "load": "latently.tasks.file",
+    "save": "latently.tasks.file",
+}
 _MODULES = ("errors", "parts", "recipes")
 
 

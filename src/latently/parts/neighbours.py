@@ -1,0 +1,102 @@
+"""A price on codes that part neighbours: what t-SNE asks of a map, asked of an encoder."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from latently.parts.networks import Network
+from latently.parts.penalties import Penalty
+from latently.values import Sizes, Weight
+
+__all__ = ["Neighbours"]
+
+PIECE = 512  # rows compared with each other: their distances are a square
+SPREAD = 3.0  # codes start with a standard deviation near one; a map of t-SNE's kernel wants room (3 and 10 do alike)
+ROUNDS = 12  # of bisection: the perplexity is then met to a few per mille
+TINY = 1e-12
+
+
+class Neighbours(Penalty):
+    """`alpha n KL(P || Q)`: rows that are near each other get codes near each other (van der Maaten 2008, 2009).
+
+    Within the rows of a batch, `p_j|i ~ exp(-beta_i ||x_i - x_j||^2)`, each `beta_i` set so that row i has
+    `perplexity` neighbours, `P_ij = (p_j|i + p_i|j) / 2n`, and `Q_ij ~ 1 / (1 + ||s z_i - s z_j||^2)`. A row pays
+    `n sum_j P_ij log(P_ij / Q_ij)`, in nats. While training, the codes are those of rows moved by Gaussian `noise` (in
+    standard deviations of a column), P that of the rows themselves: so rows not learned from find their neighbours too.
+    """
+
+    name = "neighbours"
+    batch_rows = 256  #: rows that should be seen together
+
+    def __init__(self, alpha: float = 100.0, perplexity: float = 10.0, noise: float = 0.3) -> None:
+        super().__init__()
+        self.alpha, self.perplexity, self.noise = alpha, perplexity, noise
+
+    def check(self, sizes: Sizes) -> None:
+        """`alpha >= 0`, `perplexity > 1`, `noise >= 0`."""
+        self.require(self.alpha >= 0, "alpha", "at least 0")
+        self.require(self.perplexity > 1, "perplexity", "more than 1: it is a number of neighbours")
+        self.require(self.noise >= 0, "noise", "at least 0 standard deviations")
+
+    def weights(self) -> dict[str, Weight]:
+        """`neighbours: alpha`."""
+        return {self.name: Weight(self.alpha)}
+
+    def forward(self, encoder: Network, features: Tensor, code: int, rng: torch.Generator | None) -> Tensor:
+        """Each row's share, among the rows of its piece (batches over `PIECE` rows are cut into even pieces)."""
+        seen = features
+        if rng is not None and self.noise:
+            seen = features + self.noise * torch.empty_like(features).normal_(generator=rng)
+        z = SPREAD * encoder.plain(seen)[:, :code]
+        count = max(1, -(-len(z) // PIECE))
+        pieces = zip(features.chunk(count), z.chunk(count), strict=True)
+        return torch.cat([self._divergence(x, y) for x, y in pieces])
+
+    def _divergence(self, x: Tensor, z: Tensor) -> Float[Tensor, " rows"]:
+        n = len(x)
+        if n < 3:
+            return 0 * z.sum(1)  # two rows are each other's neighbours whatever the map
+        with torch.no_grad():
+            p = affinities(x, self.perplexity)
+            p = (p + p.t()) / (2 * n)
+            entropy = (p * p.clamp_min(TINY).log()).sum(1)
+        weight = 1 / (1 + squared_distances(z))
+        weight = weight - torch.diag(weight.diagonal())
+        return n * (entropy - (p * weight.clamp_min(TINY).log()).sum(1) + p.sum(1) * weight.sum().log())
+
+
+def squared_distances(x: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows rows"]:
+    """Between all rows, none negative."""
+    square = x.square().sum(1)
+    return torch.addmm(square + square[:, None], x, x.t(), alpha=-2).clamp_min(0)
+
+
+def affinities(x: Float[Tensor, "rows columns"], perplexity: float) -> Float[Tensor, "rows rows"]:
+    """`p_j|i`: what each row gives every other; rows sum to one, and their entropy is `log(perplexity)`.
+
+    Few rows have few neighbours: at most a third of them counts.
+    """
+    n = len(x)
+    target = math.log(min(perplexity, max(1.5, (n - 1) / 3)))
+    far = squared_distances(x)
+    far.fill_diagonal_(math.inf)
+    far -= far.amin(1, keepdim=True)  # the exponentials of a lonely row would all be zero
+    far.fill_diagonal_(0)
+    beta = 5 / (far.mean(1, keepdim=True) + TINY)
+    low, high = torch.zeros_like(beta), torch.full_like(beta, math.inf)
+    for _ in range(ROUNDS):
+        p = _weights(far, beta)
+        total = p.sum(1, keepdim=True)
+        wide = total.log() + beta * (far * p).sum(1, keepdim=True) / total > target
+        low, high = torch.where(wide, beta, low), torch.where(wide, high, beta)
+        beta = torch.where(high.isinf(), 2.5 * beta, torch.where(low == 0, beta / 2.5, (low + high) / 2))
+    p = _weights(far, beta)
+    return p / p.sum(1, keepdim=True)
+
+
+def _weights(far: Tensor, beta: Tensor) -> Tensor:
+    return torch.exp(-beta * far).fill_diagonal_(0)
