@@ -17,6 +17,7 @@ __all__ = ["Neighbours"]
 PIECE = 512  # rows compared with each other: their distances are a square
 SPREAD = 3.0  # codes start with a standard deviation near one; a map of t-SNE's kernel wants room (3 and 10 do alike)
 ROUNDS = 12  # of bisection: the perplexity is then met to a few per mille
+FEWEST = 3  # rows: two are each other's neighbours whatever the map
 TINY = 1e-12
 
 
@@ -25,14 +26,15 @@ class Neighbours(Penalty):
 
     Within the rows of a batch, `p_j|i ~ exp(-beta_i ||x_i - x_j||^2)`, each `beta_i` set so that row i has
     `perplexity` neighbours, `P_ij = (p_j|i + p_i|j) / 2n`, and `Q_ij ~ 1 / (1 + ||s z_i - s z_j||^2)`. A row pays
-    `n sum_j P_ij log(P_ij / Q_ij)`, in nats. While training, the codes are those of rows moved by Gaussian `noise` (in
-    standard deviations of a column), P that of the rows themselves: so rows not learned from find their neighbours too.
+    `n sum_j P_ij log(P_ij / Q_ij)`, in nats. While training, P is that of the rows and Q that of rows moved at
+    random, each by about `noise` times its distance to the nearest row of the batch: so the map holds between the rows
+    that it learned from, too.
     """
 
     name = "neighbours"
     batch_rows = 256  #: rows that should be seen together
 
-    def __init__(self, alpha: float = 100.0, perplexity: float = 10.0, noise: float = 0.3) -> None:
+    def __init__(self, alpha: float = 100.0, perplexity: float = 10.0, noise: float = 0.6) -> None:
         super().__init__()
         self.alpha, self.perplexity, self.noise = alpha, perplexity, noise
 
@@ -40,7 +42,7 @@ class Neighbours(Penalty):
         """`alpha >= 0`, `perplexity > 1`, `noise >= 0`."""
         self.require(self.alpha >= 0, "alpha", "at least 0")
         self.require(self.perplexity > 1, "perplexity", "more than 1: it is a number of neighbours")
-        self.require(self.noise >= 0, "noise", "at least 0 standard deviations")
+        self.require(self.noise >= 0, "noise", "at least 0")
 
     def weights(self) -> dict[str, Weight]:
         """`neighbours: alpha`."""
@@ -48,25 +50,30 @@ class Neighbours(Penalty):
 
     def forward(self, encoder: Network, features: Tensor, code: int, rng: torch.Generator | None) -> Tensor:
         """Each row's share, among the rows of its piece (batches over `PIECE` rows are cut into even pieces)."""
-        seen = features
-        if rng is not None and self.noise:
-            seen = features + self.noise * torch.empty_like(features).normal_(generator=rng)
-        z = SPREAD * encoder.plain(seen)[:, :code]
-        count = max(1, -(-len(z) // PIECE))
-        pieces = zip(features.chunk(count), z.chunk(count), strict=True)
-        return torch.cat([self._divergence(x, y) for x, y in pieces])
-
-    def _divergence(self, x: Tensor, z: Tensor) -> Float[Tensor, " rows"]:
-        n = len(x)
-        if n < 3:
-            return 0 * z.sum(1)  # two rows are each other's neighbours whatever the map
+        count = max(1, -(-len(features) // PIECE))
         with torch.no_grad():
-            p = affinities(x, self.perplexity)
-            p = (p + p.t()) / (2 * n)
-            entropy = (p * p.clamp_min(TINY).log()).sum(1)
-        weight = 1 / (1 + squared_distances(z))
-        weight = weight - torch.diag(weight.diagonal())
-        return n * (entropy - (p * weight.clamp_min(TINY).log()).sum(1) + p.sum(1) * weight.sum().log())
+            far = [squared_distances(x).fill_diagonal_(math.inf) for x in features.chunk(count)]
+            p = [affinities(d, self.perplexity) for d in far]
+            seen = features if rng is None or not self.noise else self._moved(features, far, rng)
+        z = SPREAD * encoder.plain(seen)[:, :code]
+        return torch.cat([_divergence(a, b) for a, b in zip(p, z.chunk(count), strict=True)])
+
+    def _moved(self, x: Tensor, far: list[Tensor], rng: torch.Generator) -> Tensor:
+        nearest = torch.cat([d.amin(1) for d in far]).nan_to_num(posinf=0.0)  # a row alone stays where it is
+        length = self.noise * (nearest / x.shape[1]).sqrt()
+        return x + length[:, None] * torch.empty_like(x).normal_(generator=rng)
+
+
+def _divergence(p: Tensor, z: Tensor) -> Float[Tensor, " rows"]:
+    """`n sum_j P_ij log(P_ij / Q_ij)` of every row."""
+    n = len(z)
+    if n < FEWEST:
+        return 0 * z.sum(1)
+    p = (p + p.t()) / (2 * n)
+    weight = 1 / (1 + squared_distances(z))
+    weight = weight - torch.diag(weight.diagonal())
+    entropy = (p * p.clamp_min(TINY).log()).sum(1)
+    return n * (entropy - (p * weight.clamp_min(TINY).log()).sum(1) + p.sum(1) * weight.sum().log())
 
 
 def squared_distances(x: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows rows"]:
@@ -75,17 +82,16 @@ def squared_distances(x: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows r
     return torch.addmm(square + square[:, None], x, x.t(), alpha=-2).clamp_min(0)
 
 
-def affinities(x: Float[Tensor, "rows columns"], perplexity: float) -> Float[Tensor, "rows rows"]:
-    """`p_j|i`: what each row gives every other; rows sum to one, and their entropy is `log(perplexity)`.
+def affinities(far: Float[Tensor, "rows rows"], perplexity: float) -> Float[Tensor, "rows rows"]:
+    """`p_j|i` from squared distances (infinite to oneself): rows sum to one, their entropy is `log(perplexity)`.
 
     Few rows have few neighbours: at most a third of them counts.
     """
-    n = len(x)
+    n = len(far)
+    if n < FEWEST:
+        return torch.zeros_like(far)
     target = math.log(min(perplexity, max(1.5, (n - 1) / 3)))
-    far = squared_distances(x)
-    far.fill_diagonal_(math.inf)
-    far -= far.amin(1, keepdim=True)  # the exponentials of a lonely row would all be zero
-    far.fill_diagonal_(0)
+    far = (far - far.amin(1, keepdim=True)).fill_diagonal_(0)  # or the exponentials of a lonely row were all zero
     beta = 5 / (far.mean(1, keepdim=True) + TINY)
     low, high = torch.zeros_like(beta), torch.full_like(beta, math.inf)
     for _ in range(ROUNDS):

@@ -15,13 +15,13 @@ class Neighbours(Recipe):
 
     P are the affinities of t-SNE among the rows of a batch, Q those of their codes. The encoder is a parametric t-SNE,
     so new rows find their place without a refit, and the decoder turns any point of the code into a row. `perplexity`
-    is a number of neighbours among the 256 rows of a batch. `noise`, in standard deviations of a column, moves the rows
-    whose codes are compared. `alpha` is in units of the loss, a sum over columns.
+    is a number of neighbours among the 256 rows of a batch. `noise`, a share of the distance to the nearest of them, is how far
+    a row is moved at random before its code is compared. `alpha` is in units of the loss, a sum over columns.
     """
 
     alpha: float = 100.0
     perplexity: float = 10.0
-    noise: float = 0.3
+    noise: float = 0.6
 
     def parts(self, n_components: int) -> Parts:
         """A penalty on the encoder."""

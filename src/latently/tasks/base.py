@@ -150,6 +150,10 @@ class Task(BaseEstimator):
     def _adopt(self, extra: dict[str, Any]) -> None:
         """Take back what `_extra` gave."""
 
+    def _figures(self, data: Any, y: Any) -> dict[str, dict[str, Any]]:
+        """What `evaluate` should tell besides of this task: sections of figures, JSON values."""
+        return {}
+
     # ------------------------------------------------------------------ fitted
 
     def _map(self, function: Any, batch: Batch) -> NDArray[np.float32]:
