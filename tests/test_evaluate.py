@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from fits import fitted, gaps, rows
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.linear_model import LogisticRegression
@@ -14,7 +15,6 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fits import fitted, gaps, rows
 from latently import evaluate
 from latently.errors import BadData, UnsupportedInput
 from latently.parts import Dense

@@ -36,7 +36,7 @@ class Parts:
     bound: Bound = field(default_factory=Single)
     emphasis: float = 0.5  #: share of a corrupted cell's weight; 0.5 weighs corrupted and clean cells alike
     loss: str = "squared_error"  #: what `loss="auto"` stands for with these parts
-    batch_rows: int | None = None  #: what `batch_size="auto"` stands for, where parts compare rows with each other
+    plan: Mapping[str, int] = field(default_factory=dict)  #: what "auto" stands for in a plan with these parts
 
     def all(self) -> list[Bottleneck | Corruption | Penalty | Bound]:
         """Every part, those that are None left out."""
@@ -48,7 +48,7 @@ class Parts:
         penalties = [p.bind(sizes) for p in self.penalties]
         bound = self.bound.bind(sizes)
         neck = self.bottleneck.bind(sizes)
-        return Parts(neck, corruption, penalties, bound, self.emphasis, self.loss, self.batch_rows)
+        return Parts(neck, corruption, penalties, bound, self.emphasis, self.loss, self.plan)
 
 
 @final

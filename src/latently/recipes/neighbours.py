@@ -8,15 +8,17 @@ from latently.recipes.base import Recipe
 
 __all__ = ["Neighbours"]
 
+PLAN = {"batch_rows": 256, "steps": 1600}  # rows that can be compared; half as many steps lose .03 of 1-NN accuracy
+
 
 @dataclass
 class Neighbours(Recipe):
     """`L + alpha n KL(P || Q)`: reconstruction, and neighbours that stay neighbours (van der Maaten 2009).
 
-    P are the affinities of t-SNE among the rows of a batch, Q those of their codes. The encoder is a parametric t-SNE,
-    so new rows find their place without a refit, and the decoder turns any point of the code into a row. `perplexity`
-    is a number of neighbours among the 256 rows of a batch. `noise`, a share of the distance to the nearest of them, is how far
-    a row is moved at random before its code is compared. `alpha` is in units of the loss, a sum over columns.
+    P are the affinities of t-SNE among the 256 rows of a batch, Q those of their codes. The encoder is a parametric
+    t-SNE, so new rows find their place without a refit, and the decoder turns any point of the code into a row.
+    `alpha` is in units of the loss, a sum over columns. `perplexity` is a number of neighbours within a batch. `noise`
+    is how far a row is moved at random before its code is compared, as a share of the distance to its nearest row.
     """
 
     alpha: float = 100.0
@@ -25,4 +27,4 @@ class Neighbours(Recipe):
 
     def parts(self, n_components: int) -> Parts:
         """A penalty on the encoder."""
-        return Parts(penalties=[Kept(self.alpha, self.perplexity, self.noise)], batch_rows=Kept.batch_rows)
+        return Parts(penalties=[Kept(self.alpha, self.perplexity, self.noise)], plan=PLAN)

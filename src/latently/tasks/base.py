@@ -101,7 +101,7 @@ class Task(BaseEstimator):
         machine.keep_pages()
         given = plain(self)
         recipe, network, target = resolve(self.kind), network_of(self.network), machine.resolve(self.device)
-        given["batch_rows"] = parts_batch(recipe, given["batch_rows"])
+        given |= {n: v for n, v in recipe.parts(1).plan.items() if given.get(n, "auto") == "auto"}
         seed = functools.partial(chance.seed_of, self.random_state)
         x = self._numbers(data)
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, x, ensure_non_negative=True)
@@ -198,11 +198,6 @@ class Task(BaseEstimator):
 def parts_loss(recipe: Recipe, loss: str) -> str:
     """What `loss="auto"` means with this kind."""
     return recipe.parts(1).loss if loss == "auto" else loss
-
-
-def parts_batch(recipe: Recipe, batch_rows: Any) -> Any:
-    """What `batch_size="auto"` means with this kind: parts that compare rows want many of them together."""
-    return (recipe.parts(1).batch_rows or batch_rows) if batch_rows == "auto" else batch_rows
 
 
 def warn_wide(plan: Blueprint) -> None:
