@@ -5,13 +5,22 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-__all__ = ["AnomalyDetector", "Autoencoder", "__version__", "errors", "load", "parts", "recipes", "save"]
-
 _HOME = {
-    "AnomalyDetector": "latently.tasks.anomaly", "Autoencoder": "latently.tasks.autoencoder",
-    "load": "latently.tasks.file", "save": "latently.tasks.file",
-}  # fmt: skip
+    "AnomalyDetector": "latently.tasks.anomaly",
+    "Autoencoder": "latently.tasks.autoencoder",
+    "Imputer": "latently.tasks.imputer",
+    "Map": "latently.tasks.map",
+    "Table": "latently.modalities",
+    "evaluate": "latently.tasks.evaluate",
+    "load": "latently.tasks.file",
+    "save": "latently.tasks.file",
+}
 _MODULES = ("errors", "parts", "recipes")
+
+__all__ = [
+    "AnomalyDetector", "Autoencoder", "Imputer", "Map", "Table", "__version__", "errors", "evaluate", "load", "parts",
+    "recipes", "save",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -39,14 +39,15 @@ class Plan:
 def plan_for(rows: int, **given: Any) -> Plan:
     """Batch size and epochs from the number of rows; whatever is `given` and not "auto" stays.
 
-    Small sets take small batches, so that an epoch has some forty steps; every set gets some 6,000 steps, at least 8
-    epochs and at most 400.
+    Small sets take small batches, so that an epoch has some forty steps; every set gets some 6,000 steps (or the
+    `steps` that the parts ask for), at least 8 epochs and at most 400.
     """
     given = {name: value for name, value in given.items() if value != "auto"}
+    wanted = given.pop("steps", 6000)
     batch = given.get("batch_rows") or min(256, max(32, 1 << max(rows // 40, 1).bit_length()))
     batch = max(1, min(batch, rows))
     steps = -(-rows // batch)
-    epochs = given.get("epochs") or max(8, min(400, round(6000 / steps)))
+    epochs = given.get("epochs") or max(8, min(400, round(wanted / steps)))
     rate = given.get("learning_rate") or 2e-3
     rest = {k: v for k, v in given.items() if k not in ("batch_rows", "epochs", "learning_rate")}
     return Plan(epochs=epochs, batch_rows=batch, learning_rate=rate, **rest)

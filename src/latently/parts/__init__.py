@@ -3,6 +3,7 @@
 from latently.parts.bottlenecks import L1, Bottleneck, Identity, KLSparse, Normal, TopK
 from latently.parts.bounds import Bound, ImportanceWeighted, Single
 from latently.parts.corruptions import Chain, Corruption, Gaussian, Masking, SaltAndPepper, Swap, Uniform
+from latently.parts.neighbours import Neighbours
 from latently.parts.networks import Dense, Network
 from latently.parts.part import Part
 from latently.parts.penalties import Contraction, Penalty
@@ -20,6 +21,7 @@ __all__ = [
     "ImportanceWeighted",
     "KLSparse",
     "Masking",
+    "Neighbours",
     "Network",
     "Normal",
     "Part",

@@ -1,0 +1,86 @@
+"""Points of a map on matplotlib axes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latently.errors import BadData, BadParameter, MissingExtra
+
+__all__ = ["scatter"]
+
+#: Twelve colours that differ in hue and lightness; the thirteenth group starts over with another mark.
+COLOURS = (
+    "#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#17becf", "#bcbd22", "#1b1b1b",
+    "#8fd19e", "#f7b6d2",
+)  # fmt: skip
+MARKS = "o^sDvP"
+GREY = "#b8b8b8"  # rows without a label
+GROUPS = 20  # numbers with more different values are a scale
+MOST_GROUPS = len(COLOURS) * len(MARKS)
+INK = 30_000.0  # square points for all marks together
+
+Points = NDArray[np.float32]
+
+
+def scatter(points: Points, labels: Any, ax: Any, owned: bool) -> Any:
+    """The first two coordinates on `ax` or new axes, coloured by `labels`; `owned`: the rows are the fit's own."""
+    if points.shape[1] < 2:
+        raise BadParameter("a plot needs two dimensions; this map has n_components=1. Fit one with 2.")
+    if labels is not None and owned:
+        raise BadParameter("labels need their rows: the fit keeps points in an order of its own. Try plot(X, labels).")
+    axes = _new_axes() if ax is None else ax
+    style = {"s": float(np.clip(INK / max(len(points), 1), 2.0, 36.0)), "linewidths": 0}
+    if labels is None:
+        axes.scatter(points[:, 0], points[:, 1], color=COLOURS[0], **style)
+    else:
+        _coloured(axes, points, _column(labels, len(points)), style)
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.set_box_aspect(1)
+    axes.set_xlabel("map 1")
+    axes.set_ylabel("map 2")
+    return axes
+
+
+def _new_axes() -> Any:
+    try:
+        from matplotlib import pyplot
+    except ImportError:
+        raise MissingExtra("plot needs matplotlib. Try: pip install 'latently[plot]'") from None
+    return pyplot.subplots(layout="constrained")[1]
+
+
+def _column(labels: Any, rows: int) -> NDArray[Any]:
+    values = np.asarray(labels)
+    if values.shape not in ((rows,), (rows, 1)):
+        raise BadData(f"labels have shape {values.shape}; expected one for each of {rows} rows.")
+    return values.ravel()
+
+
+def _coloured(axes: Any, points: Points, labels: NDArray[Any], style: dict[str, Any]) -> None:
+    gone = _missing(labels)
+    if gone.any():
+        axes.scatter(points[gone, 0], points[gone, 1], color=GREY, label="no label", **style)
+    points, labels = points[~gone], labels[~gone]
+    groups, index = np.unique(labels.astype(str) if labels.dtype == object else labels, return_inverse=True)
+    if labels.dtype.kind in "fiu" and len(groups) > GROUPS:
+        drawn = axes.scatter(points[:, 0], points[:, 1], c=labels, cmap="viridis", **style)
+        axes.figure.colorbar(drawn, ax=axes)
+        return
+    if len(groups) > MOST_GROUPS:
+        raise BadParameter(
+            f"labels have {len(groups)} different values, more than {MOST_GROUPS} colours and marks. Group them."
+        )
+    for i, group in enumerate(groups):
+        rows = index == i
+        mark, colour = MARKS[i // len(COLOURS)], COLOURS[i % len(COLOURS)]
+        axes.scatter(points[rows, 0], points[rows, 1], color=colour, marker=mark, label=str(group), **style)
+    axes.legend(
+        loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, ncols=1 + len(groups) // 25, markerscale=2
+    )
+
+
+def _missing(labels: NDArray[Any]) -> NDArray[np.bool_]:
+    return np.array([v is None or v != v for v in labels], dtype=bool)
