@@ -5,9 +5,12 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-__all__ = ["Autoencoder", "__version__", "errors", "load", "parts", "recipes", "save"]
+__all__ = ["Autoencoder", "Imputer", "__version__", "errors", "load", "parts", "recipes", "save"]
 
-_HOME = {"Autoencoder": "latently.tasks.autoencoder", "load": "latently.tasks.file", "save": "latently.tasks.file"}
+_HOME = {
+    "Autoencoder": "latently.tasks.autoencoder", "Imputer": "latently.tasks.imputer", "load": "latently.tasks.file",
+    "save": "latently.tasks.file",
+}  # fmt: skip
 _MODULES = ("errors", "parts", "recipes")
 
 
