@@ -117,8 +117,14 @@ class Task(BaseEstimator):
         checkpoint = Checkpoint(
             self.checkpoint, "" if self.checkpoint is None else fingerprint(self.get_params(deep=False), rows)
         )
+        validation = given.pop("validation")
         schedule = Schedule(
-            given, given.pop("validation"), checkpoint.seed(seed), watcher_for(self.verbose), checkpoint, fixed.work()
+            self._paced(given, len(rows)),
+            validation,
+            checkpoint.seed(seed),
+            watcher_for(self.verbose),
+            checkpoint,
+            fixed.work(),
         )
         if k == "auto":
             k, curve = self._choose(plan, rows, schedule)
@@ -128,6 +134,10 @@ class Task(BaseEstimator):
         self._same_columns(data, x, reset=True)
         self._keep(plan, outcome, rows, curve)
         self._learn(outcome, rows)
+
+    def _paced(self, given: dict[str, Any], rows: int) -> dict[str, Any]:
+        """The numbers of the plan that the user gave; a task may put its own in the place of "auto"."""
+        return given
 
     def _choose(self, plan: Blueprint, rows: Batch, schedule: Schedule) -> tuple[int, Curve | None]:
         """The width of code that "auto" stands for, and the curve that shows why."""

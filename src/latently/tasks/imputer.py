@@ -13,6 +13,7 @@ from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import Tags
 
 from latently import rng as chance
+from latently.engine.plan import plan_for
 from latently.engine.rank import Curve
 from latently.engine.schedule import Outcome, Schedule
 from latently.errors import BadData, BadParameter
@@ -25,6 +26,12 @@ from latently.values import Batch
 __all__ = ["Imputer"]
 
 Matrix = NDArray[np.float64]
+
+# Hidden cells make gradients noisier than whole rows do: larger batches, and with them a faster rate. Measured on masks
+# that no benchmark uses, 32 rows, 128, 128 at this rate: concrete .159 .153 .151, yacht .244 .246 .238.
+BATCH = 128  # rows, at least
+RATE = 5e-3
+STEPS = 6000
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -81,6 +88,12 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, Task):
         """Learn to fill the gaps of rows `X` (n, columns), some of them missing or none; `y` is ignored."""
         self._fit(X, sample_weight)
         return self
+
+    def _paced(self, given: dict[str, Any], rows: int) -> dict[str, Any]:
+        auto = {name for name, value in given.items() if isinstance(value, str)}
+        batch = min(rows, max(BATCH, plan_for(rows).batch_rows)) if "batch_rows" in auto else given["batch_rows"]
+        own = {"batch_rows": batch, "learning_rate": RATE, "epochs": max(8, round(STEPS / -(-rows // batch)))}
+        return given | {name: own[name] for name in auto}
 
     def _choose(self, plan: Blueprint, rows: Batch, schedule: Schedule) -> tuple[int, Curve | None]:
         return min(256, max(32, 1 << (8 * rows.cells - 1).bit_length())), None
