@@ -27,15 +27,21 @@ def columns(name: str) -> dict[str, NDArray]:
     return {c: table[c].to_numpy() for c in table.column_names}
 
 
-def matrix(name: str) -> NDArray[np.float64]:
-    """The numeric features of a set, its target left out."""
+TARGETS = {
+    "letter": "letter", "california": "MedHouseVal", "wine_red": "quality", "concrete": "strength",
+    "energy": "heating_load", "yacht": "resistance",
+}  # fmt: skip
+
+
+def matrix(name: str, target: bool = False) -> NDArray[np.float64]:
+    """The numeric features of a set, its target left out, or with `target` among them where it is a number."""
     if name == "digits":
         from sklearn.datasets import load_digits
 
         return load_digits().data
     if name == "isolet1":
         return np.load(folder() / "isolet1" / "isolet1.npz")["X"].astype(np.float64)
-    target = {"letter": "letter", "california": "MedHouseVal", "wine_red": "quality", "concrete": "strength"}
     found = columns(name)
-    found.pop(target.get(name, "class"))
+    if not target:
+        found.pop(TARGETS.get(name, "class"))
     return np.column_stack([v.astype(np.float64) for v in found.values()])

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from latently.errors import BadParameter
 from latently.model import Composition, Parts
-from latently.parts import Chain, Corruption, Dense, Gaussian, Masking, SaltAndPepper, Swap, Uniform
+from latently.parts import Chain, Corruption, Dense, Gaussian, Masking, Remasking, SaltAndPepper, Swap, Uniform
 from latently.parts.doors import Door
 from latently.parts.likelihoods import SquaredError
 from latently.values import Batch, Sizes
@@ -20,6 +20,7 @@ CORRUPTIONS = {
     "gaussian": Gaussian(0.4),
     "uniform": Uniform(0.6),
     **{name: kind(0.25) for name, kind in SHARES.items()},
+    "remasking": Remasking(0.1, 0.7),
     "chain": Chain([Swap(0.2), Masking(0.3)]),
 }
 each_corruption = pytest.mark.parametrize("name", CORRUPTIONS)
@@ -60,7 +61,7 @@ def test_what_was_unknown_stays_unknown(name):
     known = some_known()
     after = make(CORRUPTIONS[name]).hide(cells(), known.clone(), ref.generator())[1]
     assert not (after & ~known).any()
-    assert (~after & known).any() == (name in ("masking", "chain"))
+    assert (~after & known).any() == (name in ("masking", "remasking", "chain"))
 
 
 @pytest.mark.parametrize("level", [0.1, 0.3, 0.8])
@@ -72,13 +73,28 @@ def test_the_share_of_touched_cells_is_the_level(kind, level):
     assert (touched.double().mean(0) - level).abs().max() < error + 1 / ROWS  # a swap may draw its own row
 
 
+@pytest.mark.parametrize("part", [Masking(0.3), Remasking()])
 @pytest.mark.parametrize("given", [False, True])
-def test_masking_puts_to_zero_and_says_which(given):
+def test_masking_puts_to_zero_and_says_which(given, part):
     x, known = cells(), some_known() if given else None
-    after, left = make(Masking(0.3)).hide(x, known, ref.generator())
+    after, left = make(part).hide(x, known, ref.generator())
     gone = after == 0
     assert torch.equal(left, ~gone & known if given else ~gone)
     assert torch.equal(after[~gone], x[~gone])
+
+
+def test_remasking_draws_the_share_of_each_row_evenly():
+    x = torch.ones(ROWS, 400)
+    shares = 1 - make(Remasking(0.2, 0.8)).hide(x, None, ref.generator())[0].mean(1)
+    assert ((shares > 0.1) & (shares < 0.9)).all()
+    ref.near(shares.mean(), torch.tensor(0.5), 0.02)
+    ref.near(shares.std(), torch.tensor(0.6 / 12**0.5), 0.02)
+
+
+def test_remasking_everything_and_the_same_share_of_each_row_are_allowed():
+    assert not make(Remasking(1.0, 1.0)).hide(cells(), None, ref.generator())[1].any()
+    gone = make(Remasking(0.3, 0.3))(cells(), ref.generator()) == 0
+    assert abs(gone.double().mean() - 0.3) < 0.02
 
 
 def test_salt_and_pepper_takes_the_limits_of_the_column_evenly():
@@ -161,6 +177,7 @@ def test_without_a_generator_or_with_a_supplied_input_nothing_is_corrupted(name)
 @pytest.mark.parametrize(
     "part",
     [*(kind(level) for kind, level in itertools.product(SHARES.values(), (0.0, 1.0))),
+     *(Remasking(low, high) for low, high in ((0.5, 0.4), (-0.1, 0.9), (0.0, 0.0), (0.5, 1.1))),
      Gaussian(0.0), Uniform(-1.0), Chain([Swap(0.2), Masking(1.0)])],
 )  # fmt: skip
 def test_options_that_cannot_work_are_refused(part):

@@ -31,7 +31,7 @@ def alarms(outcome: Outcome, rows: Batch) -> list[Alarm]:
     h = model.encoder.plain(model.door(sample))
     if len(sample) > 1:
         found += [Alarm(name, message) for name, message in model.bottleneck.complaints(h)]
-    found += _errors(outcome)
+    found += _errors(outcome, rows.cells)
     history = outcome.history
     if history.rollbacks:
         found.append(Alarm("diverged", (
@@ -41,7 +41,7 @@ def alarms(outcome: Outcome, rows: Batch) -> list[Alarm]:
     return found
 
 
-def _errors(outcome: Outcome) -> list[Alarm]:
+def _errors(outcome: Outcome, cells: int) -> list[Alarm]:
     held, model = outcome.held_out, outcome.model
     if held is None or held.mean <= 0:
         return []
@@ -51,7 +51,7 @@ def _errors(outcome: Outcome) -> list[Alarm]:
             "learned. Try more components, a weaker penalty, or check that the columns have anything in common."
         ))]  # fmt: skip
     found = []
-    if held.model > 1.02 * held.pca:
+    if held.model > 1.02 * held.pca and model.code < cells:  # PCA with as many components copies
         found.append(Alarm("no better than PCA", (
             f"held-out error {held.model:.3g} against {held.pca:.3g} for PCA with {model.code} components. Try "
             "network='auto' (it starts at PCA), a weaker penalty or less corruption, or use PCA."

@@ -2,7 +2,7 @@
 
 from latently.parts.bottlenecks import L1, Bottleneck, Identity, KLSparse, Normal, TopK
 from latently.parts.bounds import Bound, ImportanceWeighted, Single
-from latently.parts.corruptions import Chain, Corruption, Gaussian, Masking, SaltAndPepper, Swap, Uniform
+from latently.parts.corruptions import Chain, Corruption, Gaussian, Masking, Remasking, SaltAndPepper, Swap, Uniform
 from latently.parts.neighbours import Neighbours
 from latently.parts.networks import Dense, Network
 from latently.parts.part import Part
@@ -26,6 +26,7 @@ __all__ = [
     "Normal",
     "Part",
     "Penalty",
+    "Remasking",
     "SaltAndPepper",
     "Single",
     "Swap",

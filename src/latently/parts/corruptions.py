@@ -9,7 +9,7 @@ from torch import Tensor
 from latently.parts.part import Part
 from latently.values import Sizes
 
-__all__ = ["Chain", "Corruption", "Gaussian", "Masking", "SaltAndPepper", "Swap", "Uniform"]
+__all__ = ["Chain", "Corruption", "Gaussian", "Masking", "Remasking", "SaltAndPepper", "Swap", "Uniform"]
 
 Cells = Float[Tensor, "rows *cells"]
 Known = Bool[Tensor, "rows *cells"]
@@ -98,6 +98,30 @@ class Masking(_Share):
     def hide(self, x: Cells, known: Known | None, rng: torch.Generator) -> tuple[Cells, Known | None]:
         """The chosen cells leave `known` too, so that a mask channel tells the encoder."""
         gone = _chosen(x, self.level, rng)
+        return x.masked_fill(gone, 0.0), ~gone if known is None else known & ~gone
+
+
+class Remasking(Corruption):
+    """As `Masking`, at a share drawn for each row from `[low, high]`: every pattern of gaps is met, few and many."""
+
+    def __init__(self, low: float = 0.1, high: float = 0.9) -> None:
+        super().__init__()
+        self.low = low
+        self.high = high
+
+    def check(self, sizes: Sizes) -> None:
+        """`0 <= low <= high <= 1`, and something is hidden."""
+        self.require(0 <= self.low <= self.high, "low", f"in [0, high], and high is {self.high!r}")
+        self.require(0 < self.high <= 1, "high", "in (0, 1]: the greatest share of a row's cells that is hidden")
+
+    def forward(self, x: Cells, rng: torch.Generator) -> Cells:
+        """Zero where chosen."""
+        return self.hide(x, None, rng)[0]
+
+    def hide(self, x: Cells, known: Known | None, rng: torch.Generator) -> tuple[Cells, Known | None]:
+        """The chosen cells leave `known` too."""
+        share = x.new_empty(len(x), *[1] * (x.ndim - 1)).uniform_(self.low, self.high, generator=rng)
+        gone = torch.empty_like(x).uniform_(generator=rng) < share
         return x.masked_fill(gone, 0.0), ~gone if known is None else known & ~gone
 
 

@@ -121,17 +121,31 @@ class Task(BaseEstimator):
         checkpoint = Checkpoint(
             self.checkpoint, "" if self.checkpoint is None else fingerprint(self.get_params(deep=False), rows)
         )
+        validation = given.pop("validation")
         schedule = Schedule(
-            given, given.pop("validation"), checkpoint.seed(seed), watcher_for(self.verbose), checkpoint, fixed.work()
+            self._paced(given, len(rows)),
+            validation,
+            checkpoint.seed(seed),
+            watcher_for(self.verbose),
+            checkpoint,
+            fixed.work(),
         )
         if k == "auto":
-            k, curve = choose(lambda width: replace(plan, code=width).build, rows, schedule)
+            k, curve = self._choose(plan, rows, schedule)
         plan = replace(plan, code=k)
         warn_wide(plan)
         outcome = train(plan.build, rows, schedule)
         self._same_columns(data, x, table, reset=True)
         self._keep(plan, outcome, rows, curve)
         self._learn(outcome, rows)
+
+    def _paced(self, given: dict[str, Any], rows: int) -> dict[str, Any]:
+        """The numbers of the plan that the user gave; a task may put its own in the place of "auto"."""
+        return given
+
+    def _choose(self, plan: Blueprint, rows: Batch, schedule: Schedule) -> tuple[int, Curve | None]:
+        """The width of code that "auto" stands for, and the curve that shows why."""
+        return choose(lambda width: replace(plan, code=width).build, rows, schedule)
 
     def _keep(self, plan: Blueprint, outcome: Outcome, rows: Batch, curve: Curve | None) -> None:
         """The fitted attributes; alarms are raised as warnings."""
