@@ -161,7 +161,7 @@ def test_p_values_count_held_out_rows(clean):
 
 def test_reasons_name_the_broken_cell_and_what_belongs_there():
     names = [f"column {j}" for j in range(6)]
-    model = detector(pd.DataFrame(normal(300), columns=names), epochs=100)
+    model = detector(pd.DataFrame(normal(300), columns=names), epochs=60)
     x = normal(12, 3)
     spoiled = x.copy()
     for i in range(12):
@@ -170,7 +170,7 @@ def test_reasons_name_the_broken_cell_and_what_belongs_there():
         first, j = reasons[0], i % 6
         assert first.column == names[j]
         assert first.observed == pytest.approx(spoiled[i, j], rel=1e-4)
-        assert abs(first.expected - x[i, j]) < 0.5 * abs(spoiled[i, j] - x[i, j])
+        assert abs(first.expected - x[i, j]) < 0.2 * abs(spoiled[i, j] - x[i, j])
         assert first.share > reasons[1].share > 0
         assert first.p_value < 0.01
 
@@ -200,7 +200,8 @@ def test_the_line_moves_without_a_fit(clean, tmp_path):
     for count in (0, 1, 7, 200):
         assert (model.set_threshold(count=count, X=x).predict(x) == -1).sum() == count
     flagged = model.set_threshold(labels=truth, X=x).predict(x) == -1
-    best = max(_f1(truth, -model.score_samples(x) > t) for t in -model.score_samples(x) - 1e-9)
+    strange = -model.score_samples(x)
+    best = max(_f1(truth, strange > t) for t in strange - 1e-9)
     assert _f1(truth, flagged) == pytest.approx(best)
 
 

@@ -31,7 +31,7 @@ class Reason:
 
     column: str
     observed: float
-    expected: float  #: what the model puts there, given the row
+    expected: float  #: what the model puts there, given the row's other cells
     share: float  #: of the row's strangeness
     p_value: float  #: of the cell: how often a cell of this column is at least as surprising
 
@@ -189,20 +189,20 @@ class AnomalyDetector(OutlierMixin, Task):
         shares = _parts(units) * nats[:, :1] + _parts(self._view.apart(batch)) * nats[:, 1:]
         shares = _parts(shares)
         p = np.exp(-self._yard.cell.nats(units))
-        observed = self.table_.values(batch.x)
-        expected = self.table_.values(
-            torch.from_numpy(self._map(lambda b: self.model_.decode(self.model_.encode(b)), batch))
-        )
         order = np.argsort(-np.where(known, shares, -1.0) if known is not None else -shares, axis=1, kind="stable")
+        found: list[list[Reason]] = [[] for _ in shares]
         names = [str(n) for n in getattr(self, "feature_names_in_", [f"x{j}" for j in range(shares.shape[1])])]
-        return [
-            [
-                Reason(names[j], float(observed[i, j]), float(expected[i, j]), float(shares[i, j]), float(p[i, j]))
-                for j in order[i, : int(top)]
-                if known is None or known[i, j]
-            ]
-            for i in range(len(shares))
-        ]
+        row = np.arange(len(shares))
+        observed = self.table_.values(batch.x)
+        for column in order.T[: int(top)]:
+            cells = batch.x.flatten(1).clone()
+            cells[row, column] = torch.from_numpy(self._view.expected(batch, column, self._map)).to(cells.dtype)
+            expected = self.table_.values(cells)
+            for i, j in enumerate(column):
+                if known is None or known[i, j]:
+                    values = float(observed[i, j]), float(expected[i, j])
+                    found[i].append(Reason(names[j], *values, float(shares[i, j]), float(p[i, j])))
+        return found
 
     # ------------------------------------------------------------------ where to draw the line
 

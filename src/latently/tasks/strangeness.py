@@ -25,6 +25,7 @@ Map = Callable[[Callable[[Batch], Tensor], Batch], NDArray[np.float32]]
 PAIRS = 4  # draws of noise at scoring, each with its mirror image
 REFERENCES = 8192  # training rows that distances are measured to
 AT_ONCE = 256  # rows a call whose distances to all references are in memory together
+ROUNDS = 5  # of putting what the model expects in a cell's place: a spoiled cell spoils the first guess (measured)
 LEVELS = np.linspace(1.0, 0.1, 46)  # chances of exceeding whose quantiles are kept; beyond, an exponential
 FAINT = 1e-3  # of the mean column's surprise: a column may not be told better than this
 
@@ -141,6 +142,18 @@ class View:
         out = (x - self.high.to(x.device)).clamp(min=0) + (self.low.to(x.device) - x).clamp(min=0)
         each = total / len(self.noise) + out.square()
         return each if batch.known is None else each.masked_fill(~batch.known.flatten(1), 0.0)
+
+    def expected(self, batch: Batch, column: NDArray[np.int64], run: Map) -> Rows:
+        """What belongs in one cell of each row, given the others: put there what the model makes of it, and again."""
+        which = torch.from_numpy(column)[:, None]
+        low, high = self.low[which], self.high[which]
+        x = batch.x.flatten(1)
+        for _ in range(ROUNDS):
+            guess = run(
+                lambda b: self.model.decode(self.model.encode(b)), batch.seen_as(x.view_as(batch.x), batch.known)
+            )
+            x = x.scatter(1, which, torch.from_numpy(guess).flatten(1).gather(1, which).clamp(low, high))
+        return x.gather(1, which)[:, 0].numpy().astype(np.float64)
 
     def distance(self, batch: Batch, alone: bool = False) -> Rows:
         """How far the neighbours are; `alone` when the rows are, or may be, among the references."""
