@@ -39,18 +39,24 @@ def blocks(cell):
         code = block("code-block", "python", "".join(cell["source"]))
         folded = "hide-input" in cell["metadata"].get("tags", ())
         yield (raw("<details><summary>Code that draws</summary>") + code + raw("</details>") if folded else code)
+        said = "".join("".join(output.get("text", "")) for output in cell["outputs"])
+        if said:  # a kernel may have saved it in pieces
+            yield printed(said)
         for output in cell["outputs"]:
-            yield shown(output, cell["metadata"].get("alt", ""))
+            if "data" in output:
+                yield shown(output["data"], cell["metadata"].get("alt", ""))
 
 
-def shown(output, alt):
-    data = output.get("data", {})
+def shown(data, alt):
     if "image/png" in data:
         png = "".join(data["image/png"]).replace("\n", "")
         return raw(f'<p><img alt="{html.escape(alt)}" src="data:image/png;base64,{png}"></p>')
     if "text/html" in data:
         return raw("".join(data["text/html"]))
-    text = "".join(output.get("text", data.get("text/plain", "")))
+    return printed("".join(data["text/plain"]))
+
+
+def printed(text):
     return block("code-block", "none", f":class: shown\n\n{text}")
 
 

@@ -49,11 +49,9 @@ def shape(notebook: dict) -> list[list[str]]:
     """What every cell shows: its words without the numbers, and which sorts of picture."""
     shown = []
     for cell in code_cells(notebook):
-        outputs = []
-        for output in cell["outputs"]:
-            text = "".join(output.get("text", sorted(output.get("data", ()))))
-            outputs.append(" ".join(re.sub(r"[-+]?\d[\d.,e+-]*", " ", text).split()))
-        shown.append(outputs)
+        said = "".join("".join(output.get("text", "")) for output in cell["outputs"])
+        words = re.sub(r"[-+]?\d[\d.,e+-]*", " ", said).split()
+        shown.append([" ".join(words), *(" ".join(sorted(o["data"])) for o in cell["outputs"] if "data" in o)])
     return shown
 
 
