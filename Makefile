@@ -3,6 +3,7 @@
 # make check  everything a change must pass: format, lint, types, floors, budgets, docs, tests
 # make bench  print the figures of docs/benchmarks.md
 # make docs   build the documentation into docs/_build/html
+# make lecture  run docs/lecture.ipynb anew and keep what it shows
 # make clean  remove what was built, but not the environment
 #
 # PYTHON=python3.12 chooses the interpreter, VENV=elsewhere the environment.
@@ -16,7 +17,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 # Small networks on a busy machine: two OpenMP threads wait for each other, one does not.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: help demo test check format lint types floors house docs bench constraints clean
+.PHONY: help demo test check format lint types floors house docs lecture bench constraints clean
 .DELETE_ON_ERROR:
 
 help:
@@ -79,6 +80,10 @@ docs: $(VENV)/.dev
 	$(BIN)/sphinx-build -q -E -W --keep-going docs docs/_build/html
 
 # ---- upkeep
+
+# Run the lecture anew and keep what its cells show.
+lecture: $(VENV)/.dev
+	$(ONE_THREAD) $(BIN)/python -W error tools/notebooks.py docs/lecture.ipynb
 
 # Write constraints.txt anew from a fresh environment. torch is named so that no machine pulls another build.
 TORCH ?= 2.13.0

@@ -1,6 +1,10 @@
 """Sphinx: MyST pages, the furo theme, docstrings read from the installed package. Nothing is fetched."""
 
+import sys
 from importlib import metadata
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))  # for notebook_page
 
 project = "latently"
 author = "The Latently authors"
@@ -9,6 +13,7 @@ release = metadata.version("latently")
 
 extensions = [
     "myst_parser",
+    "notebook_page",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx.ext.mathjax",
@@ -24,5 +29,7 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["page.css"]
 html_title = f"latently {release}"
 html_show_sourcelink = False
