@@ -62,7 +62,7 @@ KindOrNone = Annotated[
     Option(
         "--kind",
         metavar="KIND",
-        help="undercomplete, sparse, topk, denoising, remasking, neighbours, contractive, variational; masking:.3+topk.",
+        help="undercomplete, sparse, topk, denoising, remasking, neighbours, contractive, variational, ...",
     ),
 ]
 Widths = Annotated[Any, Option(metavar="WIDTHS", parser=_layers, help="Hidden layers, as 64,32; or none.")]

@@ -284,4 +284,4 @@ def restored(column: Column, values: Cells) -> Any:
         ticks = np.rint(safe * 1e6).astype(np.int64)
         unit = pa.timestamp("us", _zone(column.dtype)) if column.sort == "time" else pa.duration("us")
         return pa.array(ticks, mask=gaps).cast(unit)
-    return pa.array(safe, mask=gaps)
+    return pa.array(np.rint(safe) if column.sort == "integer" else safe, mask=gaps)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-import narwhals.stable.v1 as nw
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,7 +16,6 @@ from latently.engine.plan import plan_for
 from latently.engine.rank import Curve
 from latently.engine.schedule import Outcome, Schedule
 from latently.errors import BadData, BadParameter
-from latently.modalities.frames import rebuilt
 from latently.tasks.assemble import Blueprint
 from latently.tasks.base import Task
 from latently.tasks.remasked import ColumnError, Residuals, column_errors, strata, trials
@@ -101,7 +99,7 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, Task):
     def _learn(self, outcome: Outcome, rows: Batch) -> None:
         known = torch.ones_like(rows.x, dtype=torch.bool) if rows.known is None else rows.known
         self._seen = known.any(0).cpu().numpy()
-        self._whole = _whole(self.table_.values(rows.x), known.cpu().numpy(), self.table_.mean)
+        self._whole = _whole(self.table_.values(rows.x), known.cpu().numpy(), self.table_.scales_.mean)
         self.report_: list[ColumnError] = []
         self._residuals: Residuals | None = None
         if outcome.judged:
@@ -188,23 +186,12 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, Task):
 
     def _values(self, cells: torch.Tensor) -> Matrix:
         """Cells in user units: within the range seen, whole where the column was, missing where it was never known."""
-        values = np.clip(self.table_.values(cells), self.table_.low, self.table_.high)
+        values = np.clip(self.table_.values(cells), self.table_.scales_.low, self.table_.scales_.high)
         return np.where(self._seen, np.where(self._whole, np.rint(values), values), np.nan)
 
     def _filled(self, X: Any, values: Matrix) -> Any:
         """`X` with `values` where it is missing; everything else as it is, to the bit."""
-        x = self._numbers(X)
-        known = ~np.isnan(x)
-        made, frame = rebuilt(np.where(known, x, values), X), nw.from_native(X, pass_through=True)
-        if not isinstance(frame, nw.DataFrame):
-            made[known] = np.asarray(X)[known]
-            return made
-        new, kept = nw.from_native(made, eager_only=True), {}
-        for j, name in enumerate(frame.columns):
-            mask = nw.new_series(name, known[:, j], nw.Boolean, backend=nw.get_native_namespace(frame))
-            old = frame.get_column(name)
-            kept[name] = old if known[:, j].all() else old.zip_with(mask, new.get_column(name))
-        return nw.to_native(frame.with_columns(**kept))
+        return self.table_.rebuilt(values, X, np.isnan(self._numbers(self.table_.matrix(X), self.table_)))
 
 
 def _strata(batch: Batch) -> NDArray[np.int64]:

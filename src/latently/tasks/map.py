@@ -74,14 +74,14 @@ class Map(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         batch = self._batch(X)
         return self._map(self.model_.encode, batch)
 
-    def inverse_transform(self, X: Any) -> NDArray[np.float64]:
+    def inverse_transform(self, X: Any) -> NDArray[Any]:
         """Rows in user units that belong to points `(n, n_components)` of the map."""
         check_is_fitted(self, "model_")
         z = check_array(X, dtype=np.float32, input_name="points")
         if z.shape[1] != self.n_components_:
             raise BadData(f"points have {z.shape[1]} coordinates; this map's have {self.n_components_}.")
         cells = self._map(lambda b: self.model_.decode(b.x), Batch(torch.from_numpy(z)))
-        return self.table_.values(torch.from_numpy(cells))
+        return self.table_.shown(self.table_.values(torch.from_numpy(cells)))
 
     def plot(self, X: Any = None, labels: Any = None, ax: Any = None) -> Any:
         """The map as a matplotlib Axes: rows `X`, or without them up to 5,000 rows of the fit.
