@@ -266,17 +266,13 @@ class Table:
         """Columns whose cells are texts, and stay so when a file is read."""
         return [c.name for c in self.columns_ if c.levels and isinstance(c.levels[0], str)]
 
-    def word(self, j: int, value: float) -> str:
-        """A cell of the j-th learned column, as people write it."""
+    def objects(self, j: int, values: Matrix) -> list[Any]:
+        """Cells of the j-th learned column as Python values; None where missing, and for a level never seen."""
         column = self.learned[j]
-        if np.isnan(value):
-            return "missing"
-        if column.width and value >= column.width:
-            return "a level never seen"
-        found = restored(column, np.array([value]))[0].as_py()
-        if column.sort == "integer":
-            found = round(found)
-        return f"{found:.4g}" if isinstance(found, float) else str(found)
+        seen = np.where(values >= column.width, np.nan, values) if column.width else values
+        found = restored(column, seen).to_pylist()
+        whole = column.sort == "integer"
+        return [int(v) for v in found] if whole and None not in found else found
 
     def schema(self) -> list[dict[str, Any]]:
         """Every column as JSON values: name, sort, role, levels or range, how it is scaled, why."""

@@ -30,10 +30,15 @@ class Reason:
     """Why a row is strange: one of its cells."""
 
     column: str
-    observed: float
-    expected: float  #: what the model puts there, given the row's other cells
+    observed: Any  #: in user units: a number, a level, a date; None for a level never seen
+    expected: Any  #: what the model puts there, given the row's other cells
     share: float  #: of the row's strangeness
     p_value: float  #: of the cell: how often a cell of this column is at least as surprising
+
+    def text(self) -> str:
+        """In words, such as `age 90 (expected 41)`."""
+        observed, expected = (_shown(v) for v in (self.observed, self.expected))
+        return f"{self.column} {observed} (expected {expected})"
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -191,18 +196,24 @@ class AnomalyDetector(OutlierMixin, Task):
         p = np.exp(-self._yard.cell.nats(units))
         order = np.argsort(-np.where(known, shares, -1.0) if known is not None else -shares, axis=1, kind="stable")
         found: list[list[Reason]] = [[] for _ in shares]
-        names = [str(n) for n in getattr(self, "feature_names_in_", [f"x{j}" for j in range(shares.shape[1])])]
+        names = self.table_.names
         row = np.arange(len(shares))
         observed = self.table_.values(batch.x)
         for column in order.T[: int(top)]:
             cells = batch.x.flatten(1).clone()
             cells[row, column] = torch.from_numpy(self._view.expected(batch, column, self._map)).to(cells.dtype)
             expected = self.table_.values(cells)
-            for i, j in enumerate(column):
-                if known is None or known[i, j]:
-                    values = float(observed[i, j]), float(expected[i, j])
-                    found[i].append(Reason(names[j], *values, float(shares[i, j]), float(p[i, j])))
+            for j in np.unique(column):
+                rows = np.flatnonzero((column == j) & (True if known is None else known[row, column]))
+                pairs = (self.table_.objects(int(j), values[rows, j]) for values in (observed, expected))
+                for i, seen, usual in zip(rows, *pairs, strict=True):
+                    found[i].append(Reason(names[j], seen, usual, float(shares[i, j]), float(p[i, j])))
         return found
+
+    def expected_rate(self) -> float:
+        """The share of rows like those of the fit that are flagged: of held-out rows, those beyond the line."""
+        check_is_fitted(self, "model_")
+        return float(self._counts[self.calibration_ > self.threshold_].sum() / self._counts.sum())
 
     # ------------------------------------------------------------------ where to draw the line
 
@@ -246,6 +257,12 @@ class AnomalyDetector(OutlierMixin, Task):
         """The largest held-out strangeness whose p is above `alpha`."""
         usual = np.flatnonzero(self._p(self.calibration_) > alpha)
         return float(self.calibration_[usual[-1] if len(usual) else 0])
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "never seen before"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _weights(batch: Batch) -> Rows:
