@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from latently.errors import BadParameter
+from latently.errors import BadParameter, FileProblem
 from latently.faces import options, screen, tables
 from latently.faces.given import Given, verb
 
@@ -131,9 +131,21 @@ def report(given: Given) -> None:
 
     Example: latently report table.csv -o report.html
     """
-    from latently.faces.report import write
+    output = given.output
+    assert output is not None
+    if not output.name.lower().endswith((".html", ".htm")):
+        raise FileProblem(f"{output}: expected a name ending in .html. Try -o {output.with_suffix('.html')}.")
+    tables.check_place(output, *(p for p in (given.model, given.data) if p is not None))
+    from latently.faces.report import render
+    from latently.faces.report.gather import facts_of
 
-    write(given)
+    page = render(facts_of(given))
+    with tables.replacing(output) as part:
+        part.write_text(page, encoding="utf-8")
+    if given.common["as_json"]:
+        screen.emit({"file": str(output), "bytes": len(page)})
+    else:
+        typer.echo(f"{output}: open it in a browser")
 
 
 @verb("any")

@@ -1,0 +1,181 @@
+"""From a model and a table to the facts of a report."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from latently.faces.given import Given
+
+__all__ = ["facts_of"]
+
+STRANGE = 20
+BINS = 20
+LEVELS = 5
+
+
+def facts_of(given: Given) -> dict[str, Any]:
+    """Every section that applies."""
+    estimator, table = given.estimator, given.reading.table
+    told = estimator.summary()
+    held = told["held_out"]
+    head = {
+        "title": given.data.name, "task": told["task"], "kind": told["kind"], "rows": table.num_rows,
+        "columns": table.num_columns, "learned": told["columns"], "components": told["components"], "held_out": held,
+    }  # fmt: skip
+    facts = {
+        "head": head, "alarms": told["alarms"], "columns": _columns(given), "training": _training(estimator, told),
+        "reconstruction": _reconstruction(given), "codes": _codes(given), "strange": _strange(given),
+        "made": _made(given, told),
+    }  # fmt: skip
+    if told["curve"] is not None:
+        facts["sizes"] = told["curve"] | {"chosen": told["components"]}
+    return facts
+
+
+# ---------------------------------------------------------------------- columns
+
+
+def _columns(given: Given) -> list[dict[str, Any]]:
+    table, found = given.reading.table, []
+    for told in given.estimator.table_.schema():
+        if told["name"] in table.column_names:
+            found.append(_column(told, table.column(told["name"])))
+    return found
+
+
+def _column(told: dict[str, Any], cells: Any) -> dict[str, Any]:
+    fact: dict[str, Any] = {n: told[n] for n in ("name", "sort", "role", "why")}
+    fact |= {"missing": _missing(cells), "scaling": told.get("scaled")}
+    if told["sort"] in ("category", "ordered", "boolean"):
+        return fact | _levels(cells) | ({"level_count": told["levels"]} if told.get("levels") else {})
+    if told.get("range") is not None:
+        fact |= _range(told["sort"], cells)
+    return fact
+
+
+def _missing(cells: Any) -> float:
+    import pyarrow.compute as pc
+
+    return float(pc.sum(pc.is_null(cells, nan_is_null=True)).as_py() / max(len(cells), 1))
+
+
+def _levels(cells: Any) -> dict[str, Any]:
+    import pyarrow.compute as pc
+
+    counts = pc.value_counts(cells.drop_null())
+    pairs = sorted(zip(counts.field(1).to_pylist(), map(str, counts.field(0).to_pylist()), strict=True), reverse=True)
+    total = max(sum(n for n, _ in pairs), 1)
+    return {"levels": [{"name": name, "share": n / total} for n, name in pairs[:LEVELS]], "level_count": len(pairs)}
+
+
+def _range(sort: str, cells: Any) -> dict[str, Any]:
+    import pyarrow.compute as pc
+
+    ends = pc.min_max(cells.drop_null())
+    low, high = (ends[n].as_py() for n in ("min", "max"))
+    if low is None:
+        return {}
+    if sort in ("time", "duration"):
+        return {"low": str(low), "high": str(high)}
+    values = np.asarray(cells.drop_null().to_numpy(), dtype=np.float64)
+    counts, edges = np.histogram(values[np.isfinite(values)], BINS)
+    return {"low": low, "high": high, "histogram": {"counts": counts.tolist(), "edges": edges.tolist()}}
+
+
+# ---------------------------------------------------------------------- the fit
+
+
+def _training(estimator: Any, told: dict[str, Any]) -> dict[str, Any]:
+    history = estimator.history_
+    columns = dict(history.columns)
+    epochs, validation = columns.pop("epoch"), columns.pop("validation", [])
+    step = epochs[1] - epochs[0] if len(epochs) > 1 else 1.0
+    folds = [{"epochs": [step * i for i in range(len(f))], "validation": f} for f in history.folds]
+    weights = estimator.model_.weights
+    terms = {
+        name: [v * (weights[name].value if name in weights else 1.0) for v in values]
+        for name, values in columns.items()
+        if any(math.isfinite(v) for v in values)
+    }
+    return {
+        "epochs": epochs, "validation": validation, "best": history.best_look, "folds": folds, "terms": terms,
+        "loss": told["loss"], "stopped": history.stopped, "seconds": history.seconds,
+    }  # fmt: skip
+
+
+def _made(given: Given, told: dict[str, Any]) -> dict[str, Any]:
+    network = {"encoder": told["encoder"], "decoder": told["decoder"], "parameters": told["parameters"]}
+    model = f"{given.model} " if given.model else ""
+    command = f"latently report {model}{given.data} -o {given.output}"
+    return {"command": command, "options": told["options"], "versions": told["versions"], "network": network}
+
+
+# ---------------------------------------------------------------------- the rows
+
+
+def _reconstruction(given: Given) -> dict[str, Any]:
+    from latently.tasks.portrait import column_errors
+
+    found, names = column_errors(given.estimator, given.rows), given.estimator.table_.names
+    columns = [
+        {"name": n, "model": float(m), "pca": float(p)}
+        for n, m, p in zip(names, found["model"], found["pca"], strict=True)
+    ]
+    note = "of the rows of this table; PCA learned from these rows. A category counts as its one-hots."
+    return {"columns": columns, "rows": given.reading.table.num_rows, "note": note}
+
+
+def _codes(given: Given) -> dict[str, Any]:
+    from latently.tasks.portrait import plane
+
+    points, rows, how = plane(given.estimator, given.rows)
+    total = given.reading.table.num_rows
+    fact = {
+        "x": points[:, 0].tolist(),
+        "y": points[:, 1].tolist(),
+        "rows": rows.tolist(),
+        "method": how,
+        "total": total,
+    }
+    names = [c.name for c in given.estimator.table_.columns_ if c.role == "label"]
+    label = given.column("label")
+    if label is not None:
+        fact |= {"label": label.take(rows).to_pylist(), "label_name": names[0]}
+    return fact
+
+
+def _strange(given: Given) -> dict[str, Any]:
+    if hasattr(given.estimator, "p_values"):
+        return _judged(given)
+    from latently.tasks.portrait import strangest
+
+    keys = {n: c for n, c in given.keys().items() if n != "row"}
+    rows = strangest(given.estimator, given.rows, STRANGE)
+    for row in rows:
+        row["keys"] = {n: c[row["row"]].as_py() for n, c in keys.items()}
+    note = "Rows that the model reconstructs worst. `latently detect` also gives p-values and a threshold."
+    return {"rows": rows, "score_name": "surprise", "total": given.reading.table.num_rows, "note": note}
+
+
+def _judged(given: Given) -> dict[str, Any]:
+    detector, table = given.estimator, given.rows
+    score = -detector.score_samples(table)
+    worst = np.argsort(-score, kind="stable")[:STRANGE]
+    few = table.take(worst) if hasattr(table, "take") and not isinstance(table, np.ndarray) else table[worst]
+    p, reasons = detector.p_values(few), detector.explain(few, top=4)
+    keys = {n: c for n, c in given.keys().items() if n != "row"}
+    rows = [
+        {"row": int(i), "keys": {n: c[int(i)].as_py() for n, c in keys.items()}, "score": float(score[i]),
+         "p": float(p[k]), "flag": bool(score[i] > detector.threshold_),
+         "reasons": [{n: getattr(r, n) for n in ("column", "observed", "expected", "share")} for r in reasons[k]]}
+        for k, i in enumerate(worst)
+    ]  # fmt: skip
+    counts, edges = np.histogram(score, 40)
+    return {
+        "rows": rows, "score_name": "strangeness (nats)", "threshold": float(detector.threshold_),
+        "scores": {"counts": counts.tolist(), "edges": edges.tolist()},
+        "flagged": int((score > detector.threshold_).sum()), "total": len(score),
+    }  # fmt: skip

@@ -1,0 +1,88 @@
+"""What a report shows of a fitted estimator and a table, as plain values: errors a column, a map, strange rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from latently.engine.linear import principal
+from latently.engine.view import View
+from latently.tasks.base import Task
+from latently.values import Batch
+
+__all__ = ["column_errors", "plane", "strangest"]
+
+MOST = 20_000  # rows looked at for errors
+POINTS = 5000
+
+
+@torch.no_grad()
+def column_errors(estimator: Task, X: Any) -> dict[str, NDArray[np.float64]]:
+    """Squared error of every learned column as a share of its variance in these rows: ours, and PCA's of these rows.
+
+    A category counts as its one-hots, and its variance as Gini's impurity, so 1 is what the mean predictor leaves.
+    """
+    batch = _some(estimator._batch(X))
+    view = View.over(estimator.model_.door, batch)
+    shown = view.of(batch)
+    cells = shown.x.flatten(1)
+    known = torch.ones_like(cells) if shown.known is None else shown.known.flatten(1).to(cells.dtype)
+    linear = principal(shown, int(estimator.n_components_), torch.Generator().manual_seed(0))
+    guess = torch.from_numpy(estimator._map(lambda b: view.guess(estimator.model_, b), batch))
+    mean = (cells * known).sum(0) / known.sum(0).clamp(min=1)
+    owner = torch.arange(len(view.door.levels)).repeat_interleave(view.door.base.cpu())
+
+    def by_column(guess: torch.Tensor) -> torch.Tensor:
+        each = ((guess - cells).square() * known).sum(0)
+        return torch.zeros(len(view.door.levels)).index_add_(0, owner, each)
+
+    total = by_column(mean.expand_as(cells))
+    live = total > 1e-9
+    found = {"model": by_column(guess), "pca": by_column(linear.reconstruct(cells))}
+    return {n: np.where(live, (v / total.clamp(min=1e-30)).numpy(), np.nan) for n, v in found.items()}
+
+
+def _some(batch: Batch) -> Batch:
+    if len(batch) <= MOST:
+        return batch
+    return batch.take(torch.from_numpy(np.linspace(0, len(batch) - 1, MOST).astype(np.int64)))
+
+
+def plane(estimator: Task, X: Any) -> tuple[NDArray[np.float64], NDArray[np.int64], str]:
+    """Points of the plane for at most 5,000 rows, which rows they are, and how the plane was had."""
+    batch = estimator._batch(X)
+    rows = np.linspace(0, len(batch) - 1, min(POINTS, len(batch))).astype(np.int64)
+    codes = estimator._map(estimator.model_.encode, batch.take(torch.from_numpy(rows))).astype(np.float64)
+    if codes.shape[1] == 2:
+        return codes, rows, "the code itself, two numbers a row"
+    if codes.shape[1] == 1:
+        return np.column_stack([codes, np.zeros(len(codes))]), rows, "the code itself, one number a row"
+    centred = codes - codes.mean(0)
+    axes = np.linalg.svd(centred, full_matrices=False)[2][:2]
+    return centred @ axes.T, rows, "first two principal components of the codes"
+
+
+def strangest(estimator: Task, X: Any, top: int, reasons: int = 4) -> list[dict[str, Any]]:
+    """The `top` rows that the model reconstructs worst, worst first: row, score (nats or squared error), reasons."""
+    batch, table = estimator._batch(X), estimator.table_
+    score = estimator._map(estimator.model_.surprise, batch).astype(np.float64)
+    worst = np.argsort(-score, kind="stable")[:top]
+    few = batch.take(torch.from_numpy(worst.copy()))
+    nats = estimator._map(estimator.model_.each, few).reshape(len(few), -1).astype(np.float64)
+    again = table.values(
+        torch.from_numpy(estimator._map(lambda b: estimator.model_.decode(estimator.model_.encode(b)), few))
+    )
+    own, found = table.values(few.x), []
+    for i, row in enumerate(worst):
+        total = max(nats[i].sum(), 1e-30)
+        order = np.argsort(-nats[i], kind="stable")[:reasons]
+        told = [
+            {"column": table.names[j], "observed": table.objects(int(j), own[i : i + 1, j])[0],
+             "expected": table.objects(int(j), again[i : i + 1, j])[0], "share": float(nats[i, j] / total)}
+            for j in order
+        ]  # fmt: skip
+        found.append({"row": int(row), "score": float(score[row]), "reasons": told})
+    return found
