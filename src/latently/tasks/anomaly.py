@@ -38,6 +38,8 @@ class Reason:
     def text(self) -> str:
         """In words, such as `age 90 (expected 41)`."""
         observed, expected = (_shown(v) for v in (self.observed, self.expected))
+        if observed == expected:  # the likeliest value, and yet few rows like this one have it
+            return f"{self.column} {observed} (rare beside the others)"
         return f"{self.column} {observed} (expected {expected})"
 
 

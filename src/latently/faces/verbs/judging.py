@@ -64,11 +64,19 @@ def _judged(detector: Any, rows: Any, keys: dict[str, Any], explain: int) -> Any
     columns: dict[str, Any] = {**keys, "score": -score, "p_value": detector.p_values(rows)}
     columns["anomaly"] = score < detector.offset_
     if explain:
-        reasons = detector.explain(rows, top=explain)
+        reasons = [[_said(r, rows, i) for r in found] for i, found in enumerate(detector.explain(rows, top=explain))]
         for k in range(explain):
-            texts = [r[k].text() if k < len(r) else None for r in reasons]
+            texts = [r[k] if k < len(r) else None for r in reasons]
             columns[f"reason{k + 1}"] = pa.array(texts, pa.string())
     return pa.table(columns)
+
+
+def _said(reason: Any, rows: Any, row: int) -> str:
+    """A reason in words; a level that the model has never seen is spelled as the table has it."""
+    text = str(reason.text())
+    if reason.observed is not None or not hasattr(rows, "column_names"):
+        return text
+    return text.replace("never seen", f"{rows.column(reason.column)[row].as_py()} never seen", 1)
 
 
 def _strangest(found: Any, most: int = 5) -> None:
