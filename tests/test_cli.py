@@ -154,6 +154,24 @@ def test_fit_info_encode_reconstruct(wine_csv, wine_table, capsys):
     assert again["hue"].null_count == 0
 
 
+def test_info_shows_what_became_of_every_column_and_only_options_that_were_chosen(model, wine_csv, capsys):
+    wide = pa.table({f"c{j}": np.random.default_rng(j).normal(size=30).tolist() for j in range(40)})
+    pyarrow.csv.write_csv(wide, "wide.csv")
+    assert run("fit wide.csv -o w.safetensors -n 2 --epochs 1 --kind gaussian:.3", capsys)[0] == 0
+    told = run("info w.safetensors", capsys)[1]
+    assert "corruption=Gaussian(sigma=0.3)\n" in told
+    assert "bottleneck" not in told
+    assert "c29 " in told
+    assert "c30 " not in told
+    assert "and 10 more" in told
+    assert max(map(len, told.splitlines())) <= 100
+    told = run(f"info {model}", capsys)[1]
+    assert "task        Autoencoder" in told
+    assert [line.split() for line in told.splitlines() if " proline " in line] == [
+        ["proline", "integer", "278", "to", "1680", "mean", "0,", "variance", "1"]
+    ]
+
+
 def test_parquet_and_compressed_tables_in_and_out(wine_table, model, capsys):
     numbers = wine_table.drop_columns("name")
     pyarrow.parquet.write_table(numbers, "wine.parquet")
