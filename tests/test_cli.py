@@ -20,7 +20,8 @@ from latently.faces.cli import app, main
 from latently.faces.doctor import examine
 
 VERBS = (
-    "fit", "encode", "reconstruct", "detect", "impute", "map", "evaluate", "report", "monitor", "info", "doctor", "demo",
+    "fit", "encode", "reconstruct", "detect", "impute", "map", "evaluate", "report", "monitor", "info", "doctor",
+    "demo",
 )  # fmt: skip
 
 
@@ -322,16 +323,30 @@ def test_a_broken_installation_ends_with_exit_code_1(capsys, monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_demo_compares_shows_and_leaves_nothing(capsys, tmp_path, monkeypatch):
+def test_the_demo_does_every_job_beside_its_baseline_and_leaves_nothing(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     code, out, err = run("demo", capsys)
     assert code == 0
+    jobs = [line.partition(":")[0] for line in out.splitlines() if line.partition(":")[0].isupper()]
+    assert jobs == ["ENCODE", "MAP", "DETECT", "IMPUTE", "REPORT"]
     rows = {line[2:25].strip(): line[25:].split() for line in out.splitlines() if line.endswith(" %")}
     assert float(rows["autoencoder"][1]) < float(rows["PCA"][1])
+    figures = [line.rsplit(None, 1) for line in out.splitlines() if line.startswith("  ") and len(line.split()) > 1]
+    last = {name.strip(): figure for name, figure in figures}
+    assert float(last["anomaly detector"]) > 0.9
+    assert float(last["imputer"]) < float(last["scikit-learn's IterativeImputer"])
+    assert "known cells: as they were" in out
     assert "█" in out
     assert "the same codes, to the bit" in out
+    assert max(map(len, out.splitlines())) <= 80
     assert all(line.startswith("note: ") for line in err)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_demo_keeps_its_report_where_it_is_asked_to(capsys):
+    code, out, err = run("demo --report page.pdf", capsys)
+    assert (code, out, len(err)) == (2, "", 1)
+    assert "page.html" in err[0]
 
 
 # ---------------------------------------------------------------------- mistakes

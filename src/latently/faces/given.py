@@ -12,7 +12,7 @@ from typing import Any
 from latently.errors import BadParameter, FileProblem
 from latently.faces import options, screen, tables
 
-__all__ = ["MODEL", "TASKS", "Given", "loaded", "verb"]
+__all__ = ["MODEL", "TASKS", "Given", "check_model_name", "check_page_name", "loaded", "verb"]
 
 MODEL = ".safetensors"
 TASKS = {"encode": "Autoencoder", "detect": "AnomalyDetector", "impute": "Imputer", "map": "Map"}
@@ -184,6 +184,12 @@ def check_model_name(path: Path) -> None:
     """Raise `FileProblem` unless the name is one of a model."""
     if not path.name.endswith(MODEL):
         raise FileProblem(f"{path}: expected a name ending in {MODEL}. Try {path.with_suffix(MODEL)}.")
+
+
+def check_page_name(path: Path) -> None:
+    """Raise `FileProblem` unless the name is one of a page."""
+    if not path.name.lower().endswith((".html", ".htm")):
+        raise FileProblem(f"{path}: expected a name ending in .html. Try {path.with_suffix('.html')}.")
 
 
 def _set(estimator: Any, setting: str) -> None:

@@ -38,6 +38,7 @@ ToModel = Annotated[Path, Option("-o", "--output", metavar="MODEL", help="Write 
 ToTable = Annotated[Path, Option("-o", "--output", metavar="OUT", help="Write here: .csv, .tsv, .parquet, .arrow.")]
 ToMap = Annotated[Path, Option("-o", "--output", metavar="OUT", help="A table, or a picture: .png, .svg.")]
 ToPage = Annotated[Path, Option("-o", "--output", metavar="OUT", help="Write here, *.html.")]
+Page = Annotated[Path | None, Option("--report", metavar="OUT", help="Keep the report, *.html.")]
 Keep = Annotated[Path | None, Option("--keep", metavar="MODEL", help="Keep the model that was fitted, *.safetensors.")]
 Json = Annotated[bool, Option("--json", help="Print one JSON object, for programs.")]
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import typer
 
-from latently.errors import BadParameter, FileProblem
+from latently.errors import BadParameter
 from latently.faces import options, screen, tables
-from latently.faces.given import Given, verb
+from latently.faces.given import Given, check_page_name, verb
 
 __all__ = ["detect", "evaluate", "monitor", "report"]
 
@@ -141,8 +141,7 @@ def report(given: Given) -> None:
     """
     output = given.output
     assert output is not None
-    if not output.name.lower().endswith((".html", ".htm")):
-        raise FileProblem(f"{output}: expected a name ending in .html. Try -o {output.with_suffix('.html')}.")
+    check_page_name(output)
     tables.check_place(output, *(p for p in (given.model, given.data) if p is not None))
     from latently.faces.report import render
     from latently.faces.report.gather import facts_of

@@ -6,7 +6,7 @@ import typer
 
 from latently.errors import BadParameter
 from latently.faces import options, screen, tables, told
-from latently.faces.given import TASKS, Given, check_model_name, loaded
+from latently.faces.given import TASKS, Given, check_model_name, check_page_name, loaded
 
 __all__ = ["demo", "doctor", "fit", "info"]
 
@@ -100,14 +100,18 @@ def doctor(as_json: options.Json = False) -> None:
     raise typer.Exit(0 if healthy else 1)
 
 
-def demo() -> None:
+def demo(report: options.Page = None) -> None:
     """Every job on real data that comes along.
 
-    Each beside its baseline, and a report; it takes a minute and leaves nothing else behind.
+    Each beside its baseline; every number is measured on the spot. It takes a minute and leaves nothing behind but
+    the report, if asked for.
 
-    Example: latently demo
+    Example: latently demo --report demo.html
     """
+    if report is not None:
+        check_page_name(report)
+        tables.check_place(report)
     from latently.faces.demo import run
 
     with screen.notes():
-        run()
+        run(report)
