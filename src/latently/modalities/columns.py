@@ -81,6 +81,8 @@ def _sort(name: str, array: Any, named: bool) -> tuple[str, str]:
 
     kind = array.type
     if types.is_dictionary(kind):
+        if not kind.ordered and _different(array.cast(kind.value_type).drop_null()) > MOST_LEVELS:
+            return _words(array.cast(kind.value_type))  # coded only to save space
         return ("ordered" if kind.ordered else "category"), ""
     if types.is_boolean(kind):
         return "boolean", ""
