@@ -80,8 +80,9 @@ class AnomalyDetector(OutlierMixin, Task):
     p-values are conformal: `(1 + held-out rows at least as strange) / (held-out rows + 1)`. For a row from where
     the training rows came from, `p <= alpha` then has a chance of at most about alpha. No p is below
     `1 / (held-out rows + 1)`. With fewer than 2,500 rows, each fold of a cross-validation is judged by a model that did
-    not see it. Anomalies among held-out rows make p larger than need be, never smaller. Missing cells leave the score,
-    which is scaled to those known.
+    not see it. Anomalies among held-out rows make p larger than need be, never smaller. Equal rows count once.
+    With `validation_fraction=None` only rows that were learned from are there to compare with, and p comes out too
+    small. Missing cells leave the score, which is scaled to those known.
 
     Examples
     --------
