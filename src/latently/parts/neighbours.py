@@ -34,7 +34,7 @@ class Neighbours(Penalty):
 
     name = "neighbours"
 
-    def __init__(self, alpha: float = 100.0, perplexity: float = 10.0, noise: float = 0.6) -> None:
+    def __init__(self, alpha: float = 300.0, perplexity: float = 10.0, noise: float = 0.6) -> None:
         super().__init__()
         self.alpha, self.perplexity, self.noise = alpha, perplexity, noise
 

@@ -21,7 +21,7 @@ class Neighbours(Recipe):
     is how far a row is moved at random before its code is compared, as a share of the distance to its nearest row.
     """
 
-    alpha: float = 100.0
+    alpha: float = 300.0
     perplexity: float = 10.0
     noise: float = 0.6
 
