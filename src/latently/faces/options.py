@@ -44,7 +44,8 @@ Kind = Annotated[
     str,
     Option(
         metavar="KIND",
-        help="undercomplete, sparse, topk, denoising, contractive, variational, or parts: masking:.3+topk:8.",
+        help="undercomplete, sparse, topk, denoising, contractive, neighbours, variational, "
+        "or parts: masking:.3+topk:8.",
     ),
 ]
 KindOrNone = Annotated[str | None, Kind.__metadata__[0]]  # None where a model may be given

@@ -10,6 +10,7 @@ from latently.model import Parts
 from latently.parts.bottlenecks import L1, Bottleneck, Identity, KLSparse, Normal, TopK
 from latently.parts.bounds import Bound, ImportanceWeighted, Single
 from latently.parts.corruptions import Chain, Corruption, Gaussian, Masking, SaltAndPepper, Swap, Uniform
+from latently.parts.neighbours import Neighbours
 from latently.parts.part import Part
 from latently.parts.penalties import Contraction, Penalty
 from latently.recipes.base import Recipe
@@ -45,7 +46,7 @@ class Compose(Recipe):
 WORDS: dict[str, type[Part]] = {
     "gaussian": Gaussian, "masking": Masking, "salt_and_pepper": SaltAndPepper, "swap": Swap, "uniform": Uniform,
     "denoising": Masking, "undercomplete": Identity, "l1": L1, "sparse": L1, "kl": KLSparse, "topk": TopK,
-    "variational": Normal, "contractive": Contraction, "importance": ImportanceWeighted,
+    "variational": Normal, "contractive": Contraction, "importance": ImportanceWeighted, "neighbours": Neighbours,
 }  # fmt: skip
 
 
