@@ -111,6 +111,18 @@ def test_noise_and_gaps_cost_what_they_cost(judged):
         assert times == pytest.approx(found["robustness"][name]["error"] / clean)
 
 
+def test_a_table_that_is_not_all_numbers_is_told_in_nats(wines, monkeypatch):
+    x = gaps(wines[0])
+    model = fitted(x, kind="variational")
+    monkeypatch.setattr(figures.Subject, "numeric", False)
+    found = evaluate(model, x)
+    each, known = model.model_.each(model._batch(x)).detach().numpy(), ~np.isnan(x)
+    assert found["reconstruction"]["nats"]["model"] == pytest.approx(each.sum() / known.sum(), rel=1e-4)
+    assert found["columns"]["x1"]["nats"] == pytest.approx(each[:, 1].sum() / known[:, 1].sum(), rel=1e-4)
+    assert found["robustness"]["clean"]["error"] == found["reconstruction"]["nats"]["model"]
+    assert found["robustness"]["missing 50%"]["error"] > found["robustness"]["clean"]["error"]
+
+
 # ---------------------------------------------------------------- the code
 
 

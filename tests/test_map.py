@@ -87,7 +87,7 @@ def test_missing_cells_are_mapped_too():
 def test_other_dimensions_and_kinds_may_be_asked_for():
     model = Map(3, kind=recipes.Neighbours(perplexity=4.0), epochs=2, random_state=0)
     assert model.fit_transform(rows()).shape == (80, 3)
-    plain = Map(kind="undercomplete", network="auto", epochs=2, random_state=0).fit(rows())
+    plain = Map(kind="undercomplete", network="auto", validation_fraction="auto", epochs=2, random_state=0).fit(rows())
     assert_array_equal(plain.transform(rows()), Autoencoder(2, epochs=2, random_state=0).fit(rows()).transform(rows()))
 
 

@@ -103,7 +103,7 @@ class Task(BaseEstimator):
         machine.keep_pages()
         given = plain(self)
         recipe, network, target = resolve(self.kind), network_of(self.network), machine.resolve(self.device)
-        given |= {n: v for n, v in recipe.parts(1).plan.items() if given.get(n, "auto") == "auto"}
+        given |= {n: v for n, v in recipe.parts(1).plan().items() if given.get(n, "auto") == "auto"}
         seed = functools.partial(chance.seed_of, self.random_state)
         table = table_of(self.data)
         x = self._numbers(table.read(data), table)
