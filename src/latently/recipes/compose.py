@@ -53,7 +53,8 @@ class Compose(Recipe):
 
 #: The words of a spelling, and the part each stands for; a number after a colon is that part's first option.
 WORDS: dict[str, type[Part]] = {
-    "gaussian": Gaussian, "masking": Masking, "remasking": Remasking, "salt_and_pepper": SaltAndPepper, "swap": Swap, "uniform": Uniform,
+    "gaussian": Gaussian, "masking": Masking, "remasking": Remasking, "salt_and_pepper": SaltAndPepper, "swap": Swap,
+    "uniform": Uniform,
     "denoising": Masking, "undercomplete": Identity, "l1": L1, "sparse": L1, "kl": KLSparse, "topk": TopK,
     "variational": Normal, "contractive": Contraction, "importance": ImportanceWeighted, "neighbours": Neighbours,
 }  # fmt: skip
