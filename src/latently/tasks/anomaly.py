@@ -15,6 +15,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from latently.engine.schedule import Judged, Outcome
 from latently.errors import BadData, BadParameter
 from latently.tasks.base import Task
+from latently.tasks.probes import detection, labels_of
 from latently.tasks.strangeness import View, Yardstick, cut
 from latently.values import Batch
 
@@ -215,6 +216,14 @@ class AnomalyDetector(OutlierMixin, Task):
         """The share of rows like those of the fit that are flagged: of held-out rows, those beyond the line."""
         check_is_fitted(self, "model_")
         return float(self._counts[self.calibration_ > self.threshold_].sum() / self._counts.sum())
+
+    def _figures(self, data: Any, y: Any) -> dict[str, dict[str, Any]]:
+        if y is None:
+            return {}
+        batch = self._batch(data)
+        door = self.model_.door
+        features = self._map(lambda b: door(b)[:, : door.features], batch).astype(np.float64)
+        return {"detection": detection(features, -self.score_samples(data), labels_of(y, len(batch)), 0)}
 
     # ------------------------------------------------------------------ where to draw the line
 
