@@ -231,7 +231,7 @@ def parts_loss(recipe: Recipe, loss: str) -> str:
 
 def warn_wide(plan: Blueprint) -> None:
     """An overcomplete code that nothing restrains can copy its input."""
-    parts, cells = plan.recipe.parts(plan.code), plan.table.cells
+    parts, cells = plan.recipe.parts(plan.code), sum(n or 1 for n in plan.table.levels)
     if plan.code < cells or parts.bottleneck.priced or parts.penalties or parts.corruption:
         return
     warnings.warn(
