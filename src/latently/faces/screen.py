@@ -12,16 +12,9 @@ from typing import Any
 
 import typer
 
-__all__ = ["columns", "emit", "model", "note", "notes", "pairs"]
+__all__ = ["columns", "emit", "lines", "note", "notes", "pairs"]
 
 Pairs = Sequence[tuple[str, str]]
-
-STOPPED = {
-    "schedule": "as planned",
-    "patience": "the held-out error had stopped falling",
-    "time": "the time was up",
-    "diverged": "it left the finite numbers",
-}
 
 
 def _terminal() -> bool:
@@ -108,56 +101,11 @@ def notes() -> Iterator[None]:
         yield
 
 
-def model(told: dict[str, Any], alarms: bool = True) -> None:
-    """A model file, by the `summary()` of what it holds."""
-    pairs(told["file"], _facts(told))
-    stack = [("encoder", line) for line in told["encoder"]] + [("decoder", line) for line in told["decoder"]]
-    typer.echo()
-    pairs(
-        "layers",
-        [(side if j == 0 or stack[j - 1][0] != side else "", line) for j, (side, line) in enumerate(stack)],
-    )
-    typer.echo()
-    held = told["held_out"]
-    if held is None:
-        typer.echo("held-out error: not measured, no rows were held out")
-    else:
-        _held_out(held, told["components"])
-    for alarm in told["alarms"] if alarms else []:
-        typer.echo(f"note: {alarm['name']}: {alarm['message']}")
-
-
-def _facts(told: dict[str, Any]) -> Pairs:
-    names, count = told["names"], told["columns"]
-    shown = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
-    seconds = f" in {told['seconds']:.1f} s" if told["seconds"] else ""
-    made = told["versions"]
-    rows = [
-        ("kind", told["kind"]),
-        ("options", ", ".join(f"{name}={value}" for name, value in told["options"].items())),
-        ("columns", f"{count}: {shown}" if names else f"{count}, without names"),
-        ("rows", f"{told['rows']:,} different"),
-        ("code", f"{told['components']} numbers a row"),
-        ("loss", told["loss"]),
-        ("parameters", f"{told['parameters']:,}"),
-        ("fit", f"{told['epochs']:,} epochs{seconds}, ended {STOPPED.get(told['stopped'], told['stopped'])}"),
-        (
-            "file",
-            f"{told['bytes'] / 1000:,.0f} kB, by latently {made['latently']} with torch {made['torch']}",
-        ),
-    ]
-    return [(name, value) for name, value in rows if value]
-
-
-def _held_out(held: dict[str, Any], components: int) -> None:
-    mean = held["mean"] or math.nan
-    rows = [
-        ("this model", held["model"]),
-        (f"PCA of the same size, {components}", held["pca"]),
-        ("each column's mean", held["mean"]),
-    ]
-    columns(
-        f"error on held-out rows ({held['rows']:,}), squared, in units of each column's variance",
-        ("", "error", "of the mean's"),
-        [(name, f"{error:.4f}", f"{100 * error / mean:.1f} %") for name, error in rows],
-    )
+def lines(heads: Sequence[str], rows: Sequence[Sequence[str]], most: int = 30) -> None:
+    """Rows of words under their heads, at most so many."""
+    shown = [heads, *rows[:most]]
+    widths = [max(len(row[j]) for row in shown) for j in range(len(heads))]
+    for row in shown:
+        typer.echo("  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip())
+    if len(rows) > most:
+        typer.echo(f"  and {len(rows) - most:,} more")

@@ -39,6 +39,8 @@ class Reason:
     def text(self) -> str:
         """In words, such as `age 90 (expected 41)`."""
         observed, expected = (_shown(v) for v in (self.observed, self.expected))
+        if observed == expected:  # the likeliest value, and yet few rows like this one have it
+            return f"{self.column} {observed} (rare beside the others)"
         return f"{self.column} {observed} (expected {expected})"
 
 
@@ -212,10 +214,10 @@ class AnomalyDetector(OutlierMixin, Task):
                     found[i].append(Reason(names[j], seen, usual, float(shares[i, j]), float(p[i, j])))
         return found
 
-    def expected_rate(self) -> float:
-        """The share of rows like those of the fit that are flagged: of held-out rows, those beyond the line."""
+    def expected_flags(self) -> tuple[int, int]:
+        """How many rows like those of the fit are flagged, and of how many: the held-out rows beyond the line."""
         check_is_fitted(self, "model_")
-        return float(self._counts[self.calibration_ > self.threshold_].sum() / self._counts.sum())
+        return round(self._counts[self.calibration_ > self.threshold_].sum()), round(self._counts.sum())
 
     def _figures(self, data: Any, y: Any) -> dict[str, dict[str, Any]]:
         if y is None:

@@ -64,11 +64,19 @@ def _judged(detector: Any, rows: Any, keys: dict[str, Any], explain: int) -> Any
     columns: dict[str, Any] = {**keys, "score": -score, "p_value": detector.p_values(rows)}
     columns["anomaly"] = score < detector.offset_
     if explain:
-        reasons = detector.explain(rows, top=explain)
+        reasons = [[_said(r, rows, i) for r in found] for i, found in enumerate(detector.explain(rows, top=explain))]
         for k in range(explain):
-            texts = [r[k].text() if k < len(r) else None for r in reasons]
+            texts = [r[k] if k < len(r) else None for r in reasons]
             columns[f"reason{k + 1}"] = pa.array(texts, pa.string())
     return pa.table(columns)
+
+
+def _said(reason: Any, rows: Any, row: int) -> str:
+    """A reason in words; a level that the model has never seen is spelled as the table has it."""
+    text = str(reason.text())
+    if reason.observed is not None or not hasattr(rows, "column_names"):
+        return text
+    return text.replace("never seen", f"{rows.column(reason.column)[row].as_py()} never seen", 1)
 
 
 def _strangest(found: Any, most: int = 5) -> None:
@@ -172,17 +180,21 @@ def monitor(given: Given) -> None:
 
 
 def _alarms(estimator: Any, rows: Any) -> dict[str, Any]:
-    """Of a detector: the share of rows flagged, beside the share of held-out rows of the fit that it would flag."""
-    if not hasattr(estimator, "p_values"):
+    """Of a detector: the rows flagged, beside the held-out rows of the fit that it would flag.
+
+    Both counts are chance, and those of a small fit more so: Fisher's exact test of the two says when it is not.
+    """
+    if not hasattr(estimator, "expected_flags"):
         return {}
-    from scipy.stats import binomtest
+    from scipy.stats import fisher_exact
 
     flags = estimator.predict(rows) < 0
-    expected = estimator.expected_rate()
-    chance = binomtest(int(flags.sum()), len(flags), min(max(expected, 1e-9), 1.0), alternative="greater").pvalue
-    rate = float(flags.mean())
-    return {"rate": rate, "expected": expected, "p_value": float(chance),
-            "drifted": bool(chance < 0.001 and rate > 2 * expected)}  # fmt: skip
+    now, total = int(flags.sum()), len(flags)
+    then, held = estimator.expected_flags()
+    chance = float(fisher_exact([[now, total - now], [then, held - then]], alternative="greater")[1])
+    rate, expected = now / total, then / held
+    return {"flagged": now, "rate": rate, "expected": expected, "expected_flagged": then, "expected_rows": held,
+            "p_value": chance, "drifted": bool(chance < 0.001 and rate > 2 * expected)}  # fmt: skip
 
 
 def _tell(given: Given, columns: list[Any], alarms: dict[str, Any], most: int = 20) -> None:
@@ -199,7 +211,9 @@ def _tell(given: Given, columns: list[Any], alarms: dict[str, Any], most: int = 
         typer.echo(f"  and {len(columns) - most} columns that drifted less")
     typer.echo("drift: population stability index; under 0.1 little, over 0.25 much")
     if alarms:
-        word = " DRIFT" if alarms["drifted"] else ""
-        typer.echo(f"rows flagged: {100 * alarms['rate']:.2f} %, expected {100 * alarms['expected']:.2f} %{word}")
+        seen = f"{100 * alarms['rate']:.1f} % ({alarms['flagged']:,} of {given.reading.table.num_rows:,})"
+        usual = f"{100 * alarms['expected']:.1f} % ({alarms['expected_flagged']:,} of {alarms['expected_rows']:,})"
+        word = ": DRIFT" if alarms["drifted"] else ""
+        typer.echo(f"rows flagged: {seen}, {usual} of held-out rows of the fit{word}")
     drifted = [c.column for c in columns if c.drifted]
     typer.echo(f"drifted: {', '.join(drifted)}" if drifted else "no column drifted")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from latently.errors import BadParameter
-from latently.faces import options, screen, tables
+from latently.faces import options, screen, tables, told
 from latently.faces.given import TASKS, Given, check_model_name, loaded
 
 __all__ = ["demo", "doctor", "fit", "info"]
@@ -58,11 +58,11 @@ def fit(
     from latently import save
 
     save(estimator, output)
-    told = estimator.summary() | {"file": str(output), "bytes": output.stat().st_size}
+    summary = estimator.summary() | {"file": str(output), "bytes": output.stat().st_size}
     if as_json:
-        screen.emit(told)
+        screen.emit(summary)
         return
-    screen.model(told, alarms=False)
+    told.model(summary, alarms=False)
     result = "codes.csv" if task == "encode" else f"{task}.csv"
     typer.echo(f"\nNext: latently {task} {output} {data} -o {result}")
 
@@ -74,11 +74,11 @@ def info(model: options.Model, as_json: options.Json = False) -> None:
 
     Example: latently info model.safetensors
     """
-    told = loaded(model).summary() | {"file": str(model), "bytes": model.stat().st_size}
+    summary = loaded(model).summary() | {"file": str(model), "bytes": model.stat().st_size}
     if as_json:
-        screen.emit(told)
+        screen.emit(summary)
     else:
-        screen.model(told)
+        told.model(summary)
 
 
 def doctor(as_json: options.Json = False) -> None:

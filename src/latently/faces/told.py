@@ -1,0 +1,124 @@
+"""What `summary()` tells of a fitted model, for people: facts, columns, layers, errors."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import typer
+
+from latently.faces import screen
+
+__all__ = ["model"]
+
+STOPPED = {
+    "schedule": "as planned",
+    "patience": "the held-out error had stopped falling",
+    "time": "the time was up",
+    "diverged": "it left the finite numbers",
+}
+WIDEST = 28  # characters of a column's name
+
+
+def model(told: dict[str, Any], alarms: bool = True) -> None:
+    """A model file, by the `summary()` of what it holds."""
+    screen.pairs(told["file"], _facts(told))
+    typer.echo()
+    screen.lines(
+        ("column", "sort", "holds", "missing", "scaled, or why not learned"), [_column(c) for c in told["schema"]]
+    )
+    stack = [("encoder", line) for line in told["encoder"]] + [("decoder", line) for line in told["decoder"]]
+    typer.echo()
+    screen.pairs(
+        "layers",
+        [(side if j == 0 or stack[j - 1][0] != side else "", line) for j, (side, line) in enumerate(stack)],
+    )
+    typer.echo()
+    held = told["held_out"]
+    if held is None:
+        typer.echo("held-out error: not measured, no rows were held out")
+    else:
+        _held_out(held, told)
+    for alarm in told["alarms"] if alarms else []:
+        typer.echo(f"note: {alarm['name']}: {alarm['message']}")
+
+
+def _facts(told: dict[str, Any]) -> screen.Pairs:
+    seconds = f" in {told['seconds']:.1f} s" if told["seconds"] else ""
+    made = told["versions"]
+    learned = sum(c["role"] == "learned" for c in told["schema"])
+    others = len(told["schema"]) - learned
+    rows = [
+        ("task", told["task"]),
+        ("kind", ", ".join([told["kind"], *_chosen(told)])),
+        ("columns", f"{learned} learned" + (f", {others} not" if others else "")),
+        ("rows", f"{told['rows']:,} different"),
+        ("code", _plural(told["components"], "number") + " a row"),
+        ("loss", told["loss"]),
+        ("parameters", f"{told['parameters']:,}"),
+        ("fit", f"{_plural(told['epochs'], 'epoch')}{seconds}, ended {STOPPED.get(told['stopped'], told['stopped'])}"),
+        ("file", f"{told['bytes'] / 1000:,.0f} kB, by latently {made['latently']} with torch {made['torch']}"),
+    ]
+    return [(name, value) for name, value in rows if value]
+
+
+def _plural(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _chosen(told: dict[str, Any]) -> list[str]:
+    """The options that are not as the kind has them by itself."""
+    from latently.recipes import kinds
+
+    kind = kinds().get(told["kind"])
+    usual = {} if kind is None else {n: repr(v) for n, v in kind().get_params().items()}
+    return [f"{name}={value}" for name, value in told["options"].items() if usual.get(name) != value]
+
+
+# ---------------------------------------------------------------------- columns
+
+
+def _column(column: dict[str, Any]) -> tuple[str, ...]:
+    name = column["name"]
+    name = name if len(name) <= WIDEST else name[: WIDEST - 3] + "..."
+    if column["role"] != "learned":
+        return name, column["sort"], "", "", ": ".join(t for t in (column["role"], column["why"]) if t)
+    missing = f"{100 * column['missing']:.1f} %" if column["missing"] else ""
+    scaled = "" if column["levels"] or column["sort"] == "boolean" else column["scaled"]
+    return name, column["sort"], _holds(column), missing, scaled
+
+
+def _holds(column: dict[str, Any]) -> str:
+    if column["levels"]:
+        return _plural(column["levels"], "level")
+    if column["sort"] == "boolean":
+        return ""
+    if column["range"] is None:
+        return "nothing"
+    return " to ".join(_end(column["sort"], end) for end in column["range"])
+
+
+def _end(sort: str, value: float) -> str:
+    if sort == "time":
+        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=value)
+        return f"{moment:%Y-%m-%d}"
+    if sort == "duration":
+        return str(timedelta(seconds=value))
+    return f"{value:.4g}" if abs(value) < 1e4 or value != round(value) else f"{value:.0f}"
+
+
+# ---------------------------------------------------------------------- held-out error
+
+
+def _held_out(held: dict[str, Any], told: dict[str, Any]) -> None:
+    mean, size = held["mean"] or math.nan, told["components"]
+    rows = [("this model", held["model"])]
+    if size < told["columns"] or held["pca"] > 1e-6 * mean:  # a wide PCA copies
+        rows.append((f"PCA of the same size, {size}", held["pca"]))
+    rows.append(("each column's mean", held["mean"]))
+    screen.columns(
+        f"error on held-out rows ({held['rows']:,}), squared, in units of each column's variance",
+        ("", "error", "of the mean's"),
+        [(name, f"{error:.4f}", f"{100 * error / mean:.1f} %") for name, error in rows],
+    )
