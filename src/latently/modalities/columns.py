@@ -23,7 +23,7 @@ LEARNED = SORTS[:7]
 MOST_LEVELS = 1024  # of a category; a column of more different texts tells rows apart, not kinds of row
 FEW = 20  # different values: fewer are no sign of an identifier
 WORDS = 3.0  # on average: more make a free text
-ID_NAME = re.compile(r"(^|[\W_])(id|uuid|guid|key|index)$|[a-z](Id|ID)$|^(id|uuid|guid)[\W_]", re.ASCII)
+ID_NAME = re.compile(r"(?i:(^|[\W_])(id|uuid|guid|key|index)$|^(id|uuid|guid)[\W_])|[a-z](Id|ID)$", re.ASCII)
 
 Cells = NDArray[np.float64]
 
@@ -174,8 +174,12 @@ def cells(column: Column, array: Any) -> Cells:
     """The cells of an Arrow array as numbers; `BadData` where the column holds something else than in the fit."""
     from pyarrow import types
 
+    if array.null_count == len(array):  # of no type that says anything
+        return np.full(len(array), np.nan)
     if column.width:
         return _codes(column, array)
+    if column.sort in ("category", "ordered"):  # nothing was known in the fit: nothing can be told apart
+        return np.full(len(array), np.nan)
     kind = array.type
     if column.sort == "time":
         return _seconds(column, array)
@@ -184,7 +188,7 @@ def cells(column: Column, array: Any) -> Cells:
     if types.is_boolean(kind):
         return _floats(array.cast("uint8"))
     if column.sort != "duration" and (
-        types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_null(kind)
+        types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)
     ):
         return _floats(array)
     raise _unlike(column, array, "numbers" if column.sort != "duration" else "durations")
@@ -223,8 +227,6 @@ def _seconds(column: Column, array: Any) -> Cells:
     import pyarrow as pa
     from pyarrow import types
 
-    if types.is_null(array.type):
-        return np.full(len(array), np.nan)
     if not (types.is_timestamp(array.type) or types.is_date(array.type)):
         raise _unlike(column, array, "dates or times")
     zone, now = _zone(column.dtype), _zone(str(array.type))
@@ -248,25 +250,22 @@ def _codes(column: Column, array: Any) -> Cells:
     coded = array if types.is_dictionary(array.type) else array.dictionary_encode()
     places = {level: float(j) for j, level in enumerate(column.levels)}
     new = np.nan if column.sort == "ordered" else float(column.width)
-    found = [None if v is None else _plain(v) for v in coded.dictionary.to_pylist()]
-    known = [v for v in found if v is not None]
-    if known and places and not any(v in places for v in known) and not _alike(known[0], column.levels[0]):
+    raw = coded.dictionary.to_pylist()
+    found = [None if v is None else _plain(v) for v in raw]
+    known = [v for v in raw if v is not None]
+    if known and not any(v in places for v in found) and isinstance(known[0], str) != ("string" in column.dtype):
         raise _unlike(column, array, f"levels such as {column.levels[0]!r}")
     table = np.array([*(np.nan if v is None else places.get(v, new) for v in found), np.nan])
     index = coded.indices.fill_null(len(found)).to_numpy(zero_copy_only=False)
     return np.asarray(table[index])
 
 
-def _alike(a: Any, b: Any) -> bool:
-    return isinstance(a, str) == isinstance(b, str)
-
-
 def _unlike(column: Column, array: Any, expected: str) -> BadData:
     row = next((i for i, v in enumerate(array) if v.is_valid), 0)
     value = str(array[row].as_py())[:40]
     return BadData(
-        f"column {column.name!r} holds {array.type}, such as {value!r} in row {row}; in the fit it held {expected}. "
-        "Give it the same sort of cells, or leave them empty where they are unknown."
+        f"column {column.name!r} holds {array.type}, such as {value!r} in row {row}; expected {expected}, as in the fit "
+        "or as types says. Give it the same sort of cells, or leave them empty where they are unknown."
     )
 
 
