@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from latently.errors import BadData, UnsupportedInput
 
-__all__ = ["LEARNED", "SORTS", "Column", "cells", "infer", "restored", "without"]
+__all__ = ["LEARNED", "SORTS", "Column", "cells", "infer", "plain", "restored", "without"]
 
 SORTS = ("number", "integer", "boolean", "category", "ordered", "time", "duration", "identifier", "text")
 LEARNED = SORTS[:7]
@@ -152,18 +152,19 @@ def _levels(array: Any, sort: str) -> tuple[tuple[Any, ...], str]:
     from pyarrow import types
 
     if sort == "ordered" and types.is_dictionary(array.type):
-        found = [_plain(v) for v in array.dictionary.to_pylist()]
+        found = [plain(v) for v in array.dictionary.to_pylist()]
         return tuple(found[:MOST_LEVELS]), ""
     values = array.cast(array.type.value_type) if types.is_dictionary(array.type) else array
     counts = pc.value_counts(values.drop_null())
-    pairs = [(_plain(v), c) for v, c in zip(counts.field(0).to_pylist(), counts.field(1).to_pylist(), strict=True)]
+    pairs = [(plain(v), c) for v, c in zip(counts.field(0).to_pylist(), counts.field(1).to_pylist(), strict=True)]
     if len(pairs) <= MOST_LEVELS:
         return tuple(sorted(v for v, _ in pairs)), ""
     most = sorted(pairs, key=lambda p: (-p[1], p[0]))[:MOST_LEVELS]
     return tuple(sorted(v for v, _ in most)), f"{len(pairs):,} levels: the {MOST_LEVELS:,} most frequent are told apart"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A level as it is kept: a number, a text, or the text of anything else (dates, intervals)."""
     return value if isinstance(value, (bool, int, float, str)) else str(value)
 
 
@@ -187,9 +188,7 @@ def cells(column: Column, array: Any) -> Cells:
         return _floats(array.cast("duration[us]", safe=False).cast("int64")) / 1e6
     if types.is_boolean(kind):
         return _floats(array.cast("uint8"))
-    if column.sort != "duration" and (
-        types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)
-    ):
+    if column.sort != "duration" and (types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)):
         return _floats(array)
     raise _unlike(column, array, "numbers" if column.sort != "duration" else "durations")
 
@@ -251,7 +250,7 @@ def _codes(column: Column, array: Any) -> Cells:
     places = {level: float(j) for j, level in enumerate(column.levels)}
     new = np.nan if column.sort == "ordered" else float(column.width)
     raw = coded.dictionary.to_pylist()
-    found = [None if v is None else _plain(v) for v in raw]
+    found = [None if v is None else plain(v) for v in raw]
     known = [v for v in raw if v is not None]
     if known and not any(v in places for v in found) and isinstance(known[0], str) != ("string" in column.dtype):
         raise _unlike(column, array, f"levels such as {column.levels[0]!r}")
@@ -264,8 +263,8 @@ def _unlike(column: Column, array: Any, expected: str) -> BadData:
     row = next((i for i, v in enumerate(array) if v.is_valid), 0)
     value = str(array[row].as_py())[:40]
     return BadData(
-        f"column {column.name!r} holds {array.type}, such as {value!r} in row {row}; expected {expected}, as in the fit "
-        "or as types says. Give it the same sort of cells, or leave them empty where they are unknown."
+        f"column {column.name!r} holds {array.type}, such as {value!r} in row {row}; expected {expected}, as in the fit"
+        " or as types says. Give it the same sort of cells, or leave them empty where they are unknown."
     )
 
 
@@ -281,8 +280,12 @@ def restored(column: Column, values: Cells) -> Any:
         return pa.DictionaryArray.from_arrays(pa.array(index, mask=gaps), levels).cast(levels.type)
     if column.sort == "boolean":
         return pa.array(safe >= 0.5, mask=gaps)
+    if column.sort == "integer":
+        whole = np.rint(safe)
+        return pa.array(whole.astype(np.int64) if bool((np.abs(whole) < 2**53).all()) else whole, mask=gaps)
     if column.sort in ("time", "duration"):
         ticks = np.rint(safe * 1e6).astype(np.int64)
         unit = pa.timestamp("us", _zone(column.dtype)) if column.sort == "time" else pa.duration("us")
-        return pa.array(ticks, mask=gaps).cast(unit)
-    return pa.array(np.rint(safe) if column.sort == "integer" else safe, mask=gaps)
+        found = pa.array(ticks, mask=gaps).cast(unit)
+        return found.cast("date32", safe=False) if column.dtype.startswith("date") else found
+    return pa.array(safe, mask=gaps)

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from latently.errors import BadData, BadParameter
 from latently.modalities.columns import LEARNED, SORTS, Column, cells, infer, restored, without
 from latently.modalities.drift import Drift, Reference
-from latently.modalities.frames import Source, as_dtype, names_of, part, refuse_infinite, source
-from latently.modalities.frames import rebuilt as replaced
+from latently.modalities.frames import Source, names_of, part, refuse_infinite, source
+from latently.modalities.results import as_dtype
+from latently.modalities.results import rebuilt as replaced
 from latently.modalities.scales import Scales
 from latently.parts.likelihoods import Bernoulli, Categorical, Gaussian, Likelihood, Mixed, Ordinal
 from latently.values import Batch
