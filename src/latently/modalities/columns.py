@@ -278,6 +278,8 @@ def restored(column: Column, values: Cells) -> Any:
         levels = pa.array(list(column.levels))
         index = np.clip(np.rint(safe), 0, column.width - 1).astype(np.int32)
         return pa.DictionaryArray.from_arrays(pa.array(index, mask=gaps), levels).cast(levels.type)
+    if column.sort in ("category", "ordered"):
+        return pa.nulls(len(values))
     if column.sort == "boolean":
         return pa.array(safe >= 0.5, mask=gaps)
     if column.sort == "integer":

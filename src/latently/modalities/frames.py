@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import narwhals.stable.v1 as nw
@@ -17,6 +17,7 @@ from latently.modalities.columns import plain
 __all__ = ["Source", "frame_of", "labels", "names_of", "part", "refuse_infinite", "source"]
 
 Matrix = NDArray[np.float64]
+TIMES = (date, timedelta, np.datetime64, np.timedelta64)
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,19 @@ class Source:
     numbers: Any = None  #: the array, when it is one of numbers
     column: Callable[[int], Any] | None = None  #: the j-th column
     named: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows and columns."""
+        if self.column is None:
+            return tuple(np.shape(self.numbers))
+        return (len(self.column(0)) if self.names else 0), len(self.names)
+
+    def arrow(self, j: int) -> Any:
+        """The j-th column as an Arrow array, of numbers too."""
+        import pyarrow as pa
+
+        return pa.array(np.asarray(self.numbers)[:, j], from_pandas=True) if self.column is None else self.column(j)
 
 
 def source(data: Any) -> Source:
@@ -98,7 +112,7 @@ def _refuse_twins(data: Any) -> None:
 
 
 def _has_text(data: Any) -> bool:
-    """Whether rows hold text that is no number (a number in quotes is left to scikit-learn)."""
+    """Whether rows hold dates, or text that is no number (a number in quotes is left to scikit-learn)."""
     if isinstance(data, np.ndarray):
         if data.dtype.kind not in "OUS" or data.ndim != 2:
             return False
@@ -107,7 +121,7 @@ def _has_text(data: Any) -> bool:
         rows = data
     else:
         return False
-    return any(isinstance(v, str) and not _is_number(v) for row in rows for v in row)
+    return any(isinstance(v, TIMES) or (isinstance(v, str) and not _is_number(v)) for row in rows for v in row)
 
 
 def _numbers(values: Any) -> Any:

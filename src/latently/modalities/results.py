@@ -69,7 +69,8 @@ def _native(array: Any, old: nw.Series[Any]) -> Any:
         return _to_pandas(array, native)
     if hasattr(native, "to_arrow"):  # polars
         return native.__class__(native.name, array).cast(native.dtype)
-    return pa.chunked_array([array.cast(native.type, safe=False)])
+    empty = array.null_count == len(array)  # nulls are cast to few types
+    return pa.chunked_array([pa.nulls(len(array), native.type) if empty else array.cast(native.type, safe=False)])
 
 
 def _decimals(array: Any, kind: Any) -> Any:
