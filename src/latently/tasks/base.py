@@ -87,6 +87,8 @@ class Task(BaseEstimator):
 
     def _same_columns(self, data: Any, x: NDArray[np.float64], table: Table, reset: bool) -> None:
         """Remember names and number of the learned columns, or hold the data to them."""
+        if not reset and not hasattr(self, "feature_names_in_"):  # scikit-learn knows no names but texts
+            table.refuse_absent(data)
         validate_data(self, x if names_of(data) is None else table.part(data), reset=reset, skip_check_array=True)
 
     def _batch(self, data: Any) -> Batch:
