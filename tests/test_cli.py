@@ -20,7 +20,8 @@ from latently.faces.cli import app, main
 from latently.faces.doctor import examine
 
 VERBS = (
-    "fit", "encode", "reconstruct", "detect", "impute", "map", "evaluate", "report", "monitor", "info", "doctor", "demo",
+    "fit", "encode", "reconstruct", "detect", "impute", "map", "evaluate", "report", "monitor", "info", "doctor",
+    "demo",
 )  # fmt: skip
 
 

@@ -14,10 +14,11 @@ from latently.errors import BadData, BadParameter, UnsupportedInput
 from latently.modalities.columns import LEARNED, SORTS, Column, cells, infer, restored, without
 from latently.modalities.drift import Drift, Reference
 from latently.modalities.frames import Source, names_of, part, refuse_infinite, source
+from latently.modalities.natural import cycles, likelihood
 from latently.modalities.results import as_dtype
 from latently.modalities.results import rebuilt as replaced
 from latently.modalities.scales import Scales
-from latently.parts.likelihoods import Bernoulli, Categorical, Gaussian, Likelihood, Mixed, Ordinal
+from latently.parts.likelihoods import Likelihood
 from latently.values import Batch
 
 __all__ = ["Table"]
@@ -25,8 +26,6 @@ __all__ = ["Table"]
 Matrix = NDArray[np.float64]
 Names = str | Sequence[str]
 COUNTED = ("number", "integer", "boolean")  # sorts that an array of numbers can hold
-CLASSES = (8, 64)  # levels: columns with about as many share one product
-DAY, YEAR = 86400.0, 365.2425 * 86400.0
 
 
 @dataclass
@@ -178,44 +177,11 @@ class Table:
 
     def cycles(self) -> list[tuple[int, float, float]]:
         """(column, period, phase) of days, weeks and years in columns of times, in model units."""
-        found, scales = [], self.scales_
-        for j, column in enumerate(self.learned):
-            if column.sort != "time" or scales.empty[j]:
-                continue
-            span = scales.high[j] - scales.low[j]
-            for period in (DAY, 7 * DAY, YEAR):
-                if span >= 2 * period and (period > DAY or scales.step[j] < DAY):
-                    found.append((j, period / scales.scale[j], float(scales.mean[j] / period % 1.0)))
-        return found
+        return cycles(self.learned, self.scales_)
 
     def likelihood(self, numbers: Likelihood | None = None) -> Likelihood:
-        """What suits these columns: `numbers` for numbers (normal with a learned spread, if None), and cross-entropy.
-
-        Zeros and ones get a Bernoulli likelihood, categories a categorical one with a place for levels never seen,
-        ordered categories cumulative logits.
-        """
-        groups: dict[tuple[Any, ...], list[int]] = {}
-        for j, column in enumerate(self.learned):
-            width = column.width
-            key: tuple[Any, ...] = ("number",)
-            if width and column.sort == "ordered" and width > 1:
-                key = ("ordered", width)
-            elif width:
-                key = ("category", sum(width > c for c in CLASSES))
-            elif self.scales_.binary[j]:
-                key = ("switch",)
-            groups.setdefault(key, []).append(j)
-        parts = [(places, self._part(key, places, numbers)) for key, places in groups.items()]
-        return parts[0][1] if len(parts) == 1 else Mixed(parts)
-
-    def _part(self, key: tuple[Any, ...], places: list[int], numbers: Likelihood | None) -> Likelihood:
-        if key[0] == "number":
-            return Gaussian() if numbers is None else numbers
-        if key[0] == "switch":
-            return Bernoulli()
-        if key[0] == "ordered":
-            return Ordinal(key[1])
-        return Categorical([self.levels[j] + 1 for j in places], spare=True)
+        """What suits these columns: `numbers` (normal with a learned spread, if None), and cross-entropy."""
+        return likelihood(self.learned, self.scales_.binary, numbers)
 
     def limits(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Least and greatest value of each column in model units."""
