@@ -40,7 +40,7 @@ def judged(wines):
 
 def units(model, x):
     """Rows in standard deviations of the fit's columns."""
-    return (x - model.table_.mean) / model.table_.scale
+    return (x - model.table_.scales_.mean) / model.table_.scales_.scale
 
 
 # ---------------------------------------------------------------- errors
@@ -102,13 +102,27 @@ def test_noise_and_gaps_cost_what_they_cost(judged):
     clean = found["reconstruction"]["error"]["model"]
     many = np.repeat(x, 30, 0)
     rng = np.random.default_rng(1)
-    noisy = many + 0.5 * model.table_.scale * rng.normal(size=many.shape)
-    hidden = np.where(rng.random(many.shape) < 0.3, model.table_.mean, many)  # no mask channel: the mean is the filler
+    noisy = many + 0.5 * model.table_.scales_.scale * rng.normal(size=many.shape)
+    hidden = np.where(
+        rng.random(many.shape) < 0.3, model.table_.scales_.mean, many
+    )  # no mask channel: the mean is the filler
     for name, seen in (("noise 0.5", noisy), ("missing 30%", hidden)):
         expected = np.mean((units(model, model.reconstruct(seen)) - units(model, many)) ** 2)
         assert found["robustness"][name]["error"] == pytest.approx(expected, rel=0.12)  # another draw
         times = found["robustness"][name]["times clean"]
         assert times == pytest.approx(found["robustness"][name]["error"] / clean)
+
+
+def test_a_table_that_is_not_all_numbers_is_told_in_nats(wines, monkeypatch):
+    x = gaps(wines[0])
+    model = fitted(x, kind="variational")
+    monkeypatch.setattr(figures.Subject, "numeric", False)
+    found = evaluate(model, x)
+    each, known = model.model_.each(model._batch(x)).detach().numpy(), ~np.isnan(x)
+    assert found["reconstruction"]["nats"]["model"] == pytest.approx(each.sum() / known.sum(), rel=1e-4)
+    assert found["columns"]["x1"]["nats"] == pytest.approx(each[:, 1].sum() / known[:, 1].sum(), rel=1e-4)
+    assert found["robustness"]["clean"]["error"] == found["reconstruction"]["nats"]["model"]
+    assert found["robustness"]["missing 50%"]["error"] > found["robustness"]["clean"]["error"]
 
 
 # ---------------------------------------------------------------- the code
@@ -137,7 +151,8 @@ def test_the_jacobian_is_the_encoders_slope_by_differences(wines):
     model = fitted(wines[0], k=2, network=Dense(hidden=(8,), activation="tanh"))
     step = 1e-2
     moved = [
-        model.transform(x + step * s).astype(float) - model.transform(x - step * s) for s in np.diag(model.table_.scale)
+        model.transform(x + step * s).astype(float) - model.transform(x - step * s)
+        for s in np.diag(model.table_.scales_.scale)
     ]
     norm = np.sqrt((np.array(moved) ** 2).sum((0, 2))) / (2 * step)
     assert evaluate(model, x)["code"]["jacobian norm"] == pytest.approx(norm.mean(), rel=2e-3)

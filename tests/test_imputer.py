@@ -146,6 +146,18 @@ def test_names_out_are_names_in():
     assert [r.column for r in model.report_] == list("abcdef")
 
 
+def test_a_wide_code_raises_no_alarm(fit):
+    assert fit.n_components_ > 6
+    assert fit.alarms_ == []
+
+
+def test_the_plan_is_the_imputers_own_but_for_what_is_given():
+    own = Imputer(4)._paced({"batch_rows": "auto", "learning_rate": "auto", "epochs": "auto", "max_time": None}, 1000)
+    assert own == {"batch_rows": 128, "learning_rate": 5e-3, "epochs": 750, "max_time": None}
+    given = {"batch_rows": 50, "learning_rate": 1e-3, "epochs": 3, "max_time": 2.0}
+    assert Imputer(4)._paced(given, 1000) == given
+
+
 # ---------------------------------------------------------------- how far off it may be
 
 

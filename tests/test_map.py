@@ -87,8 +87,11 @@ def test_missing_cells_are_mapped_too():
 def test_other_dimensions_and_kinds_may_be_asked_for():
     model = Map(3, kind=recipes.Neighbours(perplexity=4.0), epochs=2, random_state=0)
     assert model.fit_transform(rows()).shape == (80, 3)
-    plain = Map(kind="undercomplete", network="auto", epochs=2, random_state=0).fit(rows())
-    assert_array_equal(plain.transform(rows()), Autoencoder(2, epochs=2, random_state=0).fit(rows()).transform(rows()))
+    plain = Map(kind="undercomplete", network="auto", validation_fraction="auto", epochs=2, random_state=0).fit(rows())
+    assert_array_equal(
+        plain.transform(rows()),
+        Autoencoder(2, validation_fraction=0.1, epochs=2, random_state=0).fit(rows()).transform(rows()),
+    )
 
 
 def test_points_of_another_width_are_refused(small):

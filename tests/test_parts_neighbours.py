@@ -7,6 +7,7 @@ import torch
 from scipy.spatial.distance import pdist, squareform
 from torch import nn
 
+from latently import Autoencoder
 from latently.errors import BadParameter
 from latently.parts import Neighbours
 from latently.parts.neighbours import SPREAD, affinities, squared_distances
@@ -129,6 +130,17 @@ def test_of_an_encoder_that_delivers_variances_the_means_are_compared():
 def test_options_that_cannot_work_are_refused(part):
     with pytest.raises(BadParameter, match="must be"):
         part.bind(Sizes(IN, 2))
+
+
+@pytest.mark.filterwarnings("ignore::latently.errors.FitAlarm")
+@pytest.mark.parametrize("kind", ["neighbours", "masking:.2+neighbours:10"])
+def test_a_fit_with_it_sees_256_rows_together_unless_told_otherwise(kind, monkeypatch):
+    seen, price = [], Neighbours.forward
+    monkeypatch.setattr(Neighbours, "forward", lambda self, *args: seen.append(len(args[1])) or price(self, *args))
+    x = np.random.default_rng(0).normal(size=(500, 4))
+    for batch in ("auto", 100):
+        Autoencoder(2, kind=kind, batch_size=batch, epochs=1, validation_fraction=None, random_state=0).fit(x)
+    assert seen == [250] * 2 + [100] * 5
 
 
 def test_alpha_weighs_the_price_by_name():

@@ -36,7 +36,6 @@ class Parts:
     bound: Bound = field(default_factory=Single)
     emphasis: float = 0.5  #: share of a corrupted cell's weight; 0.5 weighs corrupted and clean cells alike
     loss: str = "squared_error"  #: what `loss="auto"` stands for with these parts
-    plan: Mapping[str, int] = field(default_factory=dict)  #: what "auto" stands for in a plan with these parts
 
     def all(self) -> list[Bottleneck | Corruption | Penalty | Bound]:
         """Every part, those that are None left out."""
@@ -47,8 +46,11 @@ class Parts:
         corruption = None if self.corruption is None else self.corruption.bind(sizes)
         penalties = [p.bind(sizes) for p in self.penalties]
         bound = self.bound.bind(sizes)
-        neck = self.bottleneck.bind(sizes)
-        return Parts(neck, corruption, penalties, bound, self.emphasis, self.loss, self.plan)
+        return Parts(self.bottleneck.bind(sizes), corruption, penalties, bound, self.emphasis, self.loss)
+
+    def plan(self) -> dict[str, int]:
+        """What "auto" stands for in a plan of training, where one of the parts asks for something."""
+        return {name: value for part in self.all() for name, value in part.plan.items()}
 
 
 @final

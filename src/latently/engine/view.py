@@ -22,10 +22,14 @@ NEAR = 0.01  # of one: a variance this close is left alone
 
 @dataclass(frozen=True)
 class View:
-    """`door` opens categories; `scale` is per feature, None where every column has variance one already."""
+    """`door` opens categories; `scale` is per feature, None where every column has variance one already.
+
+    `filler` is the mean of each scaled feature: what stands for a cell that is not known.
+    """
 
     door: Door
     scale: Tensor | None
+    filler: Tensor
 
     @classmethod
     @torch.no_grad()
@@ -42,13 +46,17 @@ class View:
         variance = torch.zeros(len(door.levels), device=x.device).index_add_(0, owner, each)
         alone = ((variance - 1).abs() < NEAR) | (variance <= 0)
         if bool(alone.all()):
-            return cls(door, None)
-        return cls(door, torch.where(alone, torch.ones_like(variance), variance).rsqrt()[owner])
+            return cls(door, None, mean)
+        scale = torch.where(alone, torch.ones_like(variance), variance).rsqrt()[owner]
+        return cls(door, scale, mean * scale)
 
     def of(self, batch: Batch) -> Batch:
         """Rows as scaled features."""
         opened = self.door.targets(batch)
-        return opened if self.scale is None else Batch(opened.x * self.scale, opened.known, weight=opened.weight)
+        x = opened.x.flatten(1) if self.scale is None else opened.x.flatten(1) * self.scale
+        if opened.known is not None:
+            x = torch.where(opened.known.flatten(1), x, self.filler)
+        return Batch(x, opened.known, weight=opened.weight)
 
     def guess(self, model: Composition, batch: Batch) -> Tensor:
         """What the model makes of the rows, `(rows, features)`."""

@@ -63,7 +63,8 @@ KindOrNone = Annotated[
     Option(
         "--kind",
         metavar="KIND",
-        help="undercomplete, sparse, topk, denoising, remasking, neighbours, contractive, variational, ...",
+        help="undercomplete, sparse, topk, denoising, remasking, contractive, neighbours, variational, "
+        "or parts: masking:.3+topk:8.",
     ),
 ]
 Widths = Annotated[Any, Option(metavar="WIDTHS", parser=_layers, help="Hidden layers, as 64,32; or none.")]

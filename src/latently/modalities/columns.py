@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from latently.errors import BadData, UnsupportedInput
 
-__all__ = ["LEARNED", "SORTS", "Column", "cells", "infer", "restored", "without"]
+__all__ = ["LEARNED", "SORTS", "Column", "cells", "infer", "plain", "restored", "without"]
 
 SORTS = ("number", "integer", "boolean", "category", "ordered", "time", "duration", "identifier", "text")
 LEARNED = SORTS[:7]
 MOST_LEVELS = 1024  # of a category; a column of more different texts tells rows apart, not kinds of row
 FEW = 20  # different values: fewer are no sign of an identifier
 WORDS = 3.0  # on average: more make a free text
-ID_NAME = re.compile(r"(^|[\W_])(id|uuid|guid|key|index)$|[a-z](Id|ID)$|^(id|uuid|guid)[\W_]", re.ASCII)
+ID_NAME = re.compile(r"(?i:(^|[\W_])(id|uuid|guid|key|index)$|^(id|uuid|guid)[\W_])|[a-z](Id|ID)$", re.ASCII)
 
 Cells = NDArray[np.float64]
 
@@ -81,6 +81,8 @@ def _sort(name: str, array: Any, named: bool) -> tuple[str, str]:
 
     kind = array.type
     if types.is_dictionary(kind):
+        if not kind.ordered and _different(array.cast(kind.value_type).drop_null()) > MOST_LEVELS:
+            return _words(array.cast(kind.value_type))  # coded only to save space
         return ("ordered" if kind.ordered else "category"), ""
     if types.is_boolean(kind):
         return "boolean", ""
@@ -150,18 +152,19 @@ def _levels(array: Any, sort: str) -> tuple[tuple[Any, ...], str]:
     from pyarrow import types
 
     if sort == "ordered" and types.is_dictionary(array.type):
-        found = [_plain(v) for v in array.dictionary.to_pylist()]
+        found = [plain(v) for v in array.dictionary.to_pylist()]
         return tuple(found[:MOST_LEVELS]), ""
     values = array.cast(array.type.value_type) if types.is_dictionary(array.type) else array
     counts = pc.value_counts(values.drop_null())
-    pairs = [(_plain(v), c) for v, c in zip(counts.field(0).to_pylist(), counts.field(1).to_pylist(), strict=True)]
+    pairs = [(plain(v), c) for v, c in zip(counts.field(0).to_pylist(), counts.field(1).to_pylist(), strict=True)]
     if len(pairs) <= MOST_LEVELS:
         return tuple(sorted(v for v, _ in pairs)), ""
     most = sorted(pairs, key=lambda p: (-p[1], p[0]))[:MOST_LEVELS]
     return tuple(sorted(v for v, _ in most)), f"{len(pairs):,} levels: the {MOST_LEVELS:,} most frequent are told apart"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A level as it is kept: a number, a text, or the text of anything else (dates, intervals)."""
     return value if isinstance(value, (bool, int, float, str)) else str(value)
 
 
@@ -172,8 +175,12 @@ def cells(column: Column, array: Any) -> Cells:
     """The cells of an Arrow array as numbers; `BadData` where the column holds something else than in the fit."""
     from pyarrow import types
 
+    if array.null_count == len(array):  # of no type that says anything
+        return np.full(len(array), np.nan)
     if column.width:
         return _codes(column, array)
+    if column.sort in ("category", "ordered"):  # nothing was known in the fit: nothing can be told apart
+        return np.full(len(array), np.nan)
     kind = array.type
     if column.sort == "time":
         return _seconds(column, array)
@@ -181,9 +188,7 @@ def cells(column: Column, array: Any) -> Cells:
         return _floats(array.cast("duration[us]", safe=False).cast("int64")) / 1e6
     if types.is_boolean(kind):
         return _floats(array.cast("uint8"))
-    if column.sort != "duration" and (
-        types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_null(kind)
-    ):
+    if column.sort != "duration" and (types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)):
         return _floats(array)
     raise _unlike(column, array, "numbers" if column.sort != "duration" else "durations")
 
@@ -221,8 +226,6 @@ def _seconds(column: Column, array: Any) -> Cells:
     import pyarrow as pa
     from pyarrow import types
 
-    if types.is_null(array.type):
-        return np.full(len(array), np.nan)
     if not (types.is_timestamp(array.type) or types.is_date(array.type)):
         raise _unlike(column, array, "dates or times")
     zone, now = _zone(column.dtype), _zone(str(array.type))
@@ -246,25 +249,22 @@ def _codes(column: Column, array: Any) -> Cells:
     coded = array if types.is_dictionary(array.type) else array.dictionary_encode()
     places = {level: float(j) for j, level in enumerate(column.levels)}
     new = np.nan if column.sort == "ordered" else float(column.width)
-    found = [None if v is None else _plain(v) for v in coded.dictionary.to_pylist()]
-    known = [v for v in found if v is not None]
-    if known and places and not any(v in places for v in known) and not _alike(known[0], column.levels[0]):
+    raw = coded.dictionary.to_pylist()
+    found = [None if v is None else plain(v) for v in raw]
+    known = [v for v in raw if v is not None]
+    if known and not any(v in places for v in found) and isinstance(known[0], str) != ("string" in column.dtype):
         raise _unlike(column, array, f"levels such as {column.levels[0]!r}")
     table = np.array([*(np.nan if v is None else places.get(v, new) for v in found), np.nan])
     index = coded.indices.fill_null(len(found)).to_numpy(zero_copy_only=False)
     return np.asarray(table[index])
 
 
-def _alike(a: Any, b: Any) -> bool:
-    return isinstance(a, str) == isinstance(b, str)
-
-
 def _unlike(column: Column, array: Any, expected: str) -> BadData:
     row = next((i for i, v in enumerate(array) if v.is_valid), 0)
     value = str(array[row].as_py())[:40]
     return BadData(
-        f"column {column.name!r} holds {array.type}, such as {value!r} in row {row}; in the fit it held {expected}. "
-        "Give it the same sort of cells, or leave them empty where they are unknown."
+        f"column {column.name!r} holds {array.type}, such as {value!r} in row {row}; expected {expected}, as in the fit"
+        " or as types says. Give it the same sort of cells, or leave them empty where they are unknown."
     )
 
 
@@ -278,10 +278,16 @@ def restored(column: Column, values: Cells) -> Any:
         levels = pa.array(list(column.levels))
         index = np.clip(np.rint(safe), 0, column.width - 1).astype(np.int32)
         return pa.DictionaryArray.from_arrays(pa.array(index, mask=gaps), levels).cast(levels.type)
+    if column.sort in ("category", "ordered"):
+        return pa.nulls(len(values))
     if column.sort == "boolean":
         return pa.array(safe >= 0.5, mask=gaps)
+    if column.sort == "integer":
+        whole = np.rint(safe)
+        return pa.array(whole.astype(np.int64) if bool((np.abs(whole) < 2**53).all()) else whole, mask=gaps)
     if column.sort in ("time", "duration"):
         ticks = np.rint(safe * 1e6).astype(np.int64)
         unit = pa.timestamp("us", _zone(column.dtype)) if column.sort == "time" else pa.duration("us")
-        return pa.array(ticks, mask=gaps).cast(unit)
-    return pa.array(np.rint(safe) if column.sort == "integer" else safe, mask=gaps)
+        found = pa.array(ticks, mask=gaps).cast(unit)
+        return found.cast("date32", safe=False) if column.dtype.startswith("date") else found
+    return pa.array(safe, mask=gaps)

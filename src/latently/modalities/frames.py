@@ -1,9 +1,10 @@
-"""Containers: columns out of whatever holds them, and results back in the container they came from."""
+"""Containers: columns out of whatever holds them, as arrays of numbers or as Arrow arrays."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import narwhals.stable.v1 as nw
@@ -11,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latently.errors import BadData, UnsupportedInput
+from latently.modalities.columns import plain
 
-__all__ = ["Source", "as_dtype", "names_of", "part", "rebuilt", "refuse_infinite", "source"]
+__all__ = ["Source", "frame_of", "labels", "names_of", "part", "refuse_infinite", "source"]
 
 Matrix = NDArray[np.float64]
+TIMES = (date, timedelta, np.datetime64, np.timedelta64)
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,19 @@ class Source:
     numbers: Any = None  #: the array, when it is one of numbers
     column: Callable[[int], Any] | None = None  #: the j-th column
     named: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows and columns."""
+        if self.column is None:
+            return tuple(np.shape(self.numbers))
+        return (len(self.column(0)) if self.names else 0), len(self.names)
+
+    def arrow(self, j: int) -> Any:
+        """The j-th column as an Arrow array, of numbers too."""
+        import pyarrow as pa
+
+        return pa.array(np.asarray(self.numbers)[:, j], from_pandas=True) if self.column is None else self.column(j)
 
 
 def source(data: Any) -> Source:
@@ -42,7 +58,7 @@ def source(data: Any) -> Source:
         return _array(data.toarray())
     if not hasattr(data, "collect"):  # a lazy frame would have to work out its columns
         _refuse_twins(data)
-    frame = _frame(data)
+    frame = frame_of(data)
     if frame is not None:
         names = tuple(str(c) for c in frame.columns)
         return Source(names, None, lambda j: _arrow(frame.get_column(frame.columns[j])), True)
@@ -62,7 +78,8 @@ def _numbered(count: int) -> tuple[str, ...]:
     return tuple(f"x{j}" for j in range(count))
 
 
-def _frame(data: Any) -> nw.DataFrame[Any] | None:
+def frame_of(data: Any) -> nw.DataFrame[Any] | None:
+    """A data frame of any library; None for what is none."""
     found = nw.from_native(data, pass_through=True)
     if isinstance(found, nw.LazyFrame):
         raise UnsupportedInput(
@@ -73,27 +90,29 @@ def _frame(data: Any) -> nw.DataFrame[Any] | None:
 
 def names_of(data: Any) -> list[str] | None:
     """Column names, None for what has none."""
-    frame = _frame(data)
+    frame = frame_of(data)
     return None if frame is None else [str(c) for c in frame.columns]
 
 
 def part(data: Any, names: Sequence[str]) -> Any:
     """The columns `names` of a frame, in the frame's own order."""
-    frame = _frame(data)
+    frame = frame_of(data)
     assert frame is not None
     wanted = set(names)
-    return nw.to_native(frame.select([c for c in frame.columns if str(c) in wanted]))
+    if hasattr(data, "iloc"):  # pandas names columns by anything
+        return data.iloc[:, [j for j, c in enumerate(frame.columns) if str(c) in wanted]]
+    return nw.to_native(frame.select([c for c in frame.columns if c in wanted]))
 
 
 def _refuse_twins(data: Any) -> None:
-    names = list(getattr(data, "column_names", getattr(data, "columns", [])))
-    twice = sorted({str(n) for n in names if names.count(n) > 1}) if len(set(names)) < len(names) else []
+    names = [str(n) for n in getattr(data, "column_names", getattr(data, "columns", []))]
+    twice = sorted({n for n in names if names.count(n) > 1}) if len(set(names)) < len(names) else []
     if twice:
         raise BadData(f"column name {twice[0]!r} stands more than once; rename the columns so that each is unique.")
 
 
 def _has_text(data: Any) -> bool:
-    """Whether rows hold text that is no number (a number in quotes is left to scikit-learn)."""
+    """Whether rows hold dates, or text that is no number (a number in quotes is left to scikit-learn)."""
     if isinstance(data, np.ndarray):
         if data.dtype.kind not in "OUS" or data.ndim != 2:
             return False
@@ -102,7 +121,7 @@ def _has_text(data: Any) -> bool:
         rows = data
     else:
         return False
-    return any(isinstance(v, str) and not _is_number(v) for row in rows for v in row)
+    return any(isinstance(v, TIMES) or (isinstance(v, str) and not _is_number(v)) for row in rows for v in row)
 
 
 def _numbers(values: Any) -> Any:
@@ -129,18 +148,36 @@ def _arrow(column: nw.Series[Any]) -> Any:
     import pyarrow as pa
 
     native = column.to_native()
-    if hasattr(native, "iloc"):
-        if native.dtype == object:
-            return _listed(str(column.name), native.to_numpy())
-        found = pa.array(native, from_pandas=True)
-    else:
-        found = column.to_arrow()
+    found = _of_pandas(str(column.name), native) if hasattr(native, "iloc") else column.to_arrow()
     found = found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+    if str(found.type) == "string_view":
+        return found.cast("string")  # few functions of Arrow take views
     if pa.types.is_floating(found.type):
         found = pa.array(found.to_numpy(zero_copy_only=False), from_pandas=True)
     if pa.types.is_dictionary(found.type) and not found.type.ordered and column.dtype == nw.Enum:
         found = pa.DictionaryArray.from_arrays(found.indices, found.dictionary, ordered=True)
     return found
+
+
+def _of_pandas(name: str, native: Any) -> Any:
+    import pyarrow as pa
+
+    if hasattr(native, "cat"):
+        codes = native.cat.codes.to_numpy()
+        index, levels = pa.array(codes, mask=codes < 0), pa.array(labels(native))
+        return pa.DictionaryArray.from_arrays(index, levels, ordered=bool(native.cat.ordered))
+    if native.dtype != object:
+        try:
+            return pa.array(native, from_pandas=True)
+        except (pa.ArrowTypeError, pa.ArrowNotImplementedError):  # sparse numbers, complex ones
+            pass
+    return _listed(name, native.to_numpy())
+
+
+def labels(native: Any) -> list[Any]:
+    """The categories of a pandas column, as levels of one sort."""
+    found = [plain(c) for c in native.cat.categories.tolist()]
+    return found if len({isinstance(c, str) for c in found}) < 2 else [str(c) for c in found]
 
 
 def _listed(name: str, values: Any) -> Any:
@@ -149,9 +186,19 @@ def _listed(name: str, values: Any) -> Any:
 
     values = np.array([None if _missing(v) else v for v in values], dtype=object)
     try:
-        return pa.array(values, from_pandas=True)
+        found = pa.array(values, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
         raise _mixed(name, values) from None
+    if pa.types.is_temporal(found.type) and len({_kind(v) for v in values if v is not None}) > 1:
+        raise _mixed(name, values)  # to Arrow, a date among times has no time, and a time without a zone is one in UTC
+    return found
+
+
+def _kind(value: Any) -> str:
+    """The sort of a cell, in words."""
+    if isinstance(value, datetime):
+        return "datetime without a time zone" if value.tzinfo is None else "datetime with a time zone"
+    return type(value).__name__
 
 
 def _mixed(name: str, values: Any) -> BadData:
@@ -161,14 +208,15 @@ def _mixed(name: str, values: Any) -> BadData:
             continue
         if first is None:
             first = value
-        elif isinstance(value, str) != isinstance(first, str) or type(value) is not type(first):
+        elif _kind(value) != _kind(first):
             odd = (row, value)
             break
     if first is None or odd is None:
-        kind = type(first).__name__
-        return BadData(f"column {name!r} holds {kind}, such as {first!r}; expected numbers, texts, dates or times.")
+        return BadData(
+            f"column {name!r} holds {_kind(first)}, such as {first!r}; expected numbers, texts, dates or times."
+        )
     return BadData(
-        f"column {name!r} holds {type(first).__name__} and {type(odd[1]).__name__}: {odd[1]!r} in row {odd[0]}. "
+        f"column {name!r} holds {_kind(first)} and {_kind(odd[1])}: {odd[1]!r} in row {odd[0]}. "
         "Make all its cells one sort (astype(str), or pandas.to_numeric(..., errors='coerce')), or drop it."
     )
 
@@ -196,74 +244,3 @@ def refuse_infinite(x: Matrix, names: Sequence[str]) -> None:
         f"row {row}, column {where} is inf ({x[row, column]}); expected finite numbers or NaN for a missing cell. "
         "Replace infinity by NaN, or remove the row."
     )
-
-
-# ---------------------------------------------------------------------- results back
-
-
-def rebuilt(like: Any, columns: dict[str, Any], changed: dict[str, NDArray[np.bool_]] | None = None) -> Any:
-    """The frame `like` with these columns (Arrow arrays) in its dtypes; with `changed`, only in those cells."""
-    frame = _frame(like)
-    assert frame is not None
-    fresh = []
-    for name in frame.columns:
-        mask = None if changed is None else changed.get(str(name))
-        if str(name) in columns and (mask is None or mask.any()):
-            old = frame.get_column(name)
-            new = _native(columns[str(name)], old)
-            fresh.append((name, new if mask is None else _mixture(new, old, mask)))
-    if hasattr(like, "iloc"):
-        made = like.copy()
-        for name, new in fresh:
-            made[name] = new
-        return made
-    series = [nw.from_native(new, series_only=True).alias(name) for name, new in fresh]
-    return nw.to_native(frame.with_columns(*series))
-
-
-def _mixture(new: Any, old: nw.Series[Any], mask: NDArray[np.bool_]) -> Any:
-    """`new` where the mask holds, else `old`."""
-    native = old.to_native()
-    if hasattr(native, "iloc"):  # pandas
-        return native.mask(mask, new)
-    return nw.from_native(new, series_only=True).zip_with(_like(mask, native), old).to_native()
-
-
-def _like(mask: NDArray[np.bool_], native: Any) -> nw.Series[Any]:
-    import pyarrow as pa
-
-    array = pa.array(mask)
-    made = native.__class__(native.name, array) if hasattr(native, "to_arrow") else pa.chunked_array([array])
-    return nw.from_native(made, series_only=True)
-
-
-def _native(array: Any, old: nw.Series[Any]) -> Any:
-    """An Arrow array as a column of the container and dtype of `old`."""
-    import pyarrow as pa
-
-    native = old.to_native()
-    if old.dtype.is_integer():
-        gaps = np.asarray(array.is_null().to_numpy(zero_copy_only=False))
-        numbers = np.where(gaps, 0.0, array.to_numpy(zero_copy_only=False)).astype(np.float64)
-        array = pa.array(as_dtype(numbers, str(old.dtype).lower()), mask=gaps)
-    if hasattr(native, "iloc"):  # pandas
-        gappy = old.dtype.is_integer() and array.null_count
-        found = native.__class__(array.to_pylist(), dtype=object) if gappy else array.to_pandas()
-        found.index, found.name = native.index, native.name
-        return found if native.dtype == object else found.astype(native.dtype)
-    if hasattr(native, "to_arrow"):  # polars
-        return native.__class__(native.name, array).cast(native.dtype)
-    return pa.chunked_array([array.cast(native.type)])
-
-
-def as_dtype(values: Matrix, dtype: Any) -> NDArray[Any]:
-    """Numbers in a dtype: rounded and within limits where it is whole."""
-    kind = np.dtype(dtype)
-    if kind.kind == "b":
-        return values >= 0.5
-    if kind.kind in "iu":
-        limits, whole = np.iinfo(kind), np.rint(values)
-        inside = (whole > limits.min) & (whole < limits.max)
-        ends = np.where(whole <= limits.min, kind.type(limits.min), kind.type(limits.max))
-        return np.where(inside, np.where(inside, whole, 0).astype(kind), ends)  # a float64 cannot hold every limit
-    return values.astype(kind if kind.kind == "f" else np.float64)

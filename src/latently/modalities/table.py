@@ -10,21 +10,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from latently.errors import BadData, BadParameter
+from latently.errors import BadData, BadParameter, UnsupportedInput
 from latently.modalities.columns import LEARNED, SORTS, Column, cells, infer, restored, without
 from latently.modalities.drift import Drift, Reference
-from latently.modalities.frames import Source, as_dtype, names_of, part, refuse_infinite, source
-from latently.modalities.frames import rebuilt as replaced
+from latently.modalities.frames import Source, names_of, part, refuse_infinite, source
+from latently.modalities.natural import cycles, likelihood
+from latently.modalities.results import as_dtype
+from latently.modalities.results import rebuilt as replaced
 from latently.modalities.scales import Scales
-from latently.parts.likelihoods import Bernoulli, Categorical, Gaussian, Likelihood, Mixed, Ordinal
+from latently.parts.likelihoods import Likelihood
 from latently.values import Batch
 
 __all__ = ["Table"]
 
 Matrix = NDArray[np.float64]
 Names = str | Sequence[str]
-CLASSES = (8, 64)  # levels: columns with about as many share one product
-DAY, YEAR = 86400.0, 365.2425 * 86400.0
+COUNTED = ("number", "integer", "boolean")  # sorts that an array of numbers can hold
 
 
 @dataclass
@@ -53,11 +54,11 @@ class Table:
         """Decide what each column holds; the learned ones as a matrix of float64 with NaN where missing."""
         found = source(data)
         roles = self._roles(found.names)
-        if found.column is None:
+        if found.column is None and not self.types:
             self.columns_ = [Column(n, "number", roles.get(n, "learned")) for n in found.names]
         else:
             self.columns_ = [
-                self._column(n, without(found.column(j), self.missing), roles.get(n), found.named)
+                self._column(n, without(found.arrow(j), self.missing), roles.get(n), found.named)
                 for j, n in enumerate(found.names)
             ]
         self.named_ = found.named
@@ -82,9 +83,12 @@ class Table:
         return roles
 
     def _column(self, name: str, array: Any, role: str | None, named: bool) -> Column:
-        if role is not None:
+        if role is None:
+            return infer(name, array, self.types.get(name), named)
+        try:
+            return replace(infer(name, array, self.types.get(name), named), role=role, levels=(), why="")
+        except UnsupportedInput:  # what is not learned may hold anything
             return Column(name, SORTS[-1], role, str(array.type))
-        return infer(name, array, self.types.get(name), named)
 
     @property
     def learned(self) -> list[Column]:
@@ -104,20 +108,25 @@ class Table:
             numbers = np.asarray(found.numbers, dtype=np.float64)
             marks = [float(m) for m in self.missing if not isinstance(m, str)]
             found = replace(found, numbers=np.where(np.isin(numbers, marks), np.nan, numbers))
-        if found.column is None:
-            if places is None or not any(c.width for c in learned):
-                return found.numbers if places is None else np.asarray(found.numbers)[:, places]
-            raise BadData(
-                f"got an array of numbers; the model was fitted on columns of other sorts "
-                f"({', '.join(c.name for c in learned if c.width)}). Give it a data frame as in the fit."
-            )
+        if found.column is None and (len(found.shape) != 2 or all(c.sort in COUNTED for c in learned)):
+            return found.numbers if places is None else np.asarray(found.numbers)[:, places]
         places = list(range(len(found.names))) if places is None else places
-        if len(places) != len(learned):  # scikit-learn says it in its words
-            return np.empty((len(found.column(0)), len(places)))
-        arrays = [cells(c, without(found.column(j), self.missing)) for c, j in zip(learned, places, strict=True)]
+        if len(places) != len(learned) or self._absent(found):  # scikit-learn says it in its words
+            return np.zeros((found.shape[0], len(places)))
+        arrays = [cells(c, without(found.arrow(j), self.missing)) for c, j in zip(learned, places, strict=True)]
         x = np.column_stack(arrays) if arrays else np.empty((0, 0))
         refuse_infinite(x, self.names)
         return x
+
+    def _absent(self, found: Source) -> list[str]:
+        """Learned columns that a frame lacks."""
+        return sorted(set(self.names) - set(found.names)) if found.named and self.named_ else []
+
+    def refuse_absent(self, data: Any) -> None:
+        """Raise `BadData` naming the first learned column that a frame lacks."""
+        found = source(data)
+        if absent := self._absent(found):
+            raise BadData(f"column {absent[0]!r} of the fit is missing; columns: {', '.join(found.names[:20])}.")
 
     def _places(self, found: Source) -> list[int] | None:
         """Where the learned columns stand; None when there is nothing to choose."""
@@ -125,17 +134,20 @@ class Table:
             at = {n: j for j, n in enumerate(found.names)}
             return [at[n] for n in self.names] if all(n in at for n in self.names) else None
         whole = len(found.names) == len(self.columns_)
-        return [j for j, c in enumerate(self.columns_) if c.learned] if whole and not self._all() else None
-
-    def _all(self) -> bool:
-        return all(c.learned for c in self.columns_)
+        return (
+            [j for j, c in enumerate(self.columns_) if c.learned]
+            if whole and len(self.learned) < len(self.columns_)
+            else None
+        )
 
     def part(self, data: Any) -> Any:
-        """The learned columns of a frame, or of an array, as they stand: what scikit-learn checks names against."""
+        """The columns of a frame that scikit-learn checks names against: the learned ones, or all it may miss."""
         found = names_of(data)
-        if found is None or self._all() or not set(self.names) <= set(found):
+        if found is None or found == self.names:
             return data
-        return part(data, self.names)
+        other = {c.name for c in self.columns_ if not c.learned}
+        lacks = bool(set(self.names) - set(found))
+        return part(data, [n for n in found if n not in other] if lacks else self.names)
 
     # ------------------------------------------------------------------ scaling
 
@@ -165,44 +177,11 @@ class Table:
 
     def cycles(self) -> list[tuple[int, float, float]]:
         """(column, period, phase) of days, weeks and years in columns of times, in model units."""
-        found, scales = [], self.scales_
-        for j, column in enumerate(self.learned):
-            if column.sort != "time" or scales.empty[j]:
-                continue
-            span = scales.high[j] - scales.low[j]
-            for period in (DAY, 7 * DAY, YEAR):
-                if span >= 2 * period and (period > DAY or scales.step[j] < DAY):
-                    found.append((j, period / scales.scale[j], float(scales.mean[j] / period % 1.0)))
-        return found
+        return cycles(self.learned, self.scales_)
 
     def likelihood(self, numbers: Likelihood | None = None) -> Likelihood:
-        """What suits these columns: `numbers` for numbers (normal with a learned spread, if None), and cross-entropy.
-
-        Zeros and ones get a Bernoulli likelihood, categories a categorical one with a place for levels never seen,
-        ordered categories cumulative logits.
-        """
-        groups: dict[tuple[Any, ...], list[int]] = {}
-        for j, column in enumerate(self.learned):
-            width = column.width
-            key: tuple[Any, ...] = ("number",)
-            if width and column.sort == "ordered" and width > 1:
-                key = ("ordered", width)
-            elif width:
-                key = ("category", sum(width > c for c in CLASSES))
-            elif self.scales_.binary[j]:
-                key = ("switch",)
-            groups.setdefault(key, []).append(j)
-        parts = [(places, self._part(key, places, numbers)) for key, places in groups.items()]
-        return parts[0][1] if len(parts) == 1 else Mixed(parts)
-
-    def _part(self, key: tuple[Any, ...], places: list[int], numbers: Likelihood | None) -> Likelihood:
-        if key[0] == "number":
-            return Gaussian() if numbers is None else numbers
-        if key[0] == "switch":
-            return Bernoulli()
-        if key[0] == "ordered":
-            return Ordinal(key[1])
-        return Categorical([self.levels[j] + 1 for j in places], spare=True)
+        """What suits these columns: `numbers` (normal with a learned spread, if None), and cross-entropy."""
+        return likelihood(self.learned, self.scales_.binary, numbers)
 
     def limits(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Least and greatest value of each column in model units."""
@@ -210,17 +189,18 @@ class Table:
         return torch.as_tensor(low, dtype=torch.float32), torch.as_tensor(high, dtype=torch.float32)
 
     def batch(self, x: Matrix, weight: Matrix | None = None) -> Batch:
-        """Rows in model units."""
+        """Rows in model units; what no row of the fit knew stays unknown."""
         units = self.scales_.apply(x)
+        units[:, self.scales_.empty] = np.nan
         with np.errstate(over="ignore"):
             cells = torch.from_numpy(units.astype(np.float32)).clone()  # aligned: products repeat to the bit
-        if not bool(cells.sum(dtype=torch.float64).isfinite()) and bool(cells.isinf().any()):
+        if not bool((total := cells.sum(dtype=torch.float64)).isfinite()) and bool(cells.isinf().any()):
             row, column = (int(i) for i in cells.isinf().nonzero()[0])
             raise BadData(
                 f"row {row}, column {column} holds {x[row, column]:.3g}, further from the rows of the fit than float32 "
                 "can say. Check its unit, or put NaN for what is no measurement."
             )
-        gaps = torch.isnan(cells) if np.isnan(x.sum()) else None
+        gaps = torch.isnan(cells) if bool(total.isnan()) else None
         rows = None if weight is None else torch.from_numpy(weight.astype(np.float32))
         return Batch(
             cells if gaps is None else cells.masked_fill(gaps, 0.0), None if gaps is None else ~gaps, weight=rows
@@ -257,6 +237,10 @@ class Table:
             return made
         array = np.asarray(found.numbers)
         whole = array.astype(np.float64)
+        values = values.copy()
+        for j, column in enumerate(self.learned):
+            if column.width:  # its levels are numbers
+                values[:, j] = restored(column, values[:, j]).to_numpy(zero_copy_only=False)
         whole[:, places] = values if changed is None else np.where(changed, values, whole[:, places])
         return as_dtype(whole, array.dtype if hasattr(found.numbers, "__array__") else np.float64)
 

@@ -9,7 +9,17 @@ from latently.errors import BadParameter
 from latently.model import Parts
 from latently.parts.bottlenecks import L1, Bottleneck, Identity, KLSparse, Normal, TopK
 from latently.parts.bounds import Bound, ImportanceWeighted, Single
-from latently.parts.corruptions import Chain, Corruption, Gaussian, Masking, Remasking, SaltAndPepper, Swap, Uniform
+from latently.parts.corruptions import (
+    Chain,
+    Corruption,
+    Gaussian,
+    Masking,
+    Remasking,
+    SaltAndPepper,
+    Swap,
+    Uniform,
+)
+from latently.parts.neighbours import Neighbours
 from latently.parts.part import Part
 from latently.parts.penalties import Contraction, Penalty
 from latently.recipes.base import Recipe
@@ -44,8 +54,9 @@ class Compose(Recipe):
 #: The words of a spelling, and the part each stands for; a number after a colon is that part's first option.
 WORDS: dict[str, type[Part]] = {
     "gaussian": Gaussian, "masking": Masking, "remasking": Remasking, "salt_and_pepper": SaltAndPepper, "swap": Swap,
-    "uniform": Uniform, "denoising": Masking, "undercomplete": Identity, "l1": L1, "sparse": L1, "kl": KLSparse,
-    "topk": TopK, "variational": Normal, "contractive": Contraction, "importance": ImportanceWeighted,
+    "uniform": Uniform,
+    "denoising": Masking, "undercomplete": Identity, "l1": L1, "sparse": L1, "kl": KLSparse, "topk": TopK,
+    "variational": Normal, "contractive": Contraction, "importance": ImportanceWeighted, "neighbours": Neighbours,
 }  # fmt: skip
 
 

@@ -13,9 +13,11 @@ from sklearn.base import OutlierMixin
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from latently.engine.schedule import Judged, Outcome
-from latently.errors import BadData, BadParameter
+from latently.errors import BadParameter
 from latently.tasks.base import Task
+from latently.tasks.probes import detection, labels_of
 from latently.tasks.strangeness import View, Yardstick, cut
+from latently.tasks.thresholds import alerts, best_f1, share
 from latently.values import Batch
 
 __all__ = ["AnomalyDetector", "Reason"]
@@ -82,8 +84,9 @@ class AnomalyDetector(OutlierMixin, Task):
     p-values are conformal: `(1 + held-out rows at least as strange) / (held-out rows + 1)`. For a row from where
     the training rows came from, `p <= alpha` then has a chance of at most about alpha. No p is below
     `1 / (held-out rows + 1)`. With fewer than 2,500 rows, each fold of a cross-validation is judged by a model that did
-    not see it. Anomalies among held-out rows make p larger than need be, never smaller. Missing cells leave the score,
-    which is scaled to those known.
+    not see it. Anomalies among held-out rows make p larger than need be, never smaller. Equal rows count once.
+    With `validation_fraction=None` only rows that were learned from are there to compare with, and p comes out too
+    small. Missing cells leave the score, which is scaled to those known.
 
     Examples
     --------
@@ -217,6 +220,14 @@ class AnomalyDetector(OutlierMixin, Task):
         check_is_fitted(self, "model_")
         return round(self._counts[self.calibration_ > self.threshold_].sum()), round(self._counts.sum())
 
+    def _figures(self, data: Any, y: Any) -> dict[str, dict[str, Any]]:
+        if y is None:
+            return {}
+        batch = self._batch(data)
+        door = self.model_.door
+        features = self._map(lambda b: door(b)[:, : door.features], batch).astype(np.float64)
+        return {"detection": detection(features, -self.score_samples(data), labels_of(y, len(batch)), 0)}
+
     # ------------------------------------------------------------------ where to draw the line
 
     @property
@@ -246,13 +257,13 @@ class AnomalyDetector(OutlierMixin, Task):
         if (X is None) is (named[0] in ("count", "labels")):
             raise BadParameter("count and labels go with the rows they speak of, X; alpha and rate go without.")
         if alpha is not None:
-            self.offset_ = -self._at_level(_share("alpha", alpha))
+            self.offset_ = -self._at_level(share("alpha", alpha))
         elif rate is not None:
-            self.offset_ = -cut(self.calibration_, self._counts, _share("rate", rate))
+            self.offset_ = -cut(self.calibration_, self._counts, share("rate", rate))
         elif count is not None:
-            self.offset_ = -_alerts(-self.score_samples(X), count)
+            self.offset_ = -alerts(-self.score_samples(X), count)
         else:
-            self.offset_ = -_best_f1(-self.score_samples(X), labels)
+            self.offset_ = -best_f1(-self.score_samples(X), labels)
         return self
 
     def _at_level(self, alpha: float) -> float:
@@ -279,30 +290,3 @@ def _parts(values: Rows) -> Rows:
     """Each row's values as shares of their sum; zeros where that is zero."""
     total = values.sum(1, keepdims=True)
     return values / np.where(total > 0, total, 1.0)
-
-
-def _share(name: str, value: Any) -> float:
-    if not isinstance(value, Real) or isinstance(value, bool) or not 0 < float(value) < 1:
-        raise BadParameter(f"{name}={value!r}: expected a share in (0, 1), such as 0.01.")
-    return float(value)
-
-
-def _alerts(strange: Rows, count: Any) -> float:
-    if not isinstance(count, Integral) or isinstance(count, bool) or not 0 <= int(count) <= len(strange):
-        raise BadParameter(f"count={count!r}: expected a whole number from 0 to the {len(strange)} rows of X.")
-    return cut(strange, np.ones(len(strange)), int(count) / len(strange))
-
-
-def _best_f1(strange: Rows, labels: Any) -> float:
-    """The line at which `2 true / (flagged + anomalies)` is greatest, the highest of several."""
-    wanted = np.asarray(labels)
-    if wanted.shape != strange.shape or not np.isin(wanted, (0, 1)).all() or not wanted.any():
-        raise BadData(
-            f"labels: expected {len(strange)} values, one a row of X, 1 (True) for an anomaly and 0 for a normal row, "
-            f"at least one of them 1; got shape {wanted.shape} with values {np.unique(wanted)[:5].tolist()}."
-        )
-    order = np.argsort(-strange, kind="stable")
-    hits = np.cumsum(wanted[order])
-    f1 = 2 * hits / (np.arange(1, len(strange) + 1) + hits[-1])
-    f1[:-1][strange[order][:-1] == strange[order][1:]] = 0  # no line parts equal rows
-    return cut(strange, np.ones(len(strange)), (int(np.argmax(f1)) + 1) / len(strange))

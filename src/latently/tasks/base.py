@@ -87,6 +87,8 @@ class Task(BaseEstimator):
 
     def _same_columns(self, data: Any, x: NDArray[np.float64], table: Table, reset: bool) -> None:
         """Remember names and number of the learned columns, or hold the data to them."""
+        if not reset and not hasattr(self, "feature_names_in_"):  # scikit-learn knows no names but texts
+            table.refuse_absent(data)
         validate_data(self, x if names_of(data) is None else table.part(data), reset=reset, skip_check_array=True)
 
     def _batch(self, data: Any) -> Batch:
@@ -103,7 +105,7 @@ class Task(BaseEstimator):
         machine.keep_pages()
         given = plain(self)
         recipe, network, target = resolve(self.kind), network_of(self.network), machine.resolve(self.device)
-        given |= {n: v for n, v in recipe.parts(1).plan.items() if given.get(n, "auto") == "auto"}
+        given |= {n: v for n, v in recipe.parts(1).plan().items() if given.get(n, "auto") == "auto"}
         seed = functools.partial(chance.seed_of, self.random_state)
         table = table_of(self.data)
         x = self._numbers(table.read(data), table)
@@ -231,7 +233,7 @@ def parts_loss(recipe: Recipe, loss: str) -> str:
 
 def warn_wide(plan: Blueprint) -> None:
     """An overcomplete code that nothing restrains can copy its input."""
-    parts, cells = plan.recipe.parts(plan.code), plan.table.cells
+    parts, cells = plan.recipe.parts(plan.code), sum(n or 1 for n in plan.table.levels)
     if plan.code < cells or parts.bottleneck.priced or parts.penalties or parts.corruption:
         return
     warnings.warn(

@@ -91,8 +91,9 @@ def evaluate(est: Task, X: Any, y: Any = None, *, random_state: Any = 0) -> Eval
     reconstruction : squared error per known cell, in units of each column's variance in the fit, of the model, the
         mean predictor and PCA with as many components. An estimator keeps no training rows, so mean and PCA learn from
         `X` itself, by cross-fitting: each fifth of the rows is predicted from the other four. Where `X` is smaller
-        than the training set, that is a smaller training set for them. In a table with categories: nats per cell.
-    columns : the same a column, as root mean squared error in user units.
+        than the training set, that is a smaller training set for them. A category counts as its one-hots, in shares
+        of Gini's impurity; PCA then learns from all of `X`. Nats per cell stand beside.
+    columns : the same a column, as root mean squared error in user units; in a mixed table, as shares of variance.
     code : `l0`, the mean number of units that are on; the share of units that never move; the mean Frobenius norm of
         the Jacobian of the code (256 rows), x in standard deviations of a column.
     robustness : the error when the encoder sees the rows with Gaussian noise of .1, .3 and .5 standard deviations, or

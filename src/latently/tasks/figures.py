@@ -16,6 +16,7 @@ from latently.engine.linear import principal
 from latently.parts.bottlenecks import Normal
 from latently.parts.corruptions import Corruption, Gaussian, Masking
 from latently.tasks.base import Task
+from latently.tasks.portrait import column_errors
 from latently.values import Batch, Sort
 
 __all__ = ["Subject", "code", "columns", "costs", "divergence", "reconstruction", "robustness"]
@@ -67,6 +68,11 @@ class Subject:
         """What the model says of every row, and what the mean and PCA say that learned from the rows' other folds."""
         return {"model": self.cells(), **_simple(self)}
 
+    @cached_property
+    def shares(self) -> dict[str, Matrix]:
+        """Each column's error as a share of its variance in these rows: ours, and PCA's that learned from them."""
+        return column_errors(self.task, self.batch)
+
     def names(self) -> list[str]:
         """The columns' names."""
         given = [str(n) for n in getattr(self.task, "feature_names_in_", [])]
@@ -106,19 +112,25 @@ def _simple(subject: Subject) -> dict[str, torch.Tensor]:
 
 
 def reconstruction(subject: Subject) -> Section:
-    """`error`: squared per known cell, in units of each column's variance in the fit; or nats in a mixed table."""
+    """`error`: squared per known cell, in units of each column's variance in the fit; in a mixed table of its rows."""
     if not subject.numeric:
-        return {"nats": {"model": per_cell(_nats(subject, subject.batch), subject.known)}}
+        shares = {n: float(np.nanmean(v)) for n, v in subject.shares.items()}
+        nats = {"model": per_cell(_nats(subject, subject.batch), subject.known)}
+        return {"error": {"model": shares["model"], "mean": 1.0, "pca": shares["pca"]}, "nats": nats}
     x = subject.batch.x.flatten(1)
     return {"error": {n: per_cell(_squares(guess, x), subject.known) for n, guess in subject.guesses.items()}}
 
 
 def columns(subject: Subject) -> Section:
-    """Root mean squared error of each column in user units; or its nats in a mixed table."""
+    """Root mean squared error of each column in user units; in a mixed table shares of variance, and nats."""
     known, names = subject.known, subject.names()
     if not subject.numeric:
         nats = per_column(_nats(subject, subject.batch), known)
-        return {name: {"nats": float(v)} for name, v in zip(names, nats, strict=True)}
+        both = subject.shares
+        return {
+            name: {"model": float(both["model"][j]), "mean": 1.0, "pca": float(both["pca"][j]), "nats": float(nats[j])}
+            for j, name in enumerate(names)
+        }
     values = subject.task.table_.values
     truth = values(subject.batch.x.flatten(1))
     roots = {n: np.sqrt(per_column((values(g) - truth) ** 2, known)) for n, g in subject.guesses.items()}

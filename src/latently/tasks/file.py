@@ -147,7 +147,8 @@ def encoded(value: Any) -> Any:
     if isinstance(value, Part):
         return {"part": value.key(), "options": encoded(value.options())}
     if isinstance(value, Table):
-        return {"table": encoded(value.options())}
+        types = [[name, sort] for name, sort in value.types.items()]  # people's names: none may pass for one of ours
+        return {"table": encoded(value.options() | {"types": types})}
     if isinstance(value, dict):
         return {str(k): encoded(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)) and not any(
@@ -165,7 +166,8 @@ def decoded(value: Any, outside: dict[str, type[Recipe]]) -> Any:
     if not isinstance(value, dict):
         return value
     if "table" in value:
-        return Table(**{k: decoded(v, outside) for k, v in value["table"].items()})
+        options = {k: decoded(v, outside) for k, v in value["table"].items()}
+        return Table(**options | {"types": dict(options["types"])})
     if not value.keys() & {"tuple", "dense", "part", "recipe"}:
         return {k: decoded(v, outside) for k, v in value.items()}
     if "tuple" in value:

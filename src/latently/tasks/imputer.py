@@ -120,6 +120,17 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, Task):
         held = "residuals" in extra
         self._residuals = Residuals(extra["residuals"], extra["residual_counts"]) if held else None
 
+    def _figures(self, data: Any, y: Any) -> dict[str, dict[str, Any]]:
+        numbers = {
+            r.column: {"rmse": r.rmse, "of the mean": r.rmse_of_mean} for r in self.report_ if r.rmse is not None
+        }
+        levels = {
+            r.column: {"accuracy": r.accuracy, "of the commonest level": r.accuracy_of_commonest}
+            for r in self.report_
+            if r.accuracy is not None
+        }
+        return {"hidden cells of held-out rows": numbers | levels}
+
     # ------------------------------------------------------------------ fill
 
     def transform(self, X: Any) -> Any:

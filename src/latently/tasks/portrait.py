@@ -20,12 +20,12 @@ POINTS = 5000
 
 
 @torch.no_grad()
-def column_errors(estimator: Task, X: Any) -> dict[str, NDArray[np.float64]]:
+def column_errors(estimator: Task, batch: Batch) -> dict[str, NDArray[np.float64]]:
     """Squared error of every learned column as a share of its variance in these rows: ours, and PCA's of these rows.
 
     A category counts as its one-hots, and its variance as Gini's impurity, so 1 is what the mean predictor leaves.
     """
-    batch = _some(estimator._batch(X))
+    batch = _some(batch)
     view = View.over(estimator.model_.door, batch)
     shown = view.of(batch)
     cells = shown.x.flatten(1)

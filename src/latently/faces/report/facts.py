@@ -118,7 +118,7 @@ class Reconstruction(TypedDict, total=False):
     """Every learned column beside the mean predictor and PCA."""
 
     columns: Sequence[Error]
-    rows: int  #: held-out rows
+    rows: int  #: rows it was measured on
     note: str
 
 

@@ -119,7 +119,7 @@ def _made(given: Given, told: dict[str, Any]) -> dict[str, Any]:
 def _reconstruction(given: Given) -> dict[str, Any]:
     from latently.tasks.portrait import column_errors
 
-    found, names = column_errors(given.estimator, given.rows), given.estimator.table_.names
+    found, names = column_errors(given.estimator, given.estimator._batch(given.rows)), given.estimator.table_.names
     columns = [
         {"name": n, "model": float(m), "pca": float(p)}
         for n, m, p in zip(names, found["model"], found["pca"], strict=True)

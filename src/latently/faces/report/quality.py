@@ -51,7 +51,7 @@ def reconstruction(facts: Facts) -> Html | None:
 
 def _lead(columns: Sequence[Error], rows: object) -> str:
     both = [(c["model"], c["pca"]) for c in columns if is_number(c.get("model")) and is_number(c.get("pca"))]
-    where = f" on {plural(rows, 'held-out row')}" if isinstance(rows, int) and rows else ""
+    where = f" on {plural(rows, 'row')}" if isinstance(rows, int) and rows else ""
     text = f"Squared error{where} as a share of the column’s variance, worst first: {share(0)} is perfect."
     if not both:
         return text
