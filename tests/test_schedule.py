@@ -279,3 +279,11 @@ def test_the_curve_of_widths_is_kept():
 def test_auto_has_an_answer_where_there_is_nothing_to_find(x):
     model = Autoencoder(epochs=1, random_state=0).fit(x)
     assert model.n_components_ == 1
+
+
+def test_a_column_that_only_one_row_moves_leaves_the_held_out_error_on_its_scale():
+    x = np.random.default_rng(0).normal(size=(200, 5))
+    x[:, 0] = 0.1
+    x[7, 0] = 3.0
+    held = Autoencoder(2, epochs=1, random_state=0).fit(x).held_out_
+    assert held.mean < 100

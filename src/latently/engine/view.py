@@ -18,6 +18,7 @@ from latently.values import Batch
 __all__ = ["View"]
 
 NEAR = 0.01  # of one: a variance this close is left alone
+NOTHING = 1e-6  # of one: what rounding leaves where all these rows hold the same, though others do not
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class View:
         each = ((x - mean).square() * counts).sum(0) / total
         owner = torch.arange(len(door.levels), device=x.device).repeat_interleave(door.base)
         variance = torch.zeros(len(door.levels), device=x.device).index_add_(0, owner, each)
-        alone = ((variance - 1).abs() < NEAR) | (variance <= 0)
+        alone = ((variance - 1).abs() < NEAR) | (variance < NOTHING)
         if bool(alone.all()):
             return cls(door, None, mean)
         scale = torch.where(alone, torch.ones_like(variance), variance).rsqrt()[owner]
