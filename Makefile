@@ -50,7 +50,7 @@ demo: $(VENV)/.core
 	$(BIN)/latently demo
 
 test: $(VENV)/.dev
-	$(ONE_THREAD) $(BIN)/python -m pytest -q $(ARGS)
+	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2 --dist loadscope $(ARGS)
 
 check: format lint types floors house docs test
 
