@@ -215,7 +215,8 @@ class Table:
             return Bernoulli()
         if key[0] == "ordered":
             return Ordinal(key[1])
-        return Categorical([self.levels[j] + 1 for j in places], spare=True)
+        levels = self.levels
+        return Categorical([levels[j] + 1 for j in places], spare=True)
 
     def limits(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Least and greatest value of each column in model units."""
