@@ -60,8 +60,8 @@ def source(data: Any) -> Source:
         _refuse_twins(data)
     frame = frame_of(data)
     if frame is not None:
-        names = tuple(str(c) for c in frame.columns)
-        return Source(names, None, lambda j: _arrow(frame.get_column(frame.columns[j])), True)
+        keys = frame.columns
+        return Source(tuple(str(c) for c in keys), None, lambda j: _arrow(frame.get_column(keys[j])), True)
     array = np.asarray(data, dtype=object) if _has_text(data) else data
     if isinstance(array, np.ndarray) and array.ndim == 2 and array.dtype.kind in "OUS" and _has_text(array):
         cells = array.astype(object)
