@@ -180,39 +180,8 @@ class Table:
         return cycles(self.learned, self.scales_)
 
     def likelihood(self, numbers: Likelihood | None = None) -> Likelihood:
-<<<<<<< HEAD
         """What suits these columns: `numbers` (normal with a learned spread, if None), and cross-entropy."""
         return likelihood(self.learned, self.scales_.binary, numbers)
-=======
-        """What suits these columns: `numbers` for numbers (normal with a learned spread, if None), and cross-entropy.
-
-        Zeros and ones get a Bernoulli likelihood, categories a categorical one with a place for levels never seen,
-        ordered categories cumulative logits.
-        """
-        groups: dict[tuple[Any, ...], list[int]] = {}
-        for j, column in enumerate(self.learned):
-            width = column.width
-            key: tuple[Any, ...] = ("number",)
-            if width and column.sort == "ordered" and width > 1:
-                key = ("ordered", width)
-            elif width:
-                key = ("category", sum(width > c for c in CLASSES))
-            elif self.scales_.binary[j]:
-                key = ("switch",)
-            groups.setdefault(key, []).append(j)
-        parts = [(places, self._part(key, places, numbers)) for key, places in groups.items()]
-        return parts[0][1] if len(parts) == 1 else Mixed(parts)
-
-    def _part(self, key: tuple[Any, ...], places: list[int], numbers: Likelihood | None) -> Likelihood:
-        if key[0] == "number":
-            return Gaussian() if numbers is None else numbers
-        if key[0] == "switch":
-            return Bernoulli()
-        if key[0] == "ordered":
-            return Ordinal(key[1])
-        levels = self.levels
-        return Categorical([levels[j] + 1 for j in places], spare=True)
->>>>>>> tabletest
 
     def limits(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Least and greatest value of each column in model units."""
