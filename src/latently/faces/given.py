@@ -96,7 +96,11 @@ class Given:
     def keys(self) -> dict[str, Any]:
         """Columns that tell rows apart: identifiers, labels and times, as they stand; else the number of the row."""
         table, columns = self.reading.table, self.estimator.table_.columns_
-        names = [c.name for c in columns if c.role in ("id", "label", "time") or c.sort == "identifier"]
+        names = [
+            c.name
+            for c in columns
+            if c.role in ("id", "label", "time") or (c.sort == "identifier" and c.role != "dropped")
+        ]
         found = {n: table.column(n) for n in names if n in table.column_names}
         return found or {"row": list(range(table.num_rows))}
 

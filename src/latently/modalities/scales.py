@@ -71,7 +71,8 @@ class Scales:
         whole = np.array([c.sort not in ("number", "time", "duration") for c in columns])
         self.floor = np.where((x == self.low).sum(0) >= need, self.low, -np.inf)
         self.floor = np.where(whole, self.low, np.maximum(self.floor, np.where(self.low >= 0, 0.0, -np.inf)))
-        self.ceiling = np.where(whole | ((x == self.high).sum(0) >= need), self.high, np.inf)
+        most = ((x == self.high).sum(0) >= need) & ~self.coded  # a level never seen stays beyond the others
+        self.ceiling = np.where(whole & ~self.coded | most, self.high, np.inf)
 
     def _tail(self, j: int, known: Matrix) -> None:
         if len(known) < FEWEST:

@@ -19,7 +19,7 @@ __all__ = ["Digits", "codes", "plane"]
 
 COMPONENTS = 16
 SHOWN = 2  # digits: pairs that fit in 80 columns
-EPOCHS = 100  # of the map; "auto" takes three times as long, and places 2 in 100 images more beside their like
+EPOCHS = 100  # of the map: enough to see it in a few seconds
 SHADES = " ░▒▓█"
 PLAIN = " .:*#"
 WIDE, HIGH = 72, 20  # characters of the map

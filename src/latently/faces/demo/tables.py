@@ -144,7 +144,7 @@ def report(judged: tuple[Any, Any], page: Path | None) -> None:
     facts = facts_of(given)
     facts["made"]["command"] = f"latently demo --report {page or 'demo.html'}"
     text = render(facts)
-    typer.echo("\nREPORT: columns, training, alarms, map, strangest rows on one page that needs no network")
+    typer.echo("\nREPORT: columns, training, alarms, map and strangest rows on one page")
     if page is None:
         typer.echo(f"made ({len(text) / 1000:,.0f} kB) and let go; to keep it: latently demo --report demo.html")
         return
