@@ -33,7 +33,7 @@ class Source:
     def shape(self) -> tuple[int, ...]:
         """Rows and columns."""
         if self.column is None:
-            return tuple(np.shape(self.numbers))
+            return tuple(getattr(self.numbers, "shape", ())) or np.asarray(self.numbers).shape
         return (len(self.column(0)) if self.names else 0), len(self.names)
 
     def arrow(self, j: int) -> Any:
