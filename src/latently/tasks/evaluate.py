@@ -86,23 +86,23 @@ def evaluate(est: Task, X: Any, y: Any = None, *, random_state: Any = 0) -> Eval
     Rows that the fit did not learn from give honest figures; on the training rows ours are the flattering ones. At
     most 20,000 rows, drawn by `random_state`, are looked at.
 
-    Sections
-    --------
-    reconstruction : squared error per known cell, in units of each column's variance in the fit, of the model, the
-        mean predictor and PCA with as many components. An estimator keeps no training rows, so mean and PCA learn from
-        `X` itself, by cross-fitting: each fifth of the rows is predicted from the other four. Where `X` is smaller
-        than the training set, that is a smaller training set for them. A category counts as its one-hots, in shares
-        of Gini's impurity; PCA then learns from all of `X`. Nats per cell stand beside.
-    columns : the same a column, as root mean squared error in user units; in a mixed table, as shares of variance.
-    code : `l0`, the mean number of units that are on; the share of units that never move; the mean Frobenius norm of
-        the Jacobian of the code (256 rows), x in standard deviations of a column.
-    robustness : the error when the encoder sees the rows with Gaussian noise of .1, .3 and .5 standard deviations, or
-        with 10, 30 and 50 % of the cells hidden, on all known cells, and as a multiple of the clean one.
-    costs : the mean of every term of the loss before its weight (1,000 rows).
-    kl : of a variational code, nats per unit and the number of units whose posterior mean varies by more than .01.
-    neighbours : trustworthiness of the code, and of PCA's of the same rows (2,000 rows, 5 neighbours).
-    probe : with `y`, five-fold accuracy of a logistic regression and NMI of k-means clusters for classes, R2 of a ridge
-        regression for numbers: on codes, on principal components of the same number, on all columns.
+    Notes
+    -----
+    - reconstruction: squared error per known cell, in units of each column's variance in the fit, of the model, the
+      mean predictor and PCA with as many components. An estimator keeps no training rows, so mean and PCA learn from
+      `X` itself, by cross-fitting: each fifth of the rows is predicted from the other four. Where `X` is smaller
+      than the training set, that is a smaller training set for them. A category counts as its one-hots, in shares
+      of Gini's impurity; PCA then learns from all of `X`. Nats per cell stand beside.
+    - columns: the same a column, as root mean squared error in user units; in a mixed table, as shares of variance.
+    - code: `l0`, the mean number of units that are on; the share of units that never move; the mean Frobenius norm of
+      the Jacobian of the code (256 rows), x in standard deviations of a column.
+    - robustness: the error when the encoder sees the rows with Gaussian noise of .1, .3 and .5 standard deviations, or
+      with 10, 30 and 50 % of the cells hidden, on all known cells, and as a multiple of the clean one.
+    - costs: the mean of every term of the loss before its weight (1,000 rows).
+    - kl: of a variational code, nats per unit and the number of units whose posterior mean varies by more than .01.
+    - neighbours: trustworthiness of the code, and of PCA's of the same rows (2,000 rows, 5 neighbours).
+    - probe: with `y`, five-fold accuracy of a logistic regression and NMI of k-means clusters for classes, R2 of a ridge
+      regression for numbers: on codes, on principal components of the same number, on all columns.
 
     A task adds figures of its own.
     """
