@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -85,10 +86,10 @@ class Table:
     def _column(self, name: str, array: Any, role: str | None, named: bool) -> Column:
         if role is None:
             return infer(name, array, self.types.get(name), named)
-        try:
-            return replace(infer(name, array, self.types.get(name), named), role=role, levels=(), why="")
-        except UnsupportedInput:  # what is not learned may hold anything
-            return Column(name, SORTS[-1], role, str(array.type))
+        if role != "dropped":
+            with suppress(UnsupportedInput):  # what is not learned may hold anything
+                return replace(infer(name, array, self.types.get(name), named), role=role, levels=(), why="")
+        return Column(name, SORTS[-1], role, str(array.type))
 
     @property
     def learned(self) -> list[Column]:
