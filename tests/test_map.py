@@ -90,7 +90,7 @@ def test_other_dimensions_and_kinds_may_be_asked_for():
     plain = Map(kind="undercomplete", network="auto", validation_fraction="auto", epochs=2, random_state=0).fit(rows())
     assert_array_equal(
         plain.transform(rows()),
-        Autoencoder(2, validation_fraction=0.1, epochs=2, random_state=0).fit(rows()).transform(rows()),
+        Autoencoder(2, epochs=2, random_state=0).fit(rows()).transform(rows()),
     )
 
 

@@ -209,7 +209,7 @@ def test_max_time_bounds_all_stages_together():
     model = Autoencoder(2, epochs=10**6, max_time=2.0, random_state=0).fit(bent(300))
     assert model.history_.stopped == "time"
     assert model.history_.columns["epoch"][-1] > 0
-    assert model.history_.seconds < 1.5
+    assert model.history_.seconds < 3.5
     assert np.isfinite(model.reconstruct(bent(20))).all()
 
 
