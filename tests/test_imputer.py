@@ -304,3 +304,16 @@ def test_conformal_ends_are_order_statistics():
     low, high = residuals.ends(0.99)
     assert (low[0, 0], high[0, 0]) == (-np.inf, np.inf)
     assert_array_equal(residuals.counts, np.full((4, 1), 99))  # strata too thin speak for the column
+
+
+def test_a_level_never_seen_is_no_gap():
+    pd = pytest.importorskip("pandas")
+    grades = pd.CategoricalDtype(["low", "mid", "high"], ordered=True)
+    table = pd.DataFrame({"size": np.arange(60.0) % 7, "grade": pd.Series(["low", "mid", "high"] * 20, dtype=grades)})
+    model = Imputer(epochs=1, random_state=0).fit(table)
+    wider = pd.CategoricalDtype(["low", "mid", "high", "top"], ordered=True)
+    new = pd.DataFrame({"size": [np.nan, 1.0], "grade": pd.Series(["top", None], dtype=wider)})
+    filled = model.transform(new)
+    assert filled["grade"][0] == "top"
+    assert filled["grade"][1] in ("low", "mid", "high")
+    assert np.isfinite(filled["size"]).all()

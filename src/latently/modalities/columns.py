@@ -243,18 +243,17 @@ def _zone(kind: str) -> str | None:
 
 
 def _codes(column: Column, array: Any) -> Cells:
-    """Each cell's place among the levels; unseen levels come after the last, unseen ordered ones are unknown."""
+    """Each cell's place among the levels; those that the fit did not see come after the last."""
     from pyarrow import types
 
     coded = array if types.is_dictionary(array.type) else array.dictionary_encode()
     places = {level: float(j) for j, level in enumerate(column.levels)}
-    new = np.nan if column.sort == "ordered" else float(column.width)
     raw = coded.dictionary.to_pylist()
     found = [None if v is None else plain(v) for v in raw]
     known = [v for v in raw if v is not None]
     if known and not any(v in places for v in found) and isinstance(known[0], str) != ("string" in column.dtype):
         raise _unlike(column, array, f"levels such as {column.levels[0]!r}")
-    table = np.array([*(np.nan if v is None else places.get(v, new) for v in found), np.nan])
+    table = np.array([*(np.nan if v is None else places.get(v, float(column.width)) for v in found), np.nan])
     index = coded.indices.fill_null(len(found)).to_numpy(zero_copy_only=False)
     return np.asarray(table[index])
 

@@ -193,6 +193,9 @@ class Table:
         """Rows in model units; what no row of the fit knew stays unknown."""
         units = self.scales_.apply(x)
         units[:, self.scales_.empty] = np.nan
+        for j, column in enumerate(self.learned):
+            if column.sort == "ordered":  # a level never seen has no place in the order
+                units[units[:, j] >= column.width, j] = np.nan
         with np.errstate(over="ignore"):
             cells = torch.from_numpy(units.astype(np.float32)).clone()  # aligned: products repeat to the bit
         if not bool((total := cells.sum(dtype=torch.float64)).isfinite()) and bool(cells.isinf().any()):

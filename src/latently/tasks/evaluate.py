@@ -66,7 +66,7 @@ class Evaluation:
         for section, name, values in self._lines():
             lines += [section] if section != last else []
             told = "   ".join(f"{who} {_short(v)}".strip() for who, v in values.items())
-            lines.append(f"  {name:28s} {told}".rstrip())
+            lines.append(f"  {name:32s} {told}".rstrip())
             last = section
         return "\n".join(lines)
 

@@ -98,7 +98,6 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, Task):
 
     def _learn(self, outcome: Outcome, rows: Batch) -> None:
         known = torch.ones_like(rows.x, dtype=torch.bool) if rows.known is None else rows.known
-        self._seen = known.any(0).cpu().numpy()
         self._whole = _whole(self.table_.values(rows.x), known.cpu().numpy(), self.table_.scales_.mean)
         self.report_: list[ColumnError] = []
         self._residuals: Residuals | None = None
@@ -109,13 +108,13 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, Task):
             self._residuals = Residuals.of(found)
 
     def _extra(self) -> dict[str, Any]:
-        kept = {"seen": self._seen, "whole": self._whole, "report": [asdict(r) for r in self.report_]}
+        kept = {"whole": self._whole, "report": [asdict(r) for r in self.report_]}
         if self._residuals is not None:
             kept |= {"residuals": self._residuals.values, "residual_counts": self._residuals.counts}
         return kept
 
     def _adopt(self, extra: dict[str, Any]) -> None:
-        self._seen, self._whole = extra["seen"], extra["whole"]
+        self._whole = extra["whole"]
         self.report_ = [ColumnError(**r) for r in extra["report"]]
         held = "residuals" in extra
         self._residuals = Residuals(extra["residuals"], extra["residual_counts"]) if held else None
@@ -198,7 +197,7 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, Task):
     def _values(self, cells: torch.Tensor) -> Matrix:
         """Cells in user units: within the range seen, whole where the column was, missing where it was never known."""
         values = np.clip(self.table_.values(cells), self.table_.scales_.low, self.table_.scales_.high)
-        return np.where(self._seen, np.where(self._whole, np.rint(values), values), np.nan)
+        return np.where(self._whole, np.rint(values), values)
 
     def _filled(self, X: Any, values: Matrix) -> Any:
         """`X` with `values` where it is missing; everything else as it is, to the bit."""
