@@ -93,7 +93,7 @@ class Pictures(Sequence[Pixels]):
         return Pictures(self._store.part(chosen), names, labels, self.ignored, self.skipped)
 
     def headers(self) -> Headers:
-        """Size, channels and dtype of each image, without decoding pixels; the first bad file is named, others counted."""
+        """Size, channels and dtype of each image, without decoding pixels; bad files are counted, one is named."""
         return self._headers
 
     @cached_property
