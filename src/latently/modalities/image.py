@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -46,6 +46,8 @@ class Image(Modality):
     skip : bool
         Leave out files that cannot be read, with a warning; otherwise the first one raises an error.
     """
+
+    longest: ClassVar[int] = LONGEST
 
     size: int | tuple[int, int] | Literal["auto"] = "auto"
     missing: float | None = None
@@ -95,7 +97,7 @@ class Image(Modality):
             raise BadParameter(f"size={self.size!r}: expected 'auto', a number of pixels, or (height, width).")
         height, width = int(np.median(heights)), int(np.median(widths))
         longest = max(height, width)
-        wanted = min(longest, LONGEST) if self.size == "auto" else int(self.size)
+        wanted = min(longest, self.longest) if self.size == "auto" else int(self.size)
         return max(1, round(height * wanted / longest)), max(1, round(width * wanted / longest))
 
     def _rows(self, source: Pictures, holes: list[NDArray[np.bool_] | None] | None) -> NDArray[np.float32]:

@@ -93,8 +93,9 @@ class Task(BaseEstimator):
         network_of(self.network)  # refused before the data is read
         given |= {n: v for n, v in recipe.parts(1).plan().items() if given.get(n, "auto") == "auto"}
         seed = functools.partial(chance.seed_of, self.random_state)
-        source = modality_of(self.data, data)
+        source = self._reads(modality_of(self.data, data))
         rows, remember = source.learn(self, data, sample_weight, parts_loss(recipe, self.loss) == "likelihood")
+        given |= {n: v for n, v in source.plan(len(rows)).items() if given.get(n, "auto") == "auto"}
         rows, network = rows.to(target), network_of(self.network, source)
         plan = Blueprint(recipe, network, source, self.loss, 1, len(rows), target, self.precision, self.remasks)
         k, curve = given.pop("n_components"), None
@@ -111,6 +112,7 @@ class Task(BaseEstimator):
             watcher_for(self.verbose),
             checkpoint,
             fixed.work(),
+            source.places,
         )
         if k == "auto":
             k, curve = self._choose(plan, rows, schedule)
@@ -120,6 +122,10 @@ class Task(BaseEstimator):
         remember()
         self._keep(plan, outcome, rows, curve)
         self._learn(outcome, rows)
+
+    def _reads(self, source: Modality) -> Modality:
+        """How this task reads what `source` reads."""
+        return source
 
     def _paced(self, given: dict[str, Any], rows: int) -> dict[str, Any]:
         """The numbers of the plan that the user gave; a task may put its own in the place of "auto"."""
