@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from sklearn.base import OutlierMixin
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from latently import device as machine
 from latently.engine.schedule import Outcome
-from latently.errors import BadParameter
+from latently.errors import BadParameter, UnsupportedInput
 from latently.modalities import Image, Modality, Textures
 from latently.tasks.base import Task
 from latently.tasks.judges import Columns, Learned, Reason
 from latently.tasks.probes import detection, labels_of
-from latently.tasks.regions import Region, Regions
+from latently.tasks.regions import MARKED, Region, Regions
 from latently.tasks.strangeness import cut
 from latently.tasks.thresholds import alerts, best_f1, share
 from latently.values import Batch
@@ -32,12 +33,16 @@ AUTO = 0.01  # conformal p of contamination="auto"
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class AnomalyDetector(OutlierMixin, Task):
-    """Finds rows unlike those it learned from, and says which cells make them so.
+    """Finds rows or images unlike those it learned from, and says which cells or regions make them so.
 
     Two views of a row: the surprise of its cells when a denoising autoencoder reconstructs it from noisy copies of
     itself, each cell beside what is usual in its column and beyond the range seen growing with the square; and the
     distance to its neighbours among the training rows. Each becomes `-log p` beside rows that the model did not learn
     from; their mean is the row's strangeness, `score_samples` is minus that.
+
+    Images are looked at place by place: responses of fixed filters to the logarithm of the image, some 24 to 32 places a
+    side (`Textures`, whose default longest side is 256 pixels). The same two views judge every place; the strangest
+    places are one view of the image, its distance to the nearest training image as a whole is the other.
 
     Parameters
     ----------
@@ -150,6 +155,7 @@ class AnomalyDetector(OutlierMixin, Task):
 
     def _batches(self, X: Any) -> Iterator[Batch]:
         check_is_fitted(self, "model_")
+        machine.fork_safe()
         return self.data_.pieces(self, X)
 
     def decision_function(self, X: Any) -> Rows:
@@ -169,11 +175,31 @@ class AnomalyDetector(OutlierMixin, Task):
         at_least = above[np.searchsorted(self.calibration_, strange, side="left")]
         return np.asarray((1 + at_least) / (1 + above[0]))
 
-    def explain(self, X: Any, top: int = 3) -> list[list[Reason]]:
-        """For every row the `top` known cells that contribute most to its strangeness, most first."""
+    def explain(self, X: Any, top: int = 3) -> list[list[Reason]] | list[list[Region]]:
+        """For every row the `top` known cells that contribute most to its strangeness, most first; regions of images."""
         if not isinstance(top, Integral) or top < 1:
             raise BadParameter(f"top={top!r}: expected how many reasons to name, a whole number from 1.")
         return self._judge.explain(self._batches(X), int(top))
+
+    def heat_map(self, X: Any) -> NDArray[np.float32] | list[NDArray[np.float32]]:
+        """How strange every pixel is, at each image's own size: `-log p` beside places of ordinary images, in nats.
+
+        A stack for a stack of images, a list for anything else.
+        """
+        maps = list(self._regions("heat_map").heat_maps(X, self._batches(X)))
+        return np.stack(maps) if isinstance(X, np.ndarray) else maps
+
+    def mask(self, X: Any, alpha: float = MARKED) -> NDArray[np.bool_] | list[NDArray[np.bool_]]:
+        """The pixels stranger than any in a share `1 - alpha` of ordinary images; sizes as in `heat_map`."""
+        line = self._regions("mask").line(share("alpha", alpha))
+        maps = [heat > line for heat in self._judge.heat_maps(X, self._batches(X))]
+        return np.stack(maps) if isinstance(X, np.ndarray) else maps
+
+    def _regions(self, method: str) -> Regions:
+        check_is_fitted(self, "model_")
+        if not isinstance(self._judge, Regions):
+            raise UnsupportedInput(f"{method} is for images; this detector learned from rows. Try explain(X).")
+        return self._judge
 
     def expected_flags(self) -> tuple[int, int]:
         """How many rows like those of the fit are flagged, and of how many: the held-out rows beyond the line."""
@@ -183,10 +209,8 @@ class AnomalyDetector(OutlierMixin, Task):
     def _figures(self, data: Any, y: Any) -> dict[str, dict[str, Any]]:
         if y is None:
             return {}
-        batch = self._batch(data)
-        door = self.model_.door
-        features = self._map(lambda b: door(b)[:, : door.features], batch).astype(np.float64)
-        return {"detection": detection(features, -self.score_samples(data), labels_of(y, len(batch)), 0)}
+        features = np.concatenate([self._judge.features(batch) for batch in self._batches(data)])
+        return {"detection": detection(features, -self.score_samples(data), labels_of(y, len(features)), 0)}
 
     # ------------------------------------------------------------------ where to draw the line
 

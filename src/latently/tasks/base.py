@@ -179,7 +179,7 @@ class Task(BaseEstimator):
             "task": type(self).__name__, "kind": self.recipe_.name,
             "options": {name: repr(v) for name, v in self.recipe_.get_params().items()},
             "columns": int(self.n_features_in_), "names": [str(n) for n in getattr(self, "feature_names_in_", [])],
-            "schema": self.data_.schema(), "rows": self.rows_, "components": self.n_components_,
+            "schema": self.data_.schema(), "rows": self.rows_ // self.data_.places, "components": self.n_components_,
             "encoder": model.encoder.stack(), "decoder": model.decoder.stack(),
             "parameters": sum(p.numel() for p in model.parameters()),
             "loss": parts_loss(self.recipe_, self.loss),

@@ -53,6 +53,10 @@ class Reason:
             return f"{self.column} {observed} (rare beside the others)"
         return f"{self.column} {observed} (expected {expected})"
 
+    def told(self) -> dict[str, Any]:
+        """For a report."""
+        return {"column": self.column, "observed": self.observed, "expected": self.expected, "share": self.share}
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -82,6 +86,11 @@ class Columns:
     def nats(self, batch: Batch) -> Rows:
         """`-log p` of each row in both views."""
         return self.yard.nats(self.view.cells(batch, self.run), known_of(batch), self.view.distance(batch))
+
+    def features(self, batch: Batch) -> Rows:
+        """What the encoder sees of each row, without the mask channel."""
+        door = self.view.model.door
+        return self.run(lambda b: door(b)[:, : door.features], batch).astype(np.float64)
 
     def explain(self, X: Any, batches: Iterator[Batch], top: int) -> list[list[Reason]]:
         """The `top` cells of each row."""

@@ -41,8 +41,15 @@ class Region:
 
     def text(self) -> str:
         """In words, such as `rows 10-30, columns 5-9 (p .002)`."""
+        return f"{self._where()} (p {self.p_value:.2g})"
+
+    def _where(self) -> str:
         top, left, bottom, right = self.box
-        return f"rows {top}-{bottom - 1}, columns {left}-{right - 1} (p {self.p_value:.2g})"
+        return f"rows {top}-{bottom - 1}, columns {left}-{right - 1}"
+
+    def told(self) -> dict[str, Any]:
+        """For a report."""
+        return {"column": self._where(), "observed": f"p {self.p_value:.2g}", "share": self.share}
 
 
 @dataclass(frozen=True)
@@ -203,6 +210,21 @@ class Regions:
         """`-log p` of every place, `(images, down, across)`."""
         return self._heat(*self._judged(batch)).astype(np.float32).reshape(-1, *self.data.grid)
 
+    def features(self, batch: Batch) -> Rows:
+        """What is compared of images as a whole."""
+        return self._coarse(batch).numpy()
+
+    def heat_maps(self, X: Any, batches: Iterator[Batch]) -> Iterator[NDArray[np.float32]]:
+        """The heat of each image at its own size."""
+        maps = (heat for batch in batches for heat in self.heat(batch))
+        for heat, size in zip(maps, self._sizes(X), strict=True):
+            grown = torch.from_numpy(heat)[None, None]
+            yield functional.interpolate(grown, size, mode="bilinear", align_corners=False)[0, 0].numpy()
+
+    def _sizes(self, X: Any) -> list[tuple[int, int]]:
+        headers = self.data.pictures(X).headers()
+        return list(zip(headers.heights.tolist(), headers.widths.tolist(), strict=True))
+
     def line(self, alpha: float) -> float:
         """Nats that the strangest place of a share `alpha` of ordinary images goes beyond."""
         p = self._p(self.usual.peaks)
@@ -215,10 +237,8 @@ class Regions:
 
     def explain(self, X: Any, batches: Iterator[Batch], top: int) -> list[list[Region]]:
         """The `top` strangest regions of each image."""
-        headers = self.data.pictures(X).headers()
         maps = (heat for batch in batches for heat in self.heat(batch))
-        sizes = zip(headers.heights.tolist(), headers.widths.tolist(), strict=True)
-        return [self._regions(heat, size, top) for heat, size in zip(maps, sizes, strict=True)]
+        return [self._regions(heat, size, top) for heat, size in zip(maps, self._sizes(X), strict=True)]
 
     def _regions(self, heat: NDArray[np.float32], size: tuple[int, int], top: int) -> list[Region]:
         from scipy.ndimage import find_objects, label
@@ -233,7 +253,8 @@ class Regions:
         found = []
         for i, (down, across) in enumerate(places):
             here = marks[down, across] == i + 1
-            box = (int(down.start * tall), int(across.start * wide), int(np.ceil(down.stop * tall)), int(np.ceil(across.stop * wide)))
+            top_left = int(down.start * tall), int(across.start * wide)
+            box = (*top_left, int(np.ceil(down.stop * tall)), int(np.ceil(across.stop * wide)))
             p = float(self._p(np.array([float(heat[down, across][here].max())]))[0])
             found.append(Region(box, float(beyond[down, across][here].sum() / beyond.sum()), p))
         return sorted(found, key=lambda region: -region.share)[:top]
