@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import latently.modalities.tiff as tiff
 from latently.errors import LatentlyError
-from latently.modalities import tiff
 from latently.modalities.folders import File
 from latently.modalities.opening import DAMAGE, LIMIT, named, opened
 from latently.modalities.pixels import Header, check

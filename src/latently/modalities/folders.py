@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import latently.modalities.tiff as tiff
 from latently.errors import BadData, FileProblem, UnsupportedInput
-from latently.modalities import tiff
 
 __all__ = ["SUFFIXES", "File", "Found", "find", "leads_to_images"]
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from latently.modalities import decode
+import latently.modalities.decode as decode
 from latently.modalities.folders import File
 from latently.modalities.pixels import Header
 
