@@ -68,7 +68,8 @@ class Block(_Placed):
         if isinstance(self.size, str):
             side = math.sqrt(self.level)
             least, most = max(self.level, side / LONGEST), min(1.0, side * LONGEST)
-            tall = (height * least * (most / least) ** form).round().clamp(1, height)
+            lowest = math.ceil(self.level * height)  # with fewer rows the width would not suffice
+            tall = (height * least * (most / least) ** form).round().clamp(lowest, height)
             wide = (self.level * height * width / tall).round().clamp(1, width)
         else:
             tall, wide = (torch.full_like(form, s) for s in self._sides(self.size, (height, width)))
