@@ -371,9 +371,7 @@ def test_options_that_cannot_work_are_refused(part):
         bound(part)
 
 
-@pytest.mark.parametrize(
-    ("part", "name", "value"), [(FSQ(), "levels", "few"), (VectorQuantised(), "levels", 2.5)]
-)
+@pytest.mark.parametrize(("part", "name", "value"), [(FSQ(), "levels", "few"), (VectorQuantised(), "levels", 2.5)])
 def test_options_of_another_sort_are_refused(part, name, value):
     setattr(part, name, value)
     with pytest.raises(BadParameter, match=f"{name} must be"):

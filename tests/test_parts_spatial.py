@@ -11,6 +11,7 @@ from latently.model import Composition, Parts
 from latently.parts import BlindSpot, Block, Corruption, Dense
 from latently.parts.doors import Door
 from latently.parts.likelihoods import SquaredError
+from latently.parts.networks import Ends
 from latently.recipes import resolve
 from latently.recipes.denoising import Denoising
 from latently.values import Batch, Sizes
@@ -188,7 +189,7 @@ def test_an_unknown_neighbour_gives_nothing():
 
 
 def test_with_full_emphasis_only_replaced_pixels_teach():
-    pair = Dense(hidden=()).build(CELLS, 2, 2, CELLS, ROWS, None, ref.generator())
+    pair = Dense(hidden=()).build(Ends(CELLS, 2, 2, CELLS, ROWS, None), ref.generator())
     parts = Parts(corruption=make(BlindSpot(0.05)), emphasis=1.0)
     model = Composition(Door((0,) * CELLS, False), *pair, SquaredError(), parts, 2)
     batch = Batch(numbered(4))

@@ -19,7 +19,7 @@ AUTO_LEVELS = 512
 PER_LEVEL = 4  # training rows a codebook vector, at least
 TOKEN = 2  # numbers a token: on digits one or four made reconstructions worse, at codes of 8 and of 16
 MEMORY = 32.0  # codes that a codebook vector is the mean of
-DEAD = 0.1  # of an even share of the rows: a vector chosen by fewer moves elsewhere
+DEAD = 0.1  # of an even share of the rows: a vector chosen by fewer, and not in this batch, moves elsewhere
 IDLE = 0.5  # of the bits that there is room for: a code that carries less uses its alphabet badly
 AT_ONCE = 2**24  # distances in memory
 
@@ -185,7 +185,7 @@ class VectorQuantised(Quantised, Bottleneck):
         pull = memory * one / (len(h) * self.share.clamp(min=1e-12))
         mean = total / one.clamp(min=1).unsqueeze(2)
         self.codebook.lerp_(mean, pull.unsqueeze(2))
-        dead = self.share * levels < DEAD
+        dead = (self.share * levels < DEAD) & (one == 0)
         if bool(dead.any()):
             self._revive(dead, tokens, (tokens - self._vectors(chosen)).square().sum(2))
 

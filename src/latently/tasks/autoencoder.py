@@ -202,7 +202,8 @@ def _mixture(codes: Rows, count: int, seed: int) -> Rows:
     """Codes from the Gaussian mixture of least Bayesian information criterion, within the limits seen in training."""
     from sklearn.mixture import GaussianMixture
 
-    sizes = [k for k in (1, 2, 3, 5, 10) if k * 4 <= len(codes)] or [1]
+    most = min(len(codes) // 4, len(np.unique(codes, axis=0)))  # codes of few tokens repeat
+    sizes = [k for k in (1, 2, 3, 5, 10) if k <= most] or [1]
     if len(codes) < 2:
         return np.repeat(codes, count, 0)
     spread = np.where(codes.std(0) > 0, codes.std(0), 1.0).astype(np.float64)
