@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from latently.errors import BadParameter
 from latently.parts.corruptions import Cells, Corruption, Known
 from latently.values import Sizes
 
@@ -98,9 +99,11 @@ class BlindSpot(_Placed):
         self.require(0 < self.level < 1, "level", "in (0, 1): the share of pixels that is replaced")
         whole = isinstance(self.radius, int) and self.radius >= 1
         self.require(whole, "radius", "a whole number of pixels, at least 1")
-        image = len(sizes.shape) == 3 and sizes.shape[1] * sizes.shape[2] > 1
-        where = "given images of two pixels or more, whose cells have neighbours; for the columns of a table use Swap"
-        self.require(image, "level", where)
+        if len(sizes.shape) != 3 or sizes.shape[1] * sizes.shape[2] < 2:
+            raise BadParameter(
+                f"{self} takes the place of pixels by their neighbours, and cells of shape {tuple(sizes.shape)} have "
+                "none: it needs images of two pixels or more. For the columns of a table use Swap."
+            )
 
     def forward(self, x: Cells, rng: torch.Generator) -> Cells:
         """Some pixels from beside."""
