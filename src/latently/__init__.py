@@ -19,8 +19,8 @@ _HOME = {
 _MODULES = ("errors", "parts", "recipes")
 
 __all__ = [
-    "AnomalyDetector", "Autoencoder", "Image", "Imputer", "Map", "Table", "__version__", "errors", "evaluate", "load", "parts",
-    "recipes", "save",
+    "AnomalyDetector", "Autoencoder", "Image", "Imputer", "Map", "Table", "__version__", "errors", "evaluate", "load",
+    "parts", "recipes", "save",
 ]  # fmt: skip
 
 
