@@ -1,5 +1,8 @@
 """Modalities: what users bring, turned into batches and back, in user units."""
 
+from latently.modalities.base import Modality
 from latently.modalities.table import Table
 
-__all__ = ["Table"]
+from latently.modalities.image import Image  # isort: skip  (asked before tables, which take what is left)
+
+__all__ = ["Image", "Modality", "Table"]
