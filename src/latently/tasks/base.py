@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import warnings
 from dataclasses import asdict, dataclass, field, replace
@@ -164,6 +165,13 @@ class Task(BaseEstimator):
         device = next(self.model_.parameters()).device
         widest = max(self.model_.encoder.inputs, *(p.shape[0] for p in self.model_.parameters()))
         return np.asarray(pieces(function, batch, machine.chunk_rows(widest), device))
+
+    def _drawn(self, z: NDArray[np.float32], rng: torch.Generator) -> NDArray[Any]:
+        """Rows in user units from codes, every cell drawn from the likelihood."""
+        params = self._map(lambda b: self.model_.decoder.plain(b.x), Batch(torch.from_numpy(z)))
+        with torch.no_grad():
+            cells = copy.deepcopy(self.model_.likelihood).cpu().sample(torch.from_numpy(params), rng)
+        return self.data_.shown(self.data_.values(cells))
 
     def summary(self) -> dict[str, Any]:
         """What was fitted and how it went, as JSON values."""

