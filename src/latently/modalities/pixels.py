@@ -215,4 +215,5 @@ def _resized_band(band: Pixels, height: int, width: int) -> Pixels:
     found = np.clip(found, np.float32(band.min()), np.float32(band.max()))  # a cubic overshoots
     if band.dtype.kind == "b":
         return np.asarray(found > 0.5)
-    return (found if band.dtype.kind == "f" else np.rint(found)).astype(band.dtype)
+    rounded: Pixels = found if band.dtype.kind == "f" else np.rint(found)
+    return rounded.astype(band.dtype)

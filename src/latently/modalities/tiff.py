@@ -57,8 +57,8 @@ class Page(io.BufferedReader):
     """A TIFF whose first page is the one at `offset`: page 900 is as near as page 1."""
 
     def __init__(self, file: Any, offset: int) -> None:
+        super().__init__(file)
         self.offset = offset
-        super().__init__(file if isinstance(file, io.RawIOBase) else _raw(file))
 
     def read(self, size: int | None = -1, /) -> bytes:
         start = self.tell()
@@ -72,28 +72,24 @@ class Page(io.BufferedReader):
         return bytes(patched)
 
 
-def _raw(file: Any) -> Any:
-    return file.detach() if isinstance(file, io.BufferedReader) else file
-
-
 # ---------------------------------------------------------------------- by tifffile
 
 
-def described(file: BinaryIO) -> tuple[Header, int]:
+def described(file: BinaryIO, limit: int) -> tuple[Header, int]:
     """The header of the first page as it is stored, and its orientation."""
     with _opened(file) as opened:
-        page = _page(opened)
-        shape = _last(page.axes, page.shape)
+        page = _page(opened, limit)
+        shape = (*page.shape[1:], page.shape[0]) if page.axes == "SYX" else page.shape
         header = Header(shape[0], shape[1], shape[2] if len(shape) > 2 else 1, page.dtype.name)
         return header, _orientation(page)
 
 
-def read(file: BinaryIO) -> tuple[NDArray[Any], int]:
+def read(file: BinaryIO, limit: int) -> tuple[NDArray[Any], int]:
     """The pixels of the first page as they are stored, channels last, and its orientation."""
     with _opened(file) as opened:
-        page = _page(opened)
+        page = _page(opened, limit)
         array = np.asarray(page.asarray(maxworkers=1))
-        if page.axes.startswith("S"):
+        if page.axes == "SYX":
             array = np.moveaxis(array, 0, -1)
         if int(page.photometric) == 0 and array.dtype.kind == "u":
             array = np.iinfo(array.dtype).max - array
@@ -129,17 +125,15 @@ def _opened(file: BinaryIO) -> Any:
     return _tifffile("reading this TIFF (many channels, floats or planes)").TiffFile(file)
 
 
-def _page(opened: Any) -> Any:
+def _page(opened: Any, limit: int) -> Any:
     page = opened.pages[0]
+    if page.size > limit:
+        raise ValueError(f"it has {page.size:,} values, more than {limit:,}; cut it into tiles first")
     if page.axes not in ("YX", "YXS", "SYX"):
         raise ValueError(f"axes {page.axes} are no image; expected height, width and channels.")
     if int(page.photometric) not in AS_THEY_ARE:
         raise ValueError(f"{page.photometric.name} of {page.dtype} is not read. Convert it to RGB.")
     return page
-
-
-def _last(axes: str, shape: tuple[int, ...]) -> tuple[int, ...]:
-    return (*shape[1:], shape[0]) if axes.startswith("S") else shape
 
 
 def _orientation(page: Any) -> int:
