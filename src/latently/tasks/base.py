@@ -101,6 +101,7 @@ class Task(BaseEstimator):
         k, curve = given.pop("n_components"), None
         fixed = replace(plan, code=1 if k == "auto" else k)
         fixed.check()
+        given |= {n: v for n, v in fixed.pace().items() if given.get(n, "auto") == "auto"}
         checkpoint = Checkpoint(
             self.checkpoint, "" if self.checkpoint is None else fingerprint(self.get_params(deep=False), rows)
         )

@@ -14,32 +14,36 @@ from latently.parts.networks.activations import Activation
 __all__ = ["Block", "Filters", "Grid"]
 
 Pair = tuple[int, int]
+ENOUGH = 8  # pixels: a side that short needs no stride
 
 
 @dataclass(frozen=True)
 class Grid:
-    """An image of any size as it is halved, padded below and on the right so that every halving comes out even.
+    """An image of any size as it shrinks, padded below and on the right so that every stride comes out even.
 
-    The first halving is a fold: the pixels of a patch become channels, so that no filter runs at full size.
+    The first stride is a fold: the pixels of a patch become channels, so that no filter runs at full size.
     """
 
     channels: int
     height: int
     width: int
-    strides: tuple[Pair, ...]  #: of each halving; 1 on a side that is short already
+    strides: tuple[Pair, ...]  #: of each stage; 1 on a side that is short already
 
     @classmethod
-    def over(cls, shape: tuple[int, ...], stages: int | None, enough: int) -> Grid:
-        """Halved until no side is longer than `enough`; or `stages` times, as far as sides last."""
-        channels, height, width = shape
-        strides: list[Pair] = []
-        h, w = height, width
-        least = enough if stages is None else 1
-        while len(strides) < stages if stages is not None else max(h, w) > least:
-            step = (2 if h > least else 1, 2 if w > least else 1)
+    def over(cls, shape: tuple[int, ...], patch: int | None, stages: int | None) -> Grid:
+        """Folded by `patch`, then halved `stages` - 1 times, as far as sides last.
+
+        None for `patch`: 4 on a side over 16, 2 on one over 8. None for `stages`: until no side is longer than 8.
+        """
+        channels, *sides = shape
+        first = [min(patch, n) if patch else 4 if n > 2 * ENOUGH else 2 if n > ENOUGH else 1 for n in sides]
+        strides, (h, w) = [first], (-(-n // p) for n, p in zip(sides, first, strict=True))
+        least = ENOUGH if stages is None else 1
+        while max(h, w) > least if stages is None else len(strides) < stages:
+            step = [2 if n > least else 1 for n in (h, w)]
             strides.append(step)
             h, w = -(-h // step[0]), -(-w // step[1])
-        return cls(channels, height, width, tuple(strides) or ((1, 1),))
+        return cls(channels, sides[0], sides[1], tuple((a, b) for a, b in strides))
 
     @property
     def cells(self) -> int:
@@ -47,7 +51,7 @@ class Grid:
         return self.channels * self.height * self.width
 
     def sizes(self) -> list[Pair]:
-        """Height and width after each halving."""
+        """Height and width at each stage."""
         h, w = (math.prod(s[i] for s in self.strides) for i in (0, 1))
         h, w = -(-self.height // h) * h, -(-self.width // w) * w
         found = []
@@ -55,6 +59,12 @@ class Grid:
             h, w = h // a, w // b
             found.append((h, w))
         return found
+
+    def widen(self, x: Tensor, stage: int) -> Tensor:
+        """One stride undone: channels become the pixels of a patch, in channels-last memory."""
+        (h, w), (a, b) = self.sizes()[stage], self.strides[stage]
+        x = x.permute(0, 2, 3, 1).reshape(len(x), h, w, a, b, -1).permute(0, 1, 3, 2, 4, 5)
+        return x.reshape(len(x), h * a, w * b, -1).permute(0, 3, 1, 2)
 
     def fold(self, rows: Tensor) -> Tensor:
         """Flat rows (of any number of channels) as the folded image, in channels-last memory."""

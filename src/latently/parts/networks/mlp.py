@@ -159,7 +159,7 @@ class Skip(Network):
     def __init__(self, line: MLP, stack: Network) -> None:
         super().__init__()
         self.line, self.deep = line, stack
-        self.inputs, self.outputs = line.inputs, line.outputs
+        self.inputs, self.outputs, self.even = line.inputs, line.outputs, stack.even
 
     def plain(self, x: Tensor) -> Tensor:
         """The sum of both paths."""
