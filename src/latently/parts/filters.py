@@ -83,9 +83,9 @@ def kernel(size: int, places: int, sigma: float, order: int) -> Float[Tensor, "p
     reach = math.ceil(REACH * sigma)
     pixel = middle.floor() + torch.arange(-reach, reach + 2)
     u = (pixel - middle) / sigma
-    g = torch.exp(-u.square() / 2)
+    g = torch.exp(-u.square() / 2) * (u.abs() <= REACH)  # as far to the left as to the right
     g /= g.sum(1, keepdim=True)
-    weight = g if order == 0 else -u * g if order == 1 else (u.square() - 1) * g
+    weight = g if order == 0 else u * g if order == 1 else (u.square() - 1) * g
     if order:
         weight = weight - weight.sum(1, keepdim=True) * g  # nothing in an even image
     period = max(1, 2 * size - 2)

@@ -179,7 +179,7 @@ class AnomalyDetector(OutlierMixin, Task):
         """For every row the `top` known cells that contribute most to its strangeness, most first; regions of images."""
         if not isinstance(top, Integral) or top < 1:
             raise BadParameter(f"top={top!r}: expected how many reasons to name, a whole number from 1.")
-        return self._judge.explain(self._batches(X), int(top))
+        return self._judge.explain(X, self._batches(X), int(top))
 
     def heat_map(self, X: Any) -> NDArray[np.float32] | list[NDArray[np.float32]]:
         """How strange every pixel is, at each image's own size: `-log p` beside places of ordinary images, in nats.
