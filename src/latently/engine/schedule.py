@@ -144,7 +144,9 @@ def _crossed(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: st
     for i, fold in enumerate(folds):
         rest = _rows_of(torch.cat([f for j, f in enumerate(folds) if j != i]), rows, schedule)
         left = _time_left(plan, start_seconds, FOLDS + 1 - i)
-        outcomes.append(_single(build, rest, schedule, left, f"{name} fold {i + 1} of {FOLDS}", _rows_of(fold, rows, schedule)))
+        outcomes.append(
+            _single(build, rest, schedule, left, f"{name} fold {i + 1} of {FOLDS}", _rows_of(fold, rows, schedule))
+        )
         start_seconds += outcomes[-1].history.seconds
     looks = _best_look([o.history.columns["validation"] for o in outcomes])
     final = replace(_time_left(plan, start_seconds, 1), stop_after=looks)

@@ -18,6 +18,7 @@ from latently.modalities.image import Image
 from latently.parts.doors import Door
 from latently.parts.filters import Filters, kernel
 from latently.parts.likelihoods import Gaussian, Likelihood
+from latently.parts.networks import Dense, Design
 from latently.values import Batch
 
 __all__ = ["Textures"]
@@ -176,6 +177,10 @@ class Textures(Image):
     def plan(self, rows: int) -> dict[str, int]:
         """Places are many and alike: few steps of many."""
         return {"batch_rows": BATCH, "epochs": min(400, max(1, round(STEPS * BATCH / rows)))}
+
+    def network(self) -> Design:
+        """Layers of places, each by itself."""
+        return Dense()
 
     def door(self, masked: bool) -> Door:
         """Features as they are, and whether the place was seen."""

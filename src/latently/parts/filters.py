@@ -25,7 +25,9 @@ class Filters(nn.Module):
     separable and act as matrices from the left and from the right; beyond its border an image is mirrored.
     """
 
-    def __init__(self, size: tuple[int, int], grid: tuple[int, int], scales: tuple[float, ...] = (1.0, 2.0, 4.0)) -> None:
+    def __init__(
+        self, size: tuple[int, int], grid: tuple[int, int], scales: tuple[float, ...] = (1.0, 2.0, 4.0)
+    ) -> None:
         super().__init__()
         self.size, self.grid, self.scales = size, grid, scales
         for k, sigma in enumerate(scales):

@@ -108,7 +108,7 @@ class Columns:
         names = self.data.names
         row = np.arange(len(shares))
         observed = self.data.values(batch.x)
-        for column in order.T[: top]:
+        for column in order.T[:top]:
             cells = batch.x.flatten(1).clone()
             cells[row, column] = torch.from_numpy(self.view.expected(batch, column, self.run)).to(cells.dtype)
             expected = self.data.values(cells)

@@ -150,7 +150,9 @@ class Regions:
 
     def _weights(self, batch: Batch) -> Rows:
         n = len(batch) // self.data.places
-        return np.ones(n) if batch.weight is None else batch.weight[:: self.data.places].cpu().numpy().astype(np.float64)
+        return (
+            np.ones(n) if batch.weight is None else batch.weight[:: self.data.places].cpu().numpy().astype(np.float64)
+        )
 
     def _seen(self, batch: Batch) -> NDArray[np.bool_]:
         shape = len(batch) // self.data.places, self.data.places
@@ -241,22 +243,20 @@ class Regions:
         return [self._regions(heat, size, top) for heat, size in zip(maps, self._sizes(X), strict=True)]
 
     def _regions(self, heat: NDArray[np.float32], size: tuple[int, int], top: int) -> list[Region]:
-        from scipy.ndimage import find_objects, label
+        from scipy.ndimage import label
 
         peak = float(heat.max())
         if peak <= 0:
             return []
-        line = min(self.line(MARKED), peak / 2)
-        marks, _ = label(heat > line, structure=np.ones((3, 3)))
-        places, beyond = find_objects(marks), np.maximum(heat - line, 0.0)
-        tall, wide = (n / m for n, m in zip(size, heat.shape, strict=True))
+        line = self.line(MARKED)
+        line = line if peak > line else peak / 2
+        marks, count = label(heat > line, structure=np.ones((3, 3)))
+        beyond = np.maximum(heat - line, 0.0)
         found = []
-        for i, (down, across) in enumerate(places):
-            here = marks[down, across] == i + 1
-            top_left = int(down.start * tall), int(across.start * wide)
-            box = (*top_left, int(np.ceil(down.stop * tall)), int(np.ceil(across.stop * wide)))
-            p = float(self._p(np.array([float(heat[down, across][here].max())]))[0])
-            found.append(Region(box, float(beyond[down, across][here].sum() / beyond.sum()), p))
+        for here in (marks == i + 1 for i in range(count)):
+            own = float(heat[here].max())
+            p = float(self._p(np.array([own]))[0])
+            found.append(Region(_box(here & (heat > own / 2), size), float(beyond[here].sum() / beyond.sum()), p))
         return sorted(found, key=lambda region: -region.share)[:top]
 
     # ------------------------------------------------------------------ files
@@ -281,3 +281,11 @@ def view_of(model: Composition, rows: Batch, clean: bool) -> View:
     k = 1 if clean else min(max(5, len(some) // 50), max(1, len(some) - 1))
     place = 1 if clean else 1 + max(1, len(rows) // 100)
     return View(model, noise_for(model, rows.cells), *limits(rows, place), Neighbours(some, seen, k, not clean))
+
+
+def _box(marked: NDArray[np.bool_], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The pixels that marked places stand for; filters see far, so a box is drawn where heat is half the greatest."""
+    down, across = (np.flatnonzero(marked.any(axis)) for axis in (1, 0))
+    tall, wide = (n / m for n, m in zip(size, marked.shape, strict=True))
+    first = int(down[0] * tall), int(across[0] * wide)
+    return (*first, int(np.ceil((down[-1] + 1) * tall)), int(np.ceil((across[-1] + 1) * wide)))
