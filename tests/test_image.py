@@ -86,10 +86,10 @@ def test_stacks_come_back_in_their_dtype_shape_and_range(shape, dtype):
     again = found.reconstruct(x)
     assert (again.dtype, again.shape) == (x.dtype, x.shape)
     if x.dtype.kind == "f":
-        channels = x.reshape(-1, 1 if x.ndim == 3 else x.shape[3]).T
+        channels = x.reshape(-1, 5).T if shape[3:] == (5,) else x.reshape(1, -1)
         for seen, told in zip(channels, again.reshape(-1, len(channels)).T, strict=True):
-            assert seen.min() <= told.min()
-            assert told.max() <= seen.max()
+            assert np.float32(seen.min()) <= told.min()
+            assert told.max() <= np.float32(seen.max())
     white = 1.0 if dtype == "bool" or x.dtype.kind == "f" else float(np.iinfo(dtype).max)
     error, spread = (again / white - x / white).std(), (x / white).std()
     assert error < 0.9 * spread, "nothing was learned, or in another unit"
@@ -324,8 +324,7 @@ def test_holes_are_filled_and_everything_else_is_left_to_the_bit(sort, channels,
 
 
 def test_larger_images_are_filled_at_their_own_size():
-    x = made(10, 150, 201)
-    given = x.astype(np.float32)
+    given = made(10, 150, 201, dtype="float32")
     given[::2, 31:36, 50:57] = np.nan
     given[1, 149, 200] = np.nan
     found = impute(given)
@@ -518,13 +517,13 @@ def test_everything_is_told_of_a_model_of_images(images, variational):
     assert len(variational.data_.names) == 64
 
 
-@pytest.mark.parametrize("channels", [0, 3, 5])
+@pytest.mark.parametrize("channels", [0, 2, 3, 4, 5])
 def test_a_map_shows_its_images(channels):
     matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    x = made(30, 8, 8, *([channels] if channels else []))
+    x = made(30, 8, 8, *([channels] if channels else []), dtype="uint16" if channels == 3 else "uint8")
     found = fitted(x, task=Map, k=2)
     assert found.inverse_transform(found.transform(x)).shape == x.shape
     if channels > 4:

@@ -120,7 +120,7 @@ class Image(Modality):
             return rows.reshape(n, -1)
         for i, image in enumerate(source.each(self._brought)):
             rows[i] = image
-            gap = None if holes is None else holes[i]
+            gap = holes and holes[i]
             if gap is not None:
                 rows[i][:, shrunk(gap, shape)] = np.nan
         return rows.reshape(n, -1)
@@ -136,8 +136,7 @@ class Image(Modality):
     def conformed(self, image: Pixels) -> Pixels:
         """One image at its own size with the channels and dtype of the fit; `BadData` where that would lose something.
 
-        Floats are taken for integers of the same range where the fit was of integers (and stay as they are), and the
-        other way round.
+        Floats are taken for integers of the same range where the fit was of integers, and the other way round.
         """
         if np.dtype(self.dtype_).kind == "f":
             return conform(image.astype(self.dtype_), self.channels_, self.dtype_)
@@ -209,9 +208,8 @@ class Image(Modality):
 
     def limits(self) -> tuple[Tensor, Tensor]:
         """Least and greatest value of each pixel in model units."""
-        ends = ((end - self.shift_) / self.scale_ for end in (self.low_, self.high_))
-        low, high = (torch.from_numpy(self._spread(end).astype(np.float32)) for end in ends)
-        return low, high
+        low, high = ((end - self.shift_) / self.scale_ for end in (self.low_, self.high_))
+        return torch.from_numpy(self._spread(low)).float(), torch.from_numpy(self._spread(high)).float()
 
     def bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Least and greatest value of each pixel in user units."""
@@ -241,8 +239,8 @@ class Image(Modality):
 
     def shown(self, values: Pixels) -> Pixels:
         """Images `(n, height, width[, channels])` in the dtype of the fit."""
-        made = self._within(values.reshape(-1, *self.shape), np.dtype(self.dtype_))
-        made = as_pixels(made, self.dtype_, self.dtype_)
+        unit = np.dtype(self.dtype_)
+        made = as_pixels(self._within(values.reshape(-1, *self.shape), unit), unit, unit)
         return made[..., 0] if self.channels_ == 1 else made
 
     def _within(self, values: Pixels, dtype: np.dtype[Any]) -> Pixels:
@@ -267,8 +265,7 @@ class Image(Modality):
             old = like[i] if stack or (isinstance(like, (list, tuple)) and isinstance(like[i], np.ndarray)) else image
             fresh = self._image(values[i], old)
             if changed is not None:
-                mask = changed.reshape(-1, *self.shape)[i]
-                fresh = filled(fresh, old, mask, None if holes is None else holes[i])
+                fresh = filled(fresh, old, changed.reshape(-1, *self.shape)[i], holes and holes[i])
             made.append(fresh)
         return (np.ma.stack if isinstance(made[0], np.ma.MaskedArray) else np.stack)(made) if stack else made
 
