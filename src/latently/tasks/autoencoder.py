@@ -36,11 +36,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         Width of the code. "auto" starts from what stands out of noise in the PCA spectrum and narrows while the
         held-out error stays within 2 % of the mean predictor's; the curve is kept in `components_curve_`.
     kind : str, recipe class or recipe
-        "undercomplete", "sparse", "topk", "denoising", "contractive", "variational", a spelling of parts such as
-        "masking:.3+topk:32+contractive", or a recipe with its options, `Sparse(penalty="kl", rho=0.05)`.
-    network : "auto", int, widths, Dense or (encoder, decoder)
-        Hidden widths from input to code; the decoder mirrors them. "auto" follows from the data's size.
-        `Dense(hidden=..., activation=..., tied=True)` says more; two torch modules are taken as they are.
+        "undercomplete", "sparse", "topk", "denoising", "contractive", "variational", "vector_quantised", "fsq", a
+        spelling of parts such as "masking:.3+topk:32+contractive", or a recipe with its options,
+        `Sparse(penalty="kl", rho=0.05)`.
+    network : "auto", int, widths, Dense, Conv or (encoder, decoder)
+        Hidden widths from input to code; the decoder mirrors them. "auto" follows from the data's size: fully connected
+        layers for columns, filters for images. `Dense(hidden=..., activation=..., tied=True)` or
+        `Conv(channels=..., patch=...)` says more; two torch modules are taken as they are.
     data : "auto" or Table
         How columns are read: `Table(label="y", id="key", drop=..., types={"zip": "category"})`. "auto" infers it all.
     loss : {"auto", "squared_error", "mean_squared_error", "l1", "huber", "likelihood"}
@@ -172,7 +174,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         """New rows in user units, `(n_samples, columns)`.
 
         A variational kind draws codes from its prior N(0, I). A plain kind has no prior: a Gaussian mixture fitted to
-        training codes stands in for it, of as many components, up to 10, as make held-out codes most likely.
+        training codes stands in for it, of as many components, up to 10, as make held-out codes most likely, and a
+        quantised kind takes the nearest code that it could have made.
         """
         check_is_fitted(self, "model_")
         if not isinstance(n_samples, (int, np.integer)) or n_samples < 1:

@@ -168,11 +168,17 @@ class Task(BaseEstimator):
         return np.asarray(pieces(function, batch, machine.chunk_rows(widest), device))
 
     def _drawn(self, z: NDArray[np.float32], rng: torch.Generator) -> NDArray[Any]:
-        """Rows in user units from codes, every cell drawn from the likelihood."""
-        params = self._map(lambda b: self.model_.decoder.plain(b.x), Batch(torch.from_numpy(z)))
+        """Rows in user units from drawn codes: every cell drawn from the likelihood, of images the mean.
+
+        For noise that knows nothing of neighbours is no picture. A quantised kind takes the nearest code it could make.
+        """
+        model, data = self.model_, self.data_
+        params = self._map(lambda b: model.decoder.plain(model.bottleneck.nearest(b.x)), Batch(torch.from_numpy(z)))
         with torch.no_grad():
-            cells = copy.deepcopy(self.model_.likelihood).cpu().sample(torch.from_numpy(params), rng)
-        return self.data_.shown(self.data_.values(cells))
+            likelihood, found = copy.deepcopy(model.likelihood).cpu(), torch.from_numpy(params)
+            if not model.door.common:
+                return data.shown(data.values(likelihood.sample(found, rng)))
+            return data.shown(np.clip(data.values(likelihood.mean(found)), *data.bounds()))
 
     def summary(self) -> dict[str, Any]:
         """What was fitted and how it went, as JSON values."""
