@@ -217,7 +217,7 @@ def test_an_emptied_index_can_be_saved_and_filled_again(tmp_path):
     assert_array_equal(again.query(rows()[1:2], k=1)[1], [["b"]])
 
 
-@pytest.mark.parametrize("changed", ["model.encoder", "extra.centre", "data."])
+@pytest.mark.parametrize("changed", ["model.encoder", "extra.centre", "data.mean"])
 def test_a_file_whose_codes_are_of_another_encoder_is_refused(changed, tmp_path):
     save(index(), tmp_path / "index")
     tensors, facts = store.read(tmp_path / "index", "model")

@@ -33,7 +33,7 @@ def turn(z: Float[Tensor, "rows code"], bits: int, rng: torch.Generator) -> tupl
 
 def _rotation(v: Tensor, rng: torch.Generator) -> Tensor:
     width = v.shape[1]
-    r = torch.linalg.qr(torch.randn(width, width, generator=rng, dtype=v.dtype)).Q
+    r: Tensor = torch.linalg.qr(torch.randn(width, width, generator=rng, dtype=v.dtype)).Q
     for _ in range(ROUNDS):
         b = torch.where(v @ r >= 0, 1.0, -1.0).to(v.dtype)
         u, _, w = torch.linalg.svd(b.t() @ v)

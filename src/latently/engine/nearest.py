@@ -7,7 +7,7 @@ pair by pair. So a result depends on the pair alone, not on the other queries, a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -28,11 +28,11 @@ class Shelf(Protocol):
 
     def __len__(self) -> int: ...
 
-    def rough(self, queries: NDArray[np.generic]) -> tuple[NDArray[np.generic], Far]:
+    def rough(self, queries: NDArray[Any]) -> tuple[NDArray[Any], Far]:
         """Distances `(queries, rows)`, and by how much each query's may be wrong."""
         ...
 
-    def exact(self, query: NDArray[np.generic], places: Places) -> Far:
+    def exact(self, query: NDArray[Any], places: Places) -> Far:
         """Distances from one query to the rows at `places`, each computed alone."""
         ...
 
@@ -49,14 +49,14 @@ class Numbers:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def rough(self, queries: NDArray[np.generic]) -> tuple[NDArray[np.generic], Far]:
+    def rough(self, queries: NDArray[Any]) -> tuple[NDArray[Any], Far]:
         """By one product."""
         q = torch.from_numpy(queries).double()
         own = q.square().sum(1)
         far = torch.addmm(self._squares + own[:, None], q, self._doubled.t(), alpha=-2)
         return far.numpy(), SLACK * (own.numpy() + self._longest)
 
-    def exact(self, query: NDArray[np.generic], places: Places) -> Far:
+    def exact(self, query: NDArray[Any], places: Places) -> Far:
         """The sum of squared differences."""
         apart = self.rows[places].astype(np.float64) - query.astype(np.float64)
         return np.asarray(np.square(apart).sum(1))
@@ -71,7 +71,7 @@ class Bits:
     def __len__(self) -> int:
         return len(self._words)
 
-    def rough(self, queries: NDArray[np.generic]) -> tuple[NDArray[np.generic], Far]:
+    def rough(self, queries: NDArray[Any]) -> tuple[NDArray[Any], Far]:
         """The counts themselves."""
         words = _words(queries.astype(np.uint8, copy=False))
         far = np.zeros((len(words), len(self)), np.uint16)
@@ -79,17 +79,17 @@ class Bits:
             far += _ones(words[:, j, None] ^ self._words[:, j])
         return far, np.zeros(len(words))
 
-    def exact(self, query: NDArray[np.generic], places: Places) -> Far:
+    def exact(self, query: NDArray[Any], places: Places) -> Far:
         """The same counts."""
         words = _words(query[None].astype(np.uint8, copy=False))
         return np.asarray(_ones(words ^ self._words[places]).sum(1, dtype=np.int64).astype(np.float64))
 
 
-def nearest(shelf: Shelf, queries: NDArray[np.generic], k: int) -> tuple[Far, Places]:
+def nearest(shelf: Shelf, queries: NDArray[Any], k: int) -> tuple[Far, Places]:
     """The `k` nearest rows of every query, nearest first, as distances and places `(queries, k)`."""
     far, found = np.empty((len(queries), k)), np.empty((len(queries), k), np.int64)
 
-    def limit(rough: NDArray[np.generic], slack: Far) -> Far:
+    def limit(rough: NDArray[Any], slack: Far) -> Far:
         least = np.partition(rough, k - 1, axis=1)[:, k - 1].astype(np.float64)
         return least + 2 * slack
 
@@ -98,7 +98,7 @@ def nearest(shelf: Shelf, queries: NDArray[np.generic], k: int) -> tuple[Far, Pl
     return far, found
 
 
-def within(shelf: Shelf, queries: NDArray[np.generic], radius: float) -> list[tuple[Far, Places]]:
+def within(shelf: Shelf, queries: NDArray[Any], radius: float) -> list[tuple[Far, Places]]:
     """All rows at most `radius` away from each query, nearest first, as distances and places."""
     made = []
     for distances, places in _candidates(shelf, queries, lambda _, slack: radius + slack):
@@ -108,7 +108,7 @@ def within(shelf: Shelf, queries: NDArray[np.generic], radius: float) -> list[tu
 
 
 def _candidates(
-    shelf: Shelf, queries: NDArray[np.generic], limit: Callable[[NDArray[np.generic], Far], Far]
+    shelf: Shelf, queries: NDArray[Any], limit: Callable[[NDArray[Any], Far], Far]
 ) -> Iterator[tuple[Far, Places]]:
     """For every query the rows that may lie within its limit, sorted by exact distance, then by place."""
     step = max(1, AT_ONCE // max(len(shelf), 1))

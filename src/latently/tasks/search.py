@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, Self
@@ -20,6 +19,7 @@ from latently.engine.bits import turn
 from latently.engine.schedule import Outcome
 from latently.errors import BadData, BadParameter, FileProblem
 from latently.tasks.base import Task
+from latently.tasks.naming import named, sort_of
 from latently.values import Batch
 
 __all__ = ["Codes", "SearchIndex"]
@@ -90,7 +90,7 @@ class SearchIndex(Task):
     np.int64(149)
     """
 
-    quiet: ClassVar[tuple[str, ...]] = ("dead units", "no better than PCA")  # a code for search need not rebuild rows
+    quiet: ClassVar[tuple[str, ...]] = ("dead units", "no better than PCA", "no better than the mean")  # not its job
 
     n_components: int | Literal["auto"] = field(default=64, kw_only=False)
     kind: Any = "hashing"
@@ -152,9 +152,10 @@ class SearchIndex(Task):
 
     def _extra(self) -> dict[str, Any]:
         text = self.names_.dtype.kind != "i"
+        numbers = np.empty(0, np.int64) if text else self.names_
         return {
-            "encoder": self.encoder_id_, "measure": self._measure, "centre": self._centre, "turn": self._turn, "index": self._codes,
-            "text": [str(n) for n in self.names_] if text else [], "numbers": self.names_[:0 if text else None],
+            "encoder": self.encoder_id_, "measure": self._measure, "centre": self._centre, "turn": self._turn,
+            "index": self._codes, "text": [str(n) for n in self.names_] if text else [], "numbers": numbers,
             "next": self._next,
         }  # fmt: skip
 
@@ -211,7 +212,7 @@ class SearchIndex(Task):
         """
         codes = self._coded(X)
         if names is None:
-            if self.names_.dtype.kind != "i":
+            if len(self.names_) and self.names_.dtype.kind != "i":
                 raise BadData("the rows of this index have names that are texts; give names for these, too.")
             fresh = np.arange(self._next, self._next + len(codes))
         else:
@@ -277,27 +278,3 @@ class SearchIndex(Task):
         if self._measure == "hamming":
             return far.astype(np.int64)
         return np.sqrt(far) if self._measure == "euclidean" else far / 2
-
-
-def named(names: Any, count: int | None) -> Names:
-    """Names as an array of whole numbers or of texts; `BadData` when they are neither, not as many, or not unlike."""
-    if isinstance(names, str) or not (isinstance(names, Sequence) or hasattr(names, "__array__")):
-        raise BadData(f"names={names!r}: expected a list of texts or of whole numbers, one a row.")
-    found = np.asarray(names)
-    if found.ndim != 1 or (count is not None and len(found) != count):
-        raise BadData(f"names have shape {found.shape}; expected one name for each of {count} rows.")
-    if found.dtype.kind in "iu":
-        found = found.astype(np.int64)
-    elif all(isinstance(n, str) for n in found.tolist()):
-        found = found.astype(object)
-    else:
-        raise BadData("names are neither all texts nor all whole numbers; keep to one sort.")
-    different, times = np.unique(found, return_counts=True)
-    if len(different) < len(found):
-        raise BadData(f"{different[times > 1][0]!r} names more than one row; names must be unlike each other.")
-    return found
-
-
-def sort_of(names: Names) -> str:
-    """In words."""
-    return "whole numbers" if names.dtype.kind == "i" else "texts"
