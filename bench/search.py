@@ -111,9 +111,8 @@ def main() -> None:
     warnings.simplefilter("ignore")
     choose, seeds = "choose" in sys.argv, [int(word) for word in sys.argv[1:] if word.isdigit()] or [0]
     items, y, queries, wanted = split(choose)
-    print(
-        f"{len(items):,} indexed, {len(queries)} ask{'':6s} {'mAP@all':>8s} {'bytes':>6s} {'fit s':>7s} {'ms/query':>9s}"
-    )
+    head = f"{len(items):,} indexed, {len(queries)} ask"
+    print(f"{head:28s} {'mAP@all':>8s} {'bytes':>6s} {'fit s':>7s} {'ms/query':>9s}")
     show(pixels(items, queries, y, wanted))
     for seed in seeds:
         show(itq(items, queries, y, wanted, seed))

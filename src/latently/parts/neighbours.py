@@ -17,7 +17,7 @@ __all__ = ["Neighbours"]
 
 PIECE = 512  # rows compared with each other: their distances are a square
 SPREAD = 3.0  # codes start with a standard deviation near one; a map of t-SNE's kernel wants room (3 and 10 do alike)
-REACH = 1.0  # of a bounded unit
+REACH = 2.0  # of a bounded unit (1, 3 and 4 find less, by .01)
 ROUNDS = 4  # of Newton: the perplexity is then met to 4 % on the heaviest tails tried, to 2e-4 on digits
 STRIDE = 1.5  # greatest step in log beta
 FEWEST = 3  # rows: two are each other's neighbours whatever the map

@@ -95,7 +95,7 @@ class SearchIndex(Task):
     n_components: int | Literal["auto"] = field(default=64, kw_only=False)
     kind: Any = "hashing"
     network: Any = (256, 256)
-    batch_size: int | Literal["auto"] = "auto"
+    batch_size: int | Literal["auto"] = 512
     validation_fraction: float | Literal["auto"] | None = 0.1
     metric: str = "auto"
     bits: int | None = None
