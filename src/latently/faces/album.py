@@ -18,6 +18,7 @@ class Album(Given):
     """Images. They are read when they are needed, a few at a time."""
 
     noun = "folder of images"
+    items = "images"
     foreign = ("label", "id", "time", "drop", "types")
 
     @functools.cached_property

@@ -22,6 +22,7 @@ class Given:
     """What the user gave a verb. `estimator` and what is read are made when first asked for."""
 
     noun: ClassVar[str] = "data"  #: what it is, in words
+    items: ClassVar[str] = "rows"  #: what it is made of
     foreign: ClassVar[tuple[str, ...]] = ()  #: options that mean something for other data only
 
     task: str  #: the estimator that is fitted when no model is given
@@ -70,6 +71,11 @@ class Given:
     def column(self, role: str) -> Any:
         """The column of a role, or None."""
         raise NotImplementedError
+
+    @property
+    def label_name(self) -> str:
+        """What the labels are called."""
+        return "folder"
 
     def modality(self) -> Any:
         """How the data is to be read, by the options given."""

@@ -78,6 +78,11 @@ class Rows(Given):
         """Rows of the table."""
         return int(self.reading.table.num_rows)
 
+    @property
+    def label_name(self) -> str:
+        """What the column of labels is called."""
+        return next((c.name for c in self.estimator.data_.columns_ if c.role == "label"), "")
+
     def learned(self) -> Any:
         """The whole table."""
         return self.reading.table

@@ -7,9 +7,14 @@ from latently.parts.neighbours import Neighbours
 from latently.parts.networks import Dense, Network
 from latently.parts.part import Part
 from latently.parts.penalties import Contraction, Penalty
+from latently.parts.quantised import FSQ, Quantised, VectorQuantised
+from latently.parts.spatial import BlindSpot, Block
 
 __all__ = [
+    "FSQ",
     "L1",
+    "BlindSpot",
+    "Block",
     "Bottleneck",
     "Bound",
     "Chain",
@@ -26,10 +31,12 @@ __all__ = [
     "Normal",
     "Part",
     "Penalty",
+    "Quantised",
     "Remasking",
     "SaltAndPepper",
     "Single",
     "Swap",
     "TopK",
     "Uniform",
+    "VectorQuantised",
 ]
