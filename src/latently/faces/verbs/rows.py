@@ -14,7 +14,7 @@ from latently.faces.rows import Rows
 from latently.faces.verb import verb
 from latently.faces.verbs import albums
 
-__all__ = ["encode", "impute", "map_", "reconstruct"]
+__all__ = ["encode", "impute", "map_", "reconstruct", "written_rows"]
 
 PICTURES = (".png", ".svg", ".pdf")
 
@@ -23,7 +23,8 @@ PICTURES = (".png", ".svg", ".pdf")
 def encode(given: Given) -> None:
     """Write the code of every row or image, as columns code0, code1, ...
 
-    Of images, the name of the file and its folder come along. Identifiers, labels and times come along. Without MODEL one is fitted first, as by `latently fit`.
+    Identifiers, labels and times come along, of images the name of the file and its folder.
+    Without MODEL one is fitted first, as by `latently fit`.
 
     Example: latently encode model.safetensors table.csv -o codes.csv
     """
@@ -49,13 +50,18 @@ def reconstruct(given: Rows) -> None:
 
     Example: latently reconstruct model.safetensors table.csv -o again.csv
     """
-    output = _table(given)
-    table = _in_order(given, given.estimator.reconstruct(given.rows))
-    tables.write(table, output)
+    _table(given)
+    written_rows(given, given.estimator.reconstruct(given.rows), "reconstructed")
+
+
+def written_rows(given: Rows, made: Any, what: str) -> None:
+    """Write what became of the table, and say of how many columns."""
+    table = _in_order(given, made)
+    tables.write(table, _table(given))
     learned = len(given.estimator.data_.learned)
     copied = table.num_columns - learned
     more = f", {copied} copied" if copied else ""
-    _report(given, table, f"{table.num_rows:,} rows, {learned} columns reconstructed{more}")
+    _report(given, table, f"{table.num_rows:,} rows, {learned} columns {what}{more}")
 
 
 @verb("Imputer", options.ToEither, images=albums.impute)
