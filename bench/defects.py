@@ -5,15 +5,10 @@
 tile: five seeded splits of the groups (one tile is photographed up to six times), 60 % to learn from, and of those the
 defect-free images alone; judged are all images of the other groups. med: each class in turn is normal, half of it to
 learn from, the other half and all other classes to judge. Area under the ROC curve, and of tiles also that of pixels.
-One thread; process time.
+Process time; OMP_NUM_THREADS=1 is best for these sizes.
 """
 
 from __future__ import annotations
-
-import os
-
-for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(name, "1")
 
 import sys
 import time

@@ -189,7 +189,7 @@ def test_a_kernel_takes_derivatives(order):
 def test_filters_tell_directions_and_scales_apart():
     bank = Filters((64, 64), (16, 16))
     y, x = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
-    energies = {n: v for n, v in zip(bank.names(1), bank((torch.sin(x / 1.5))[None, None])[0], strict=True)}
+    energies = dict(zip(bank.names(1), bank(torch.sin(x / 1.5)[None, None])[0], strict=True))
     assert energies["edges across at 1 px"].mean() > 50 * energies["edges down at 1 px"].mean()
     assert energies["edges across at 1 px"].mean() > energies["edges across at 4 px"].mean()
     turned = bank(torch.sin(y / 1.5)[None, None])[0]

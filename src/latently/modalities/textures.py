@@ -115,7 +115,7 @@ class Textures(Image):
 
     def _faint(self, found: Tensor) -> NDArray[np.float32]:
         middle = found.transpose(0, 1).flatten(1).median(1).values
-        return (FAINT * middle + 1e-9).numpy()  # type: ignore[no-any-return]
+        return (FAINT * middle + 1e-9).numpy()
 
     def _logarithms(self, found: Tensor) -> Tensor:
         """Energies as logarithms, levels as they are."""
@@ -198,4 +198,4 @@ class Textures(Image):
         owner.n_features_in_ = self.channels_ * self.height_ * self.width_
         vars(owner).pop("feature_names_in_", None)
 
-    _learned = (*Image._learned, "faint_", "usual_", "spread_")
+    _learned: tuple[str, ...] = (*Image._learned, "faint_", "usual_", "spread_")

@@ -40,9 +40,9 @@ class AnomalyDetector(OutlierMixin, Task):
     distance to its neighbours among the training rows. Each becomes `-log p` beside rows that the model did not learn
     from; their mean is the row's strangeness, `score_samples` is minus that.
 
-    Images are looked at place by place: responses of fixed filters to the logarithm of the image, some 24 to 32 places a
-    side (`Textures`, whose default longest side is 256 pixels). The same two views judge every place; the strangest
-    places are one view of the image, its distance to the nearest training image as a whole is the other.
+    Images are looked at place by place: what fixed filters make of the logarithm of the image, shrunk where a side has
+    more than 256 pixels, at up to 32 x 32 places. The same two views judge every place. The strangest places are one
+    view of the image; the other is its distance, as a whole, to the nearest training image.
 
     Parameters
     ----------
@@ -132,6 +132,7 @@ class AnomalyDetector(OutlierMixin, Task):
 
     def _learn(self, outcome: Outcome, rows: Batch) -> None:
         learned = Learned(outcome, rows, self.setting == "clean", self._map)
+        self._judge: Regions | Columns
         self._judge, strange, weight = self._sort().of(learned, self.data_)
         order = np.argsort(strange, kind="stable")
         self.calibration_, self._counts = strange[order], weight[order]
@@ -176,7 +177,10 @@ class AnomalyDetector(OutlierMixin, Task):
         return np.asarray((1 + at_least) / (1 + above[0]))
 
     def explain(self, X: Any, top: int = 3) -> list[list[Reason]] | list[list[Region]]:
-        """For every row the `top` known cells that contribute most to its strangeness, most first; regions of images."""
+        """For every row the `top` known cells that contribute most to its strangeness, most first.
+
+        For every image the regions that do: boxes in its own pixels.
+        """
         if not isinstance(top, Integral) or top < 1:
             raise BadParameter(f"top={top!r}: expected how many reasons to name, a whole number from 1.")
         return self._judge.explain(X, self._batches(X), int(top))
@@ -192,8 +196,13 @@ class AnomalyDetector(OutlierMixin, Task):
     def mask(self, X: Any, alpha: float = MARKED) -> NDArray[np.bool_] | list[NDArray[np.bool_]]:
         """The pixels stranger than any in a share `1 - alpha` of ordinary images; sizes as in `heat_map`."""
         line = self._regions("mask").line(share("alpha", alpha))
-        maps = [heat > line for heat in self._judge.heat_maps(X, self._batches(X))]
+        maps = [heat > line for heat in self._regions("mask").heat_maps(X, self._batches(X))]
         return np.stack(maps) if isinstance(X, np.ndarray) else maps
+
+    @property
+    def heat_range_(self) -> tuple[float, float]:
+        """Nats between which heat is worth colours: beyond a tenth of ordinary places; twice the line of `mask`."""
+        return float(np.log(10)), 2 * self._regions("heat_range_").line(MARKED)
 
     def _regions(self, method: str) -> Regions:
         check_is_fitted(self, "model_")

@@ -109,9 +109,9 @@ class Columns:
         row = np.arange(len(shares))
         observed = self.data.values(batch.x)
         for column in order.T[:top]:
-            cells = batch.x.flatten(1).clone()
-            cells[row, column] = torch.from_numpy(self.view.expected(batch, column, self.run)).to(cells.dtype)
-            expected = self.data.values(cells)
+            filled = batch.x.flatten(1).clone()
+            filled[row, column] = torch.from_numpy(self.view.expected(batch, column, self.run)).to(filled.dtype)
+            expected = self.data.values(filled)
             for j in np.unique(column):
                 rows = np.flatnonzero((column == j) & (True if known is None else known[row, column]))
                 pairs = (self.data.objects(int(j), values[rows, j]) for values in (observed, expected))

@@ -27,6 +27,7 @@ Rows = NDArray[np.float64]
 REFERENCES = 4096  # places that distances are measured to
 SHARE = 0.005  # of the places: the strangest ones stand for an image
 OWN = 10.0  # images' worth of what is usual at all places, mixed into what is usual at one
+NOWHERE = -10.0  # deviations: how strange an image is of which no place was seen
 COARSE = 4  # a side of the grid on which whole images are compared
 MARKED = 0.05  # share of ordinary images in which anything is marked
 
@@ -161,7 +162,8 @@ class Regions:
     def _logarithms(self, cells: Rows, apart: Rows) -> Rows:
         """`(images, places, 2)`."""
         surprise = (cells / self.usual.cell).max(1)
-        return np.log(np.maximum(np.column_stack([surprise, apart]), 1e-12)).reshape(-1, self.data.places, 2)
+        logs = np.log(np.maximum(np.column_stack([surprise, apart]), 1e-12))
+        return np.asarray(logs.reshape(-1, self.data.places, 2))
 
     def _maps(self, logs: Rows, seen: NDArray[np.bool_]) -> Rows:
         """How strange every place is, and its surroundings: `(images, places)`; 0 where nothing was seen."""
@@ -177,7 +179,7 @@ class Regions:
         count = max(1, round(SHARE * maps.shape[1]))
         best = -np.sort(-np.where(seen, maps, -np.inf), axis=1)[:, :count]
         best = np.where(np.isfinite(best), best, np.minimum(best[:, :1], 0.0))
-        return np.where(np.isfinite(best), best, -10.0).mean(1)
+        return np.asarray(np.where(np.isfinite(best), best, NOWHERE).mean(1))
 
     def _heat(self, maps: Rows, seen: NDArray[np.bool_]) -> Rows:
         """`-log p` of every place."""
