@@ -298,15 +298,6 @@ class Image(Modality):
             setattr(self, name, state[name[:-1]])
         return self
 
-    _learned: tuple[str, ...] = (
-        "channels_",
-        "dtype_",
-        "height_",
-        "width_",
-        "shift_",
-        "scale_",
-        "low_",
-        "high_",
-        "missing_",
-        "binary_",
-    )
+    _learned: ClassVar[tuple[str, ...]] = (
+        "channels_", "dtype_", "height_", "width_", "shift_", "scale_", "low_", "high_", "missing_", "binary_",
+    )  # fmt: skip

@@ -198,4 +198,4 @@ class Textures(Image):
         owner.n_features_in_ = self.channels_ * self.height_ * self.width_
         vars(owner).pop("feature_names_in_", None)
 
-    _learned: tuple[str, ...] = (*Image._learned, "faint_", "usual_", "spread_")
+    _learned: ClassVar[tuple[str, ...]] = (*Image._learned, "faint_", "usual_", "spread_")

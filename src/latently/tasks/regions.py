@@ -28,6 +28,7 @@ REFERENCES = 4096  # places that distances are measured to
 SHARE = 0.005  # of the places: the strangest ones stand for an image
 OWN = 10.0  # images' worth of what is usual at all places, mixed into what is usual at one
 NOWHERE = -10.0  # deviations: how strange an image is of which no place was seen
+NEAR = 0.75  # of the greatest heat of a region: where its box is drawn
 COARSE = 4  # a side of the grid on which whole images are compared
 MARKED = 0.05  # share of ordinary images in which anything is marked
 
@@ -258,7 +259,7 @@ class Regions:
         for here in (marks == i + 1 for i in range(count)):
             own = float(heat[here].max())
             p = float(self._p(np.array([own]))[0])
-            found.append(Region(_box(here & (heat > own / 2), size), float(beyond[here].sum() / beyond.sum()), p))
+            found.append(Region(_box(here & (heat > NEAR * own), size), float(beyond[here].sum() / beyond.sum()), p))
         return sorted(found, key=lambda region: -region.share)[:top]
 
     # ------------------------------------------------------------------ files
@@ -286,7 +287,7 @@ def view_of(model: Composition, rows: Batch, clean: bool) -> View:
 
 
 def _box(marked: NDArray[np.bool_], size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """The pixels that marked places stand for; filters see far, so a box is drawn where heat is half the greatest."""
+    """The pixels that marked places stand for; filters see far, so a box is drawn where heat is near the greatest."""
     down, across = (np.flatnonzero(marked.any(axis)) for axis in (1, 0))
     tall, wide = (n / m for n, m in zip(size, marked.shape, strict=True))
     first = int(down[0] * tall), int(across[0] * wide)
