@@ -47,11 +47,10 @@ class Image(Modality):
         Leave out files that cannot be read, with a warning; otherwise the first one raises an error.
     """
 
-    longest: ClassVar[int] = 96  #: pixels a side that a model sees when nobody says otherwise
-
     size: Any = "auto"
     missing: Any = None
     skip: bool = False
+    longest: ClassVar[int] = 96  #: pixels a side that a model sees when nobody says otherwise
 
     @classmethod
     def accepts(cls, data: Any) -> bool:
@@ -297,6 +296,4 @@ class Image(Modality):
             setattr(self, name, state[name[:-1]])
         return self
 
-    _learned: ClassVar[tuple[str, ...]] = (
-        "channels_", "dtype_", "height_", "width_", "shift_", "scale_", "low_", "high_", "missing_", "binary_",
-    )  # fmt: skip
+    _learned = ("channels_", "dtype_", "height_", "width_", "shift_", "scale_", "low_", "high_", "missing_", "binary_")

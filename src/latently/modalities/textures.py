@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -23,7 +23,8 @@ from latently.values import Batch
 
 __all__ = ["Textures"]
 
-AT_ONCE = 64  # images whose responses are in memory together
+AT_ONCE = 64  # images whose places are in memory together, where images are read one after the other
+FILTERED = 8  # images a call of the filters
 MOST_PLACES = 32  # a side of the grid
 SPACING = 4  # pixels between places, where the grid then has no more of them
 DARK = 0.04  # of the range of pixels: added before the logarithm, so that black is no pit
@@ -100,10 +101,10 @@ class Textures(Image):
         bank, done = self._bank(), []
         low, reach = self.low_.min(), max(float(self.high_.max() - self.low_.min()), 1e-12)
         shift, scale = (torch.from_numpy(v.astype(np.float32))[:, None, None] for v in (self.shift_, self.scale_))
-        for i in range(0, len(images), AT_ONCE):
-            piece = images.x[i : i + AT_ONCE].view(-1, self.channels_, self.height_, self.width_)
+        for i in range(0, len(images), FILTERED):
+            piece = images.x[i : i + FILTERED].view(-1, self.channels_, self.height_, self.width_)
             count = len(piece)
-            piece = piece[torch.arange(AT_ONCE).remainder(count)]
+            piece = piece[torch.arange(FILTERED).remainder(count)]
             light = torch.log(((piece * scale + shift - low) / reach).clamp(min=0) + DARK)
             mean = light.mean(1, keepdim=True)
             done.append(bank(torch.cat([mean, light - mean], 1) if self.channels_ > 1 else light)[:count])
@@ -198,4 +199,11 @@ class Textures(Image):
         owner.n_features_in_ = self.channels_ * self.height_ * self.width_
         vars(owner).pop("feature_names_in_", None)
 
-    _learned: ClassVar[tuple[str, ...]] = (*Image._learned, "faint_", "usual_", "spread_")
+    def state(self) -> dict[str, Any]:
+        """As of `Image`, and what is usual."""
+        return super().state() | {"faint": self.faint_, "usual": self.usual_, "spread": self.spread_}
+
+    def restore(self, state: dict[str, Any]) -> Self:
+        """Take back a state."""
+        self.faint_, self.usual_, self.spread_ = state["faint"], state["usual"], state["spread"]
+        return super().restore(state)
