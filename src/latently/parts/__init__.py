@@ -2,9 +2,19 @@
 
 from latently.parts.bottlenecks import L1, Bottleneck, Identity, KLSparse, Normal, TopK
 from latently.parts.bounds import Bound, ImportanceWeighted, Single
-from latently.parts.corruptions import Chain, Corruption, Gaussian, Masking, Remasking, SaltAndPepper, Swap, Uniform
+from latently.parts.corruptions import (
+    Chain,
+    Corruption,
+    Gaussian,
+    GaussianRange,
+    Masking,
+    Remasking,
+    SaltAndPepper,
+    Swap,
+    Uniform,
+)
 from latently.parts.neighbours import Neighbours
-from latently.parts.networks import Dense, Network
+from latently.parts.networks import Dense, Network, Pyramid
 from latently.parts.part import Part
 from latently.parts.penalties import Contraction, Penalty
 
@@ -17,6 +27,7 @@ __all__ = [
     "Corruption",
     "Dense",
     "Gaussian",
+    "GaussianRange",
     "Identity",
     "ImportanceWeighted",
     "KLSparse",
@@ -26,6 +37,7 @@ __all__ = [
     "Normal",
     "Part",
     "Penalty",
+    "Pyramid",
     "Remasking",
     "SaltAndPepper",
     "Single",
