@@ -85,10 +85,10 @@ class Crops(Image):
         """`(crops, channels * height * width)` in user units."""
         headers, shape = source.headers(), (self.height_, self.width_)
         pixels = headers.heights * headers.widths
-        whole = bool((headers.heights <= shape[0]).all() and (headers.widths <= shape[1]).all())
+        self.whole_ = bool((headers.heights <= shape[0]).all() and (headers.widths <= shape[1]).all())
         wanted = max(FEWEST, len(source), SHARES * int(pixels.sum()) // (shape[0] * shape[1]))
         most = max(1, MOST // (self.channels_ * shape[0] * shape[1]))
-        count = min(len(source) if whole else wanted, most)
+        count = min(len(source) if self.whole_ else wanted, most)
         ends = np.rint(np.cumsum(pixels) / pixels.sum() * count).astype(np.int64)
         rows = np.empty((count, self.channels_, *shape), np.float32)
         rng, done = np.random.Generator(np.random.PCG64(0)), 0

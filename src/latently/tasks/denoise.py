@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
 
 from latently import device as machine
-from latently import rng as chance
 from latently.engine.schedule import Outcome
 from latently.errors import BadData, BadParameter
 from latently.modalities import Image, Modality
@@ -25,22 +20,23 @@ from latently.modalities.pictures import accepts
 from latently.parts.bottlenecks import Identity
 from latently.parts.corruptions import Gaussian
 from latently.parts.networks import Pyramid
+from latently.parts.networks.pyramid import Descent
 from latently.recipes import Compose
 from latently.tasks.assemble import Blueprint
 from latently.tasks.base import Task, modality_of
+from latently.tasks.clean import Cleaner
 from latently.tasks.noise import Noise, deviation, noise_named
-from latently.tasks.tiles import Grid, Places, through
 from latently.values import Batch
 
 __all__ = ["Denoiser"]
 
-Pixels = NDArray[Any]
 CLEAN = 0.02  # of the range: noise that is weaker is taken for the grain of clean images (5 of 255)
 ALPHA = 0.5  # noise added to noisy images, in units of their own
 DRAWS = 8  # of that noise, averaged in prediction
 STEPS = 6000
+HELD_OUT = 0.1  # of images taken whole: tells when a network learns the noise of its images by heart
 RATE = 4e-3
-AT_ONCE = 2**16  # pixels a training step, and of the tiles computed together
+AT_ONCE = 2**16  # pixels a training step
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -124,37 +120,41 @@ class Denoiser(OneToOneFeatureMixin, TransformerMixin, Task):
         return Crops(**found.options()) if isinstance(found, Image) else found
 
     def _suited(self, plan: Blueprint, given: dict[str, Any], rows: Batch) -> tuple[Blueprint, dict[str, Any]]:
-        """The kind that undoes this noise; for images crops, few at a time, and no judging."""
-        noise = noise_named(self.noise)
-        parts = plan.recipe.parts(1)
+        """The kind that undoes this noise, and the pace that suits it."""
+        noise, parts = noise_named(self.noise), plan.recipe.parts(1)
         if not isinstance(plan.data, Crops):
-            self._noise = asdict(noise or Noise("gaussian", 0.3, 0.3)) | {"clean": True, "measured": None}
-            corruption = parts.corruption or (noise or Noise("gaussian", 0.3, 0.3)).corruption(1.0, 1.0)
+            told = noise or Noise("gaussian", 0.3, 0.3)
+            self._noise = asdict(told) | {"clean": True, "measured": None}
+            corruption = parts.corruption or told.corruption(1.0, 1.0)
             kind = Compose(corruption, parts.bottleneck, parts.penalties, parts.bound, parts.emphasis, parts.loss)
             return replace(plan, recipe=kind), given
         if not isinstance(plan.network, Pyramid) or not isinstance(parts.bottleneck, Identity) or parts.penalties:
             raise BadParameter("images are cleaned by convolutions alone: leave kind, and network (or a Pyramid(...)).")
-        given = {"validation": None, "learning_rate": RATE} | {n: v for n, v in given.items() if v != "auto"}
-        batch = min(len(rows), max(16, min(256, AT_ONCE // rows.cells)))
-        own = {"batch_rows": batch, "epochs": max(1, round(STEPS * batch / len(rows)))}
-        given = own | {"n_components": plan.network.code(plan.data.shape)} | given
         if rows.given is not None:
             self._noise = {"sort": "pairs", "low": None, "high": None, "clean": False, "measured": None}
-            return replace(plan, recipe=Compose(loss="l1")), given
-        kind, network = self._noised(plan, rows, noise)
-        return replace(plan, recipe=kind, network=network), given
+            kind, network = Compose(loss="l1"), plan.network
+        else:
+            kind, network = self._noised(plan.data, plan.network, rows, noise)
+        own = {"n_components": network.code(plan.data.shape)} | self._pace(plan.data, rows)
+        return replace(plan, recipe=kind, network=network), own | {n: v for n, v in given.items() if v != "auto"}
 
-    def _noised(self, plan: Blueprint, rows: Batch, noise: Noise | None) -> tuple[Compose, Pyramid]:
+    def _pace(self, data: Crops, rows: Batch) -> dict[str, Any]:
+        """The numbers of the plan that suit images."""
+        judged = HELD_OUT if data.whole_ and len(rows) >= 10 / HELD_OUT else None  # crops overlap
+        batch = min(len(rows), max(16, min(256, AT_ONCE // rows.cells, len(rows) // 40)))
+        most = 400 if self._noise["clean"] else 60  # epochs: noise that stays the same is learned by heart
+        epochs = min(most, max(1, round(STEPS * batch / len(rows))))
+        return {"validation": judged, "learning_rate": RATE, "batch_rows": batch, "epochs": epochs}
+
+    def _noised(self, data: Crops, network: Pyramid, rows: Batch, noise: Noise | None) -> tuple[Compose, Pyramid]:
         """The kind and network for images alone, clean or noisy."""
-        assert isinstance(plan.data, Crops)
-        assert isinstance(plan.network, Pyramid)
-        unit, spread = float(plan.data.scale_.mean()), float((plan.data.high_ - plan.data.low_).max())
-        measured = deviation(rows.x.view(-1, *plan.data.shape)) * unit
+        unit, spread = float(data.scale_.mean()), float((data.high_ - data.low_).max())
+        measured = deviation(rows.x.view(-1, *data.shape)) * unit
         clean = measured < CLEAN * spread if self.clean == "auto" else bool(self.clean)
         told = noise or (Noise("gaussian") if clean else Noise("gaussian", measured, measured))
         self._noise = asdict(told) | {"clean": clean, "measured": measured}
         if clean:
-            return Compose(told.corruption(unit, spread), loss="l1"), plan.network
+            return Compose(told.corruption(unit, spread), loss="l1"), network
         if told.sort != "gaussian":
             raise BadParameter(
                 f"noise={self.noise!r}: from noisy images alone only Gaussian noise can be learned. Give pairs, "
@@ -163,7 +163,7 @@ class Denoiser(OneToOneFeatureMixin, TransformerMixin, Task):
         sigma = measured if told.low is None or told.low != told.high else told.low
         self._noise |= {"low": sigma, "high": sigma}
         gain = ALPHA**2 / (1 + ALPHA**2)
-        return Compose(Gaussian(max(ALPHA * sigma / unit, 1e-6))), replace(plan.network, gain=gain)
+        return Compose(Gaussian(max(ALPHA * sigma / unit, 1e-6))), replace(network, gain=gain)
 
     def _keep(self, plan: Blueprint, outcome: Outcome, rows: Batch, curve: Any) -> None:
         super()._keep(plan, outcome, rows, curve)
@@ -171,6 +171,7 @@ class Denoiser(OneToOneFeatureMixin, TransformerMixin, Task):
         if isinstance(self.network_, Pyramid):
             self.codes_ = self.codes_[:1]  # a code is as large as many images
             self.network_ = replace(self.network_, gain=1.0)
+            assert isinstance(self.model_.decoder, Descent)
             self.model_.decoder.gain = 1.0
 
     def _extra(self) -> dict[str, Any]:
@@ -200,15 +201,7 @@ class Denoiser(OneToOneFeatureMixin, TransformerMixin, Task):
             cells = self._map(lambda b: self.model_.decode(self.model_.encode(b)), batch)
             known = ~self.data_.gaps(self, X)
             return self.data_.rebuilt(self.data_.values(torch.from_numpy(cells)), X, known)
-        source = self.data_.whole(X)
-        done = []
-        headers = source.headers()
-        sizes = zip(headers.heights.tolist(), headers.widths.tolist(), strict=True)
-        for size, group in itertools.groupby(enumerate(sizes), key=lambda pair: pair[1]):
-            grid, members = Grid.over(*size), [i for i, _ in group]
-            count = max(1, AT_ONCE // grid.pixels)
-            for i in range(0, len(members), count):
-                done += self._cleaned([source[j] for j in members[i : i + count]], grid, count)
+        done = list(self._cleaner().each(self._crops().whole(X)))
         return np.stack(done).reshape(X.shape) if isinstance(X, np.ndarray) else done
 
     def psnr(self, X: Any, y: Any) -> float:
@@ -216,7 +209,7 @@ class Denoiser(OneToOneFeatureMixin, TransformerMixin, Task):
 
         The peak is the white of integers, and of floats the range of `y`.
         """
-        made, wanted = self.data_.whole(self.transform(X)), self.data_.whole(y)
+        made, wanted = self._crops().whole(self.transform(X)), self._crops().whole(y)
         spread = float(max(image.max() for image in wanted)) - float(min(image.min() for image in wanted))
         ratios = []
         for a, b in zip(made, wanted, strict=True):
@@ -225,52 +218,12 @@ class Denoiser(OneToOneFeatureMixin, TransformerMixin, Task):
             ratios.append(10 * np.log10(peak**2 / max(error, 1e-12 * peak**2)))
         return float(np.mean(ratios))
 
-    def _cleaned(self, images: list[Pixels], grid: Grid, count: int) -> list[Pixels]:
-        """Images of one size, computed `count` at a time."""
-        padded = images + images[:1] * (count - len(images))
+    def _crops(self) -> Crops:
+        if not isinstance(self.data_, Crops):
+            raise BadData("this model was fitted on a table; psnr is for images.")
+        return self.data_
 
-        def rows(places: Places) -> Tensor:
-            return torch.stack([self.data_.tensor(image[places]) for image in padded])
-
-        bands: list[list[Pixels]] = [[] for _ in images]
-        for band in through(rows, grid, self._function()):
-            for made, like, cells in zip(bands, images, band, strict=False):
-                made.append(self.data_.array(cells, like))
-        return [np.concatenate(made) for made in bands]
-
-    def _function(self) -> Any:
-        """Tiles to clean tiles: the mean of several passes."""
-        alone = not self.noise_["clean"] and self.noise_["sort"] == "gaussian"
-        passes, device = self._passes(alone), next(self.model_.parameters()).device
-        sigma = ALPHA * (self.noise_["high"] or 0.0) / float(self.data_.scale_.mean()) if alone else 0.0
-
-        @torch.no_grad()
-        def function(tiles: Tensor) -> Tensor:
-            total = torch.zeros_like(tiles)
-            for i, noise in enumerate(_noises(tiles.shape[1:], sigma, passes)):
-                seen = tiles if noise is None else tiles + noise
-                total += _turned(self._once(_turned(seen, i).to(device)).cpu(), i, back=True)
-            return total / passes
-
-        return function
-
-    def _once(self, tiles: Tensor) -> Tensor:
-        """One pass through the networks at the tiles' own size."""
-        encoder, decoder = (net.at(*tiles.shape[2:]) for net in (self.model_.encoder, self.model_.decoder))
-        return decoder.plain(encoder.plain(tiles.flatten(1))).view(tiles.shape)  # type: ignore[no-any-return]
-
-
-def _noises(shape: torch.Size, sigma: float, passes: int) -> Iterator[Tensor | None]:
-    """The same noise for every tile of this shape, so that no result depends on the images beside it."""
-    for i in range(passes):
-        rng = chance.child(i, "noisier")
-        yield sigma * torch.empty(shape).normal_(generator=rng) if sigma else None
-
-
-def _turned(tiles: Tensor, i: int, back: bool = False) -> Tensor:
-    """One of the eight turns of the plane, or what undoes it."""
-    if back:
-        tiles = tiles.flip(3) if i % 8 > 3 else tiles
-        return torch.rot90(tiles, -(i % 4), (2, 3))
-    tiles = torch.rot90(tiles, i % 4, (2, 3))
-    return tiles.flip(3) if i % 8 > 3 else tiles
+    def _cleaner(self) -> Cleaner:
+        data, alone = self._crops(), not self.noise_["clean"] and self.noise_["sort"] == "gaussian"
+        sigma = ALPHA * float(self.noise_["high"]) / float(data.scale_.mean()) if alone else 0.0
+        return Cleaner(self.model_, data, self._passes(alone), sigma)

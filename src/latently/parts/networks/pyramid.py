@@ -96,7 +96,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The input and a correction."""
-        return x + self.second(functional.relu(self.first(x)))
+        return x + self.second(functional.relu(self.first(x)))  # type: ignore[no-any-return]
 
 
 class Convolutional(Network):
@@ -112,6 +112,11 @@ class Convolutional(Network):
         other.__dict__ = self.__dict__ | {"steps": replace(self.steps, shape=(self.steps.shape[0], height, width))}
         other.inputs, other.outputs = other._ends()
         return other
+
+    def _start_blocks(self, rng: torch.Generator) -> None:
+        for module in self.modules():
+            if isinstance(module, Block):
+                module.start(rng)
 
     def _ends(self) -> tuple[int, int]:
         raise NotImplementedError
@@ -156,10 +161,10 @@ class Climb(Convolutional):
 
     def start(self, rng: torch.Generator) -> Self:
         """Draw the weights."""
-        for entry, level in zip(self.entries, self.levels, strict=True):
-            entry.start(rng)  # type: ignore[operator]
-            for block in level:  # type: ignore[union-attr]
-                block.start(rng)
+        self._start_blocks(rng)
+        for entry in self.entries:
+            assert isinstance(entry, Convolution)
+            entry.start(rng)
         return self
 
     def _through(self, x: Tensor, dtype: torch.dtype) -> Tensor:
@@ -203,10 +208,10 @@ class Descent(Convolutional):
 
     def start(self, rng: torch.Generator) -> Self:
         """Draw the weights; the last is zero, so that training starts at the image as it came."""
-        for out, level in zip(self.exits, self.levels, strict=True):
-            out.start(rng, 0.0 if out is self.exits[-1] else 1.0)  # type: ignore[operator]
-            for block in level:  # type: ignore[union-attr]
-                block.start(rng)
+        self._start_blocks(rng)
+        for out in self.exits:
+            assert isinstance(out, Convolution)
+            out.start(rng, 0.0 if out is self.exits[-1] else 1.0)
         return self
 
     def _through(self, z: Tensor, dtype: torch.dtype) -> Tensor:
@@ -221,7 +226,7 @@ class Descent(Convolutional):
             if skips:
                 y = (y + skips.pop()).contiguous(memory_format=torch.channels_last)
         correction = y[:, :, : steps.shape[1], : steps.shape[2]].reshape(len(z), -1).to(z.dtype)
-        return x + (correction if self.gain == 1 else self.gain * correction)
+        return x + (correction if self.gain == 1 else self.gain * correction)  # type: ignore[no-any-return]
 
     def stack(self) -> list[str]:
         """A line a map, and the exit."""
