@@ -2,55 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import struct
 import sys
-import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from latently.errors import BadData, FileProblem, LatentlyError, MissingExtra
-from latently.modalities import tiff
+import latently.modalities.tiff as tiff
+from latently.errors import LatentlyError
 from latently.modalities.folders import File
+from latently.modalities.opening import DAMAGE, LIMIT, named, opened
 from latently.modalities.pixels import Header, check
 
 __all__ = ["header", "header_of_pillow", "of_pillow", "pixels"]
 
-LIMIT = 1_000_000_000  # pixels; a gigapixel in colour takes 4 GB while it is decoded
-FORMATS = {  # no plugin that starts other programs, none without a magic number
-    "PNG": "PngImagePlugin",
-    "JPEG": "JpegImagePlugin",
-    "WEBP": "WebPImagePlugin",
-    "AVIF": "AvifImagePlugin",
-    "TIFF": "TiffImagePlugin",
-    "GIF": "GifImagePlugin",
-    "BMP": "BmpImagePlugin",
-    "PPM": "PpmImagePlugin",
-    "JPEG2000": "Jpeg2KImagePlugin",
-}
-# What decoders raise on damaged bytes. Warning: where the user has made warnings errors.
-DAMAGE = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    NotImplementedError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    Warning,
-    struct.error,
-    zlib.error,
-)
 SEEN = {
     "1": "L", "L": "L", "LA": "LA", "La": "LA", "P": "RGB", "PA": "RGBA", "RGB": "RGB", "RGBA": "RGBA", "RGBa": "RGBA",
     "RGBX": "RGB", "CMYK": "RGB", "YCbCr": "RGB", "LAB": "RGB", "HSV": "RGB", "I": "I", "F": "F", "I;16": "I;16",
@@ -78,26 +44,23 @@ class Plan:
 
 def header(file: File) -> Header:
     """Size, channels and dtype, without decoding pixels."""
-    with _named(file.name), file.open() as opened:
-        image = _opened_for_pillow(opened)
+    with named(file.name), file.open() as stream:
+        image = _by_pillow(stream)
         if image is not None:
             return _plan(image).header(image.size)
-        found, turn = tiff.described(opened)
-        _check_size(found.width, found.height)
+        found, turn = tiff.described(stream, LIMIT)
         return Header(found.width, found.height, found.channels, found.dtype) if turn > 4 else found
 
 
 def pixels(file: File) -> NDArray[Any]:
     """The image as an array: (height, width), or (height, width, channels). It is not to be written into."""
-    with _named(file.name), file.open() as opened:
-        image = _opened_for_pillow(opened)
+    with named(file.name), file.open() as stream:
+        image = _by_pillow(stream)
         if image is None:
-            found, turn = tiff.described(opened)
-            _check_size(found.width, found.height)
-            array = tiff.read(opened)[0]
+            array, turn = tiff.read(stream, LIMIT)
         else:
             plan = _plan(image)
-            turn, array = plan.turn, _deep(image, plan, opened) if plan.deep else _array(image, plan)
+            turn, array = plan.turn, _deep(image, plan, stream) if plan.deep else _array(image, plan)
     array = _turned(array, turn)
     check(array, file.name)
     return array
@@ -105,7 +68,7 @@ def pixels(file: File) -> NDArray[Any]:
 
 def of_pillow(image: Any, name: str) -> NDArray[Any]:
     """The same for an image that the user has opened with Pillow."""
-    with _named(name):
+    with named(name):
         plan = _plan(image)
         array = _turned(_array(image, plan), plan.turn)
     check(array, name)
@@ -114,79 +77,23 @@ def of_pillow(image: Any, name: str) -> NDArray[Any]:
 
 def header_of_pillow(image: Any, name: str) -> Header:
     """Its header."""
-    with _named(name):
+    with named(name):
         return _plan(image).header(image.size)
 
 
-@contextlib.contextmanager
-def _named(name: str) -> Iterator[None]:
-    """Whatever a decoder raises, as one error that names the file."""
-    try:
-        yield
-    except MissingExtra as problem:
-        raise MissingExtra(f"{name}: {problem}") from None
-    except LatentlyError:
-        raise
-    except DAMAGE as problem:
-        reason = getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
-        raise FileProblem(
-            f"{name} cannot be read as an image: {reason}. Restore it from a copy, remove it, or leave such files out "
-            "with skip=True."
-        ) from None
-
-
-# ---------------------------------------------------------------------- opening
-
-
-@cache
-def _plugins() -> tuple[tuple[Any, Any], ...]:
-    from PIL import Image
-
-    for module in FORMATS.values():
-        importlib.import_module(f"PIL.{module}")
-    return tuple(Image.OPEN[name] for name in FORMATS)
-
-
-def _open(file: BinaryIO) -> Any:
-    """The image with its header read.
-
-    Not by `Image.open`, whose limit on sizes warns at 89 megapixels, raises at 179, and belongs to the whole process.
-    """
-    prefix = file.read(16)
-    if not prefix:
-        raise ValueError("it is empty (0 bytes)")
-    for factory, accept in _plugins():
-        verdict = accept(prefix)
-        if isinstance(verdict, str):
-            raise ValueError(verdict)
-        if verdict:
-            file.seek(0)
-            image = factory(file, "")
-            _check_size(*image.size)
-            return image
-    raise ValueError(f"it is none of {', '.join(FORMATS)}")
-
-
-def _opened_for_pillow(file: BinaryIO) -> Any:
+def _by_pillow(file: tiff.Stream) -> Any:
     """The image by Pillow; None for a TIFF that Pillow does not know, or would change."""
     is_tiff = tiff.is_tiff(file.read(4))
     file.seek(0)
     if not is_tiff:
-        return _open(file)
+        return opened(file)
     try:
-        image = _open(file)
+        image = opened(file)
     except LatentlyError:
         raise
     except DAMAGE:
         return None
     return image if _faithful(image) else None
-
-
-def _check_size(width: int, height: int) -> None:
-    if width * height > LIMIT:
-        raise ValueError(f"it has {width} x {height} pixels, more than {LIMIT:,}; cut it into tiles first")
-    if width < 1 or height < 1:
-        raise ValueError(f"it has {width} x {height} pixels")
 
 
 def _layout(image: Any) -> str:
@@ -221,7 +128,7 @@ def _plan(image: Any) -> Plan:
     deep = layout if _is_deep(layout) else ""
     mode = SEEN.get(image.mode)
     if mode is None:
-        raise BadData(f"Pillow's mode {image.mode} is not read. Convert it to RGB.")
+        raise ValueError(f"Pillow's mode {image.mode} is not read. Convert it to RGB.")
     clear = image.has_transparency_data
     if clear:
         mode = WITH_ALPHA.get(mode, mode)
@@ -272,7 +179,7 @@ def _from_lab(image: Any) -> Any:
     return ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
 
 
-def _deep(image: Any, plan: Plan, file: BinaryIO) -> NDArray[Any]:
+def _deep(image: Any, plan: Plan, file: tiff.Stream) -> NDArray[Any]:
     """Colours of 16 bits. Pillow keeps one byte of each two, and can be told which: so it decodes twice.
 
     Grey with alpha has the four bytes that a pixel of RGBA has.
@@ -286,7 +193,7 @@ def _deep(image: Any, plan: Plan, file: BinaryIO) -> NDArray[Any]:
         return stored.astype(np.uint16)
     first = _decoded(image, f"{bands};16B")
     file.seek(0)
-    second = _decoded(_open(file), f"{bands};16L")
+    second = _decoded(opened(file), f"{bands};16L")
     high, low = (first, second) if order == "16B" else (second, first)
     array = high.astype(np.uint16) << 8 | low
     return array if clear is None else _keyed(array, clear)

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+import latently.modalities.tiff as tiff
 from latently.disk import replace
 from latently.errors import BadData, BadParameter, FileProblem
-from latently.modalities import tiff
 from latently.modalities.pixels import check
 
 __all__ = ["suffix_for", "write"]
@@ -27,7 +27,7 @@ QUALITY = {"JPEG": 95, "AVIF": 90}  # where a format has no other way
 
 
 def suffix_for(suffix: str, channels: int, dtype: DTypeLike) -> str:
-    """The suffix itself where its format keeps such pixels as they are, otherwise `.png` or `.tif`, the first that does.
+    """The suffix itself where its format keeps such pixels as they are, else `.png` or `.tif`.
 
     So results go beside their sources: `suffix_for(Path(source).suffix, 3, "uint16")` is `.tif` for `.tif`, and `.png`
     for `.jpg`.
@@ -71,14 +71,15 @@ def write(path: str | os.PathLike[str], array: NDArray[Any], quality: int | None
 
 def _refusal(kind: str, channels: int, dtype: np.dtype[Any]) -> str:
     """Why a format cannot hold such pixels, and what to try; empty where it can."""
-    if dtype == bool and channels > 1:
+    if dtype.kind == "b" and channels > 1:
         return "pixels of true and false have one channel. Try array.astype('uint8') * 255."
     if kind == "TIFF":
         return ""
     deepest = 2 if kind == "PNG" else 1
-    if dtype != bool and (dtype.kind != "u" or dtype.itemsize > deepest):
+    if dtype.kind != "b" and (dtype.kind != "u" or dtype.itemsize > deepest):
         better = ".png or .tif keep it" if dtype == np.uint16 else ".tif keeps it"
-        return f"{kind} holds integers of {' or '.join(['8', '16'][:deepest])} bits, this is {dtype}. {better}, or scale it to uint8."
+        depth = "8 or 16" if deepest == 2 else "8"
+        return f"{kind} holds integers of {depth} bits, this is {dtype}. {better}, or scale it to uint8."
     if channels > 4:
         return f"{kind} holds up to 4 channels, this has {channels}. Try .tif, or write channels one by one."
     if kind == "JPEG" and channels in (2, 4):
@@ -98,15 +99,15 @@ def _encoded(kind: str, array: NDArray[Any], quality: int | None) -> bytes:
 
 
 def _pillow_holds(dtype: np.dtype[Any], channels: int) -> bool:
-    return (dtype in (np.uint8, bool) and channels <= 4) or (
-        dtype in (np.uint16, np.int32, np.float32) and channels == 1
-    )
+    if dtype.name in ("bool", "uint8"):
+        return channels <= 4
+    return channels == 1 and dtype.name in ("uint16", "int32", "float32")
 
 
 def _by_pillow(kind: str, array: NDArray[Any], quality: int | None) -> bytes:
     from PIL import Image
 
-    if array.dtype == bool and kind not in ("PNG", "TIFF"):
+    if array.dtype.kind == "b" and kind not in ("PNG", "TIFF"):
         array = array.astype(np.uint8) * 255
     image = Image.fromarray(array)
     if kind in ("WEBP", "AVIF") and image.mode in ("L", "LA"):

@@ -12,36 +12,17 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import Any
 
+import latently.modalities.tiff as tiff
 from latently.errors import BadData, FileProblem, UnsupportedInput
-from latently.modalities import tiff
 
 __all__ = ["SUFFIXES", "File", "Found", "find", "leads_to_images"]
 
-SUFFIXES = frozenset(
-    [
-        ".png",
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".webp",
-        ".avif",
-        ".tif",
-        ".tiff",
-        ".gif",
-        ".bmp",
-        ".ppm",
-        ".pgm",
-        ".pbm",
-        ".pnm",
-        ".pfm",
-        ".jp2",
-        ".j2k",
-        ".jpx",
-    ]
-)
+SUFFIXES = frozenset({
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".tif", ".tiff", ".gif", ".bmp", ".ppm", ".pgm", ".pbm",
+    ".pnm", ".pfm", ".jp2", ".j2k", ".jpx",
+})  # fmt: skip
 TIFF = (".tif", ".tiff")
 SIGHT = 10_000  # entries of a folder that are looked at before it is said to hold no images
 
@@ -66,10 +47,13 @@ class File:
     member: Member | None = None
     offset: int = 0  #: where a page behind the first one begins
 
-    def open(self) -> BinaryIO:
+    def open(self) -> tiff.Stream:
         """The bytes, as a file that begins with this page."""
-        file: Any = Path(self.path).open("rb") if self.member is None else io.BytesIO(self._extracted(self.member))
-        return tiff.Page(file, self.offset) if self.offset else file
+        if self.member is not None:
+            extracted = io.BytesIO(self._extracted(self.member))
+            return tiff.Page(extracted, self.offset) if self.offset else extracted
+        opened = Path(self.path).open("rb")  # noqa: SIM115 - the caller's to close
+        return tiff.Page(opened.detach(), self.offset) if self.offset else opened
 
     def _extracted(self, member: Member) -> bytes:
         """One member of a zip; the archive is opened for each, so that threads and forks share no place in it."""
@@ -99,7 +83,7 @@ class Found:
         return folders if all(folders) else None
 
 
-def find(place: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> Found:
+def find(place: str | os.PathLike[str] | Sequence[Any]) -> Found:
     """Every image of a file, a folder, a glob, an archive or a list of files."""
     if not isinstance(place, (str, os.PathLike)):
         return _listed([_text(p) for p in place])
@@ -130,10 +114,10 @@ def leads_to_images(place: str | os.PathLike[str]) -> bool:
         return False
     if path.suffix.lower() == ".zip" and zipfile.is_zipfile(text):
         return any(_is_image(i.filename) for i in _directory(text))
-    return _is_image(text) or (glob.has_magic(text) and any(map(_is_image, glob.iglob(text, recursive=True))))
+    return _is_image(text) or (glob.has_magic(text) and any(map(_is_image, glob.iglob(text, recursive=True))))  # noqa: PTH207
 
 
-def _text(place: str | os.PathLike[str]) -> str:
+def _text(place: Any) -> str:
     text = os.fspath(place) if isinstance(place, (str, os.PathLike)) else place
     if not isinstance(text, str):
         raise UnsupportedInput(f"got {type(place).__name__} among paths; expected str or pathlib.Path.")
@@ -181,7 +165,7 @@ def _walked(root: str) -> Found:
 
 
 def _globbed(pattern: str) -> Found:
-    names = [n for n in glob.glob(pattern, recursive=True) if not Path(n).is_dir()]
+    names = [n for n in glob.glob(pattern, recursive=True) if not Path(n).is_dir()]  # noqa: PTH207
     kept = [n for n in names if _is_image(n)]
     return _found(_relative(kept), len(names))
 

@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from latently.errors import BadData, FitAlarm, LatentlyError, UnsupportedInput
-from latently.modalities import decode
 from latently.modalities.folders import File, find, leads_to_images
-from latently.modalities.pixels import Header, Headers, check, check_stack
+from latently.modalities.pixels import Headers, check, check_stack
+from latently.modalities.stores import Shelf, Stack, Store
 
 __all__ = ["Pictures", "accepts", "pictures"]
 
@@ -27,61 +27,7 @@ FEW = 4  # columns: a list of arrays as narrow as this holds series, not images
 SURE = ("bool", "uint8", "uint16")  # dtypes of images, and of little else
 
 
-class Store(Protocol):
-    """What holds the images."""
-
-    def __len__(self) -> int: ...
-    def read(self, i: int, name: str) -> Pixels: ...
-    def header(self, i: int, name: str) -> Header: ...
-    def part(self, indexes: NDArray[np.intp]) -> Store: ...
-
-
-class Stack:
-    """One array of images."""
-
-    def __init__(self, array: Pixels) -> None:
-        self.array = array
-
-    def __len__(self) -> int:
-        return len(self.array)
-
-    def read(self, i: int, name: str) -> Pixels:
-        return _flat(self.array[i])
-
-    def header(self, i: int, name: str) -> Header:
-        return _header(self.array[i])
-
-    def part(self, indexes: NDArray[np.intp]) -> Stack:
-        run = len(indexes) > 0 and bool((np.diff(indexes) == 1).all())
-        return Stack(self.array[indexes[0] : indexes[-1] + 1] if run else self.array[indexes])
-
-
-class Shelf:
-    """Files, arrays and images of Pillow."""
-
-    def __init__(self, items: Sequence[Any]) -> None:
-        self.items = items
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def read(self, i: int, name: str) -> Pixels:
-        item = self.items[i]
-        if isinstance(item, File):
-            return decode.pixels(item)
-        return _flat(item) if isinstance(item, np.ndarray) else decode.of_pillow(item, name)
-
-    def header(self, i: int, name: str) -> Header:
-        item = self.items[i]
-        if isinstance(item, File):
-            return decode.header(item)
-        return _header(item) if isinstance(item, np.ndarray) else decode.header_of_pillow(item, name)
-
-    def part(self, indexes: NDArray[np.intp]) -> Shelf:
-        return Shelf([self.items[i] for i in indexes])
-
-
-class Pictures(Sequence[Pixels]):
+class Pictures:
     """Images in order, each decoded when it is asked for, as it is seen and in its own dtype.
 
     `pictures[i]` is (height, width), or (height, width, channels) with alpha last; it is not to be written into.
@@ -103,6 +49,9 @@ class Pictures(Sequence[Pixels]):
 
     def __len__(self) -> int:
         return len(self._store)
+
+    def __iter__(self) -> Iterator[Pixels]:
+        return (self[i] for i in range(len(self)))
 
     def __getitem__(self, i: Any) -> Any:
         if isinstance(i, slice):
@@ -147,7 +96,7 @@ class Pictures(Sequence[Pixels]):
         return Pictures(self._store.part(chosen), names, labels, self.ignored, self.skipped)
 
     def headers(self) -> Headers:
-        """Size, channels and dtype of each image, without decoding pixels; bad files are counted, the first is named."""
+        """Size, channels and dtype of each image; no pixels are decoded; the first bad one is named, others counted."""
         return self._headers
 
     @cached_property
@@ -155,13 +104,15 @@ class Pictures(Sequence[Pixels]):
         n = len(self)
         if isinstance(self._store, Stack) and n:
             first = self._store.header(0, "")
-            columns: Any = [np.broadcast_to(np.int64(v), n) for v in (first.height, first.width, first.channels)]
-            return Headers(self.names, *columns, np.broadcast_to(np.array(first.dtype), n))
+            sizes: Any = [np.broadcast_to(np.int64(v), n) for v in (first.height, first.width, first.channels)]
+            return Headers(self.names, sizes[0], sizes[1], sizes[2], np.broadcast_to(np.array(first.dtype), n))
         found, bad = _tried(range(n), lambda i: self._store.header(i, self._name(i)))
         if bad:
             raise _with_others([problem for _, problem in bad], n)
         sizes = np.array([(h.height, h.width, h.channels) for h in found], np.int64).reshape(n, 3)
-        return Headers(self.names, *sizes.T, np.array([h.dtype for h in found], dtype=np.str_))
+        return Headers(
+            self.names, sizes[:, 0], sizes[:, 1], sizes[:, 2], np.array([h.dtype for h in found], dtype=np.str_)
+        )
 
     def each(self, function: Callable[[Pixels], R], threads: int = 1) -> Iterator[R]:
         """`function` of each image, in order; decoding and `function` run in threads, a few images at a time.
@@ -217,14 +168,6 @@ class Pictures(Sequence[Pixels]):
             stacklevel=3,
         )
         return kept
-
-
-def _flat(image: Pixels) -> Pixels:
-    return image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
-
-
-def _header(image: Pixels) -> Header:
-    return Header(image.shape[0], image.shape[1], image.shape[2] if image.ndim == 3 else 1, image.dtype.name)
 
 
 def _tried(indexes: Sequence[int], look: Callable[[int], Any]) -> tuple[list[Any], list[tuple[int, LatentlyError]]]:

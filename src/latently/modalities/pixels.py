@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from latently.errors import BadData, BadParameter, UnsupportedInput
 
-__all__ = ["Header", "Headers", "check", "check_stack", "common", "conform", "resized"]
+__all__ = ["WHITE", "Header", "Headers", "check", "check_stack", "common", "conform", "resized"]
 
 Pixels = NDArray[Any]
 SCALED = ("bool", "uint8", "uint16")  # full scale is white in each, so each goes into the next without loss
@@ -37,7 +37,7 @@ class Headers:
     heights: NDArray[np.int64]
     widths: NDArray[np.int64]
     channels: NDArray[np.int64]
-    dtypes: NDArray[np.str_]
+    dtypes: NDArray[Any]  #: their names
 
     def __len__(self) -> int:
         return len(self.heights)
@@ -215,4 +215,5 @@ def _resized_band(band: Pixels, height: int, width: int) -> Pixels:
     found = np.clip(found, np.float32(band.min()), np.float32(band.max()))  # a cubic overshoots
     if band.dtype.kind == "b":
         return np.asarray(found > 0.5)
-    return (found if band.dtype.kind == "f" else np.rint(found)).astype(band.dtype)
+    rounded: Pixels = found if band.dtype.kind == "f" else np.rint(found)
+    return rounded.astype(band.dtype)

@@ -17,9 +17,14 @@ from latently.parts.neighbours import Neighbours
 from latently.parts.networks import Dense, Network, Pyramid
 from latently.parts.part import Part
 from latently.parts.penalties import Contraction, Penalty
+from latently.parts.quantised import FSQ, Quantised, VectorQuantised
+from latently.parts.spatial import BlindSpot, Block
 
 __all__ = [
+    "FSQ",
     "L1",
+    "BlindSpot",
+    "Block",
     "Bottleneck",
     "Bound",
     "Chain",
@@ -38,10 +43,12 @@ __all__ = [
     "Part",
     "Penalty",
     "Pyramid",
+    "Quantised",
     "Remasking",
     "SaltAndPepper",
     "Single",
     "Swap",
     "TopK",
     "Uniform",
+    "VectorQuantised",
 ]

@@ -22,6 +22,8 @@ from latently.parts.corruptions import (
 from latently.parts.neighbours import Neighbours
 from latently.parts.part import Part
 from latently.parts.penalties import Contraction, Penalty
+from latently.parts.quantised import FSQ, VectorQuantised
+from latently.parts.spatial import Block
 from latently.recipes.base import Recipe
 
 __all__ = ["WORDS", "Compose", "spelled"]
@@ -57,10 +59,12 @@ class Compose(Recipe):
 #: The words of a spelling, and the part each stands for; a number after a colon is that part's first option.
 WORDS: dict[str, type[Part]] = {
     "gaussian": Gaussian, "masking": Masking, "remasking": Remasking, "salt_and_pepper": SaltAndPepper, "swap": Swap,
-    "uniform": Uniform,
+    "uniform": Uniform, "block": Block,
     "denoising": Masking, "undercomplete": Identity, "l1": L1, "sparse": L1, "kl": KLSparse, "topk": TopK,
-    "variational": Normal, "contractive": Contraction, "importance": ImportanceWeighted, "neighbours": Neighbours,
+    "variational": Normal, "vq": VectorQuantised, "fsq": FSQ,
+    "contractive": Contraction, "importance": ImportanceWeighted, "neighbours": Neighbours,
 }  # fmt: skip
+COUNTS = {"topk", "importance", "vq", "fsq"}  # words whose number is whole
 
 
 def spelled(text: str) -> Compose:
@@ -95,4 +99,4 @@ def _part(word: str, text: str) -> Part:
         number = float(value)
     except ValueError:
         raise BadParameter(f"kind={text!r}: {value!r} after the colon is no number.") from None
-    return WORDS[name](int(number) if name in ("topk", "importance") else number)
+    return WORDS[name](int(number) if name in COUNTS else number)
