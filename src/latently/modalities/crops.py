@@ -89,6 +89,7 @@ class Crops(Image):
         wanted = max(FEWEST, len(source), SHARES * int(pixels.sum()) // (shape[0] * shape[1]))
         most = max(1, MOST // (self.channels_ * shape[0] * shape[1]))
         count = min(len(source) if self.whole_ else wanted, most)
+        self.pixels_ = int(pixels.sum())
         ends = np.rint(np.cumsum(pixels) / pixels.sum() * count).astype(np.int64)
         rows = np.empty((count, self.channels_, *shape), np.float32)
         rng, done = np.random.Generator(np.random.PCG64(0)), 0

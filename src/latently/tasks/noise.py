@@ -13,7 +13,7 @@ from latently.parts.corruptions import Corruption, Gaussian, GaussianRange, Mask
 
 __all__ = ["Noise", "deviation", "noise_named"]
 
-SORTS = ("gaussian", "uniform", "masking", "salt_and_pepper")
+SORTS = ("gaussian", "uniform", "masking", "salt_and_pepper", "unknown")
 PATCH = 5  # pixels a side; smaller where images are
 PLACES = 256  # images, or crops, that are looked at
 ALIKE = 1000  # small images: with as many as these, one corner of them all is a place
@@ -37,6 +37,8 @@ class Noise:
             low, high = (0.3, 0.3) if shares else (BLIND[0] * spread, BLIND[1] * spread)
         if shares:
             return (Masking if self.sort == "masking" else SaltAndPepper)(high)
+        if self.sort == "unknown":
+            raise BadParameter("noise='unknown' cannot be added to clean images; name it, or give noisy ones.")
         if self.sort == "uniform":
             return Uniform(high / unit)
         return Gaussian(high / unit) if low == high else GaussianRange(low / unit, high / unit)
@@ -56,6 +58,8 @@ def noise_named(noise: Any) -> Noise | None:
         raise refused
     if not strength:
         return Noise(sort)
+    if sort == "unknown":
+        raise refused
     try:
         ends = [float(end) for end in strength.split("-", 1 if sort == "gaussian" else 0)]
     except ValueError:

@@ -188,13 +188,14 @@ class Climb(Convolutional):
 class Descent(Convolutional):
     """The decoder: from the coarsest map down, each joined to the next finer, to a correction of the image.
 
-    `x^ = x + gain * correction`. A `gain` below one is for training towards a target that is still noisy.
+    `x^ = x + gain * correction`. A `gain` below one is for training towards a target that is still noisy; without
+    `residual` the image is not added: for training on pixels that the network was not shown.
     """
 
-    def __init__(self, steps: Steps, gain: float = 1.0) -> None:
+    def __init__(self, steps: Steps, gain: float = 1.0, residual: bool = True) -> None:
         super().__init__(steps)
         self.inputs, self.outputs = self._ends()
-        self.gain = gain
+        self.gain, self.residual = gain, residual
         down = list(itertools.pairwise(reversed(steps.widths)))
         self.levels = nn.ModuleList(
             nn.Sequential(*(Block(w) for _ in range(n)))
@@ -226,13 +227,15 @@ class Descent(Convolutional):
             if skips:
                 y = (y + skips.pop()).contiguous(memory_format=torch.channels_last)
         correction = y[:, :, : steps.shape[1], : steps.shape[2]].reshape(len(z), -1).to(z.dtype)
-        return x + (correction if self.gain == 1 else self.gain * correction)  # type: ignore[no-any-return]
+        if self.gain != 1:
+            correction = self.gain * correction
+        return x + correction if self.residual else correction
 
     def stack(self) -> list[str]:
         """A line a map, and the exit."""
         names = zip(reversed(self.steps.maps), reversed(self.steps.blocks), strict=True)
         found = [f"{c} x {h} x {w}, {n} residual blocks" for (c, h, w), n in names]
-        return [*found, "a correction added to the image"]
+        return [*found, "a correction added to the image" if self.residual else "an image"]
 
 
 @dataclass
@@ -242,12 +245,13 @@ class Pyramid(Design):
     `widths`: channels of the maps, from half the image's sides to the coarsest; `blocks`: residual blocks of each map,
     in the encoder and again in the decoder, one number or one a map. The code is every map, the image included: its
     width follows from the image's size, see `code`. `gain`: factor of the decoder's correction, below one to train
-    towards images that are noisy themselves.
+    towards images that are noisy themselves. `residual`: whether the decoder's output is added to the image.
     """
 
     widths: Sequence[int] = (32, 48, 64)
     blocks: Sequence[int] | int = 1
     gain: float = 1.0
+    residual: bool = True
 
     def check(self) -> None:
         """Raise `BadParameter` on what are no whole positive numbers."""
@@ -290,4 +294,4 @@ class Pyramid(Design):
                 f"a pyramid over images of {steps.shape} has a code of {steps.code} numbers, and gives one number a "
                 f"pixel; here they are {ends.code} and {ends.outputs}. Leave n_components, kind and loss at 'auto'."
             )
-        return Climb(steps).start(rng), Descent(steps, self.gain).start(rng)
+        return Climb(steps).start(rng), Descent(steps, self.gain, self.residual).start(rng)
