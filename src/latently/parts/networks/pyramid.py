@@ -226,7 +226,7 @@ class Descent(Convolutional):
             y = functional.pixel_shuffle(out(level(y)), 2)
             if skips:
                 y = (y + skips.pop()).contiguous(memory_format=torch.channels_last)
-        correction = y[:, :, : steps.shape[1], : steps.shape[2]].reshape(len(z), -1).to(z.dtype)
+        correction: Tensor = y[:, :, : steps.shape[1], : steps.shape[2]].reshape(len(z), -1).to(z.dtype)
         if self.gain != 1:
             correction = self.gain * correction
         return x + correction if self.residual else correction
