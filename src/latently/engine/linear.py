@@ -70,7 +70,7 @@ def start_linear(model: Composition, rows: Batch, rng: torch.Generator) -> bool:
     found = principal(rows, model.code, rng)
     tied = not len(out.weights)
     size = found.scales.clamp(min=1e-3 * float(found.scales[0]) + 1e-12)
-    if not model.bottleneck.whiten:
+    if not (model.bottleneck.whiten or model.decoder.even):
         size = torch.ones_like(size) if tied else size[:1].expand_as(size)
     w = found.directions / size[:, None]
     into.weights[0].zero_()

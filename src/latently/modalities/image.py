@@ -19,6 +19,7 @@ from latently.modalities.pixels import WHITE, common, conform, resized
 from latently.modalities.rows import merged
 from latently.parts.doors import Door
 from latently.parts.likelihoods import Bernoulli, Gaussian, Likelihood
+from latently.parts.networks import Conv, Design
 from latently.values import Batch
 
 __all__ = ["Image"]
@@ -176,6 +177,10 @@ class Image(Modality):
     def door(self, masked: bool) -> Door:
         """Pixels as they are, and which are known."""
         return Door(self.levels, self.masked_ or masked, common=True)
+
+    def network(self) -> Design:
+        """Filters."""
+        return Conv()
 
     def likelihood(self, numbers: Likelihood | None = None) -> Likelihood:
         """`numbers`; a normal with a learned spread if None, Bernoulli of black and white."""
