@@ -177,6 +177,12 @@ def test_a_result_does_not_depend_on_the_images_beside_it(alone, trained, photo,
     assert_allclose(alone.transform(few)[1], alone.transform(few[1:])[0], rtol=1e-5, atol=1e-4)
 
 
+def test_small_images_are_not_turned_as_none_was_in_the_fit(trained, digits):
+    seen = noisy(digits[1400:1450].reshape(-1, 8, 8), 4)
+    once = trained.set_params(passes=1).transform(seen)
+    assert_array_equal(trained.set_params(passes="auto").transform(seen), once)
+
+
 def test_psnr_is_that_of_the_result(trained, digits):
     clean = digits[1400:1500].reshape(-1, 8, 8)
     seen = noisy(clean, 4)

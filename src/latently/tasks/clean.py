@@ -24,12 +24,13 @@ AT_ONCE = 2**16  # pixels of tiles that are computed together
 
 @dataclass(frozen=True)
 class Cleaner:
-    """The mean of `passes` predictions, turned and mirrored; each sees noise of its own where `sigma` (model units)."""
+    """The mean of `passes` predictions, each turned or mirrored where `turns`, and with noise of its own of `sigma`."""
 
     model: Composition
     data: Crops
     passes: int
-    sigma: float
+    sigma: float  #: model units
+    turns: bool  #: whether images of every orientation were learned from
 
     def each(self, source: Pictures) -> Iterator[Pixels]:
         """The images in their order, clean; those of one size that follow each other are computed together."""
@@ -57,13 +58,14 @@ class Cleaner:
     @torch.no_grad()
     def _mean(self, tiles: Tensor) -> Tensor:
         total, device = torch.zeros_like(tiles), next(self.model.parameters()).device
-        for i in range(self.passes):
-            seen = tiles
+        passes = self.passes if self.turns or self.sigma else 1
+        for i in range(passes):
+            seen, turn = tiles, i if self.turns else 0
             if self.sigma:  # the same for every tile of this shape: no result depends on the images beside it
                 noise = torch.empty(tiles.shape[1:]).normal_(generator=chance.child(i, "noisier"))
                 seen = tiles + self.sigma * noise
-            total += _turned_back(self._once(_turned(seen, i).to(device)).cpu(), i)
-        return total / self.passes
+            total += _turned_back(self._once(_turned(seen, turn).to(device)).cpu(), turn)
+        return total / passes
 
     def _once(self, tiles: Tensor) -> Tensor:
         """Through both networks at the tiles' own size."""
