@@ -6,6 +6,7 @@ import reference as ref
 import torch
 from torch import Tensor, nn
 
+from latently import Autoencoder, recipes
 from latently.engine.align import align
 from latently.engine.linear import principal, start_linear
 from latently.errors import BadParameter
@@ -100,9 +101,7 @@ def test_numbers_of_one_cell_stand_side_by_side_and_neighbours_are_near():
     assert torch.equal(grid.unfold(twice), torch.stack([image, -image], -1).flatten(1))
 
 
-@pytest.mark.parametrize(
-    "spec", [Conv(), Conv((4, 6), blocks=2, activation="relu"), Conv(5, blocks=0, hidden=0)], ids=repr
-)
+@pytest.mark.parametrize("spec", [Conv(), Conv((4, 6), blocks=2, activation="relu"), Conv(5, hidden=0)], ids=repr)
 def test_the_hand_and_autograd_agree(spec):
     for network in built(spec, ends_of((2, 13, 11), 3), torch.float64):
         shaken(network)
@@ -234,3 +233,60 @@ def test_building_leaves_global_chance_alone():
     before = torch.get_rng_state()
     Conv().build(ends_of((1, 12, 10)), ref.generator(0))
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def shots(rows: int = 40) -> np.ndarray:
+    """Blobs as bytes, 9 by 7 pixels."""
+    found = pictures(rows, (1, 9, 7)).x.numpy().reshape(rows, 9, 7)
+    return np.rint((found + 0.5) * 100).astype(np.uint8)
+
+
+@pytest.mark.filterwarnings("ignore::latently.errors.FitAlarm")
+@pytest.mark.parametrize("code", [3, 90])
+@pytest.mark.parametrize("kind", [*recipes.names(), "sparse+contractive", "swap+kl"])
+def test_every_kind_learns_images_narrow_and_wide(kind, code):
+    x = shots()
+    model = Autoencoder(code, kind=kind, epochs=2, validation_fraction=None, random_state=0).fit(x)
+    assert isinstance(model.network_, Conv)
+    assert model.transform(x).shape == (40, code)
+    again = model.reconstruct(x)
+    assert again.shape == x.shape
+    assert again.dtype == x.dtype
+    assert np.isfinite(model.score_samples(x)).all()
+
+
+def test_images_with_holes_are_learned_and_the_holes_leave_the_error():
+    x = shots().astype(np.float32)
+    x[:, :3, :3] = np.nan
+    model = Autoencoder(3, epochs=3, validation_fraction=None, random_state=0).fit(x)
+    assert model.model_.encoder.inputs == 2 * 63
+    assert np.isfinite(model.transform(x)).all()
+    moved = x.copy()
+    moved[:, :3, :3] = np.nan
+    assert np.array_equal(model.transform(moved), model.transform(x))
+
+
+def test_a_row_has_the_code_that_it_has_alone():
+    x = shots(200)
+    model = Autoencoder(3, epochs=2, validation_fraction=None, random_state=0).fit(x)
+    np.testing.assert_allclose(model.transform(x)[150], model.transform(x[150:151])[0], rtol=1e-5, atol=1e-6)
+
+
+def test_filters_beat_pca_on_images_that_move(digits):
+    """Held-out digits of eight by eight, each put at one of nine places: what filters are for."""
+    rng = np.random.default_rng(0)
+    x = np.zeros((1200, 10, 10), np.uint8)
+    for i, image in enumerate(digits[:1200].reshape(-1, 8, 8).astype(np.uint8)):
+        dy, dx = rng.integers(3, size=2)
+        x[i, dy : dy + 8, dx : dx + 8] = image
+    model = Autoencoder(12, epochs=25, validation_fraction=0.2, random_state=0).fit(x)
+    assert model.held_out_.model < 0.85 * model.held_out_.pca
+
+
+def test_the_pace_follows_from_sizes_and_is_the_default_of_a_fit():
+    small, large = (Conv().plan(Ends(784, 32, 32, 784, n, None, (1, 28, 28))) for n in (1000, 60_000))
+    assert "batch_rows" not in small
+    assert large["batch_rows"] == 128
+    assert 6000 == small["steps"] < large["steps"]
+    huge = Conv().plan(Ends(3 * 96**2, 32, 32, 3 * 96**2, 60_000, None, (3, 96, 96)))
+    assert huge["steps"] < large["steps"]

@@ -13,6 +13,7 @@ _HOME = {
     "Image": "latently.modalities",
     "Imputer": "latently.tasks.imputer",
     "Map": "latently.tasks.map",
+    "SearchIndex": "latently.tasks.search",
     "Table": "latently.modalities",
     "evaluate": "latently.tasks.evaluate",
     "load": "latently.tasks.file",
@@ -21,8 +22,8 @@ _HOME = {
 _MODULES = ("errors", "parts", "recipes")
 
 __all__ = [
-    "AnomalyDetector", "Autoencoder", "Denoiser", "Generator", "Image", "Imputer", "Map", "Table", "__version__",
-    "errors", "evaluate", "load", "parts", "recipes", "save",
+    "AnomalyDetector", "Autoencoder", "Denoiser", "Generator", "Image", "Imputer", "Map", "SearchIndex", "Table",
+    "__version__", "errors", "evaluate", "load", "parts", "recipes", "save",
 ]  # fmt: skip
 
 

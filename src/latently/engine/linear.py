@@ -41,7 +41,11 @@ def principal(batch: Batch, k: int, rng: torch.Generator) -> Principal:
     mean = x.mean(0) if weight is None else (x * weight[:, None]).sum(0) / weight.sum()
     centred = x - mean if weight is None else (x - mean) * weight[:, None].sqrt()
     k = min(k, *x.shape)
-    if x.shape[1] <= EXACT_UP_TO or 2 * k > min(x.shape):
+    most, wide = 2 * k > min(x.shape), x.shape[1] > EXACT_UP_TO
+    if most and wide and len(x) < x.shape[1]:
+        _, spread, vectors = torch.linalg.svd(centred.cpu().double(), full_matrices=False)
+        directions, squares = vectors[:k], spread[:k].square() / len(x)
+    elif most or not wide:
         values, vectors = torch.linalg.eigh((centred.t() @ centred).cpu().double() / len(x))
         directions, squares = vectors.flip(1)[:, :k].t(), values.flip(0)[:k]
     else:

@@ -39,9 +39,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         "undercomplete", "sparse", "topk", "denoising", "contractive", "variational", "vector_quantised", "fsq", a
         spelling of parts such as "masking:.3+topk:32+contractive", or a recipe with its options,
         `Sparse(penalty="kl", rho=0.05)`.
-    network : "auto", int, widths, Dense or (encoder, decoder)
-        Hidden widths from input to code; the decoder mirrors them. "auto" follows from the data's size.
-        `Dense(hidden=..., activation=..., tied=True)` says more; two torch modules are taken as they are.
+    network : "auto", int, widths, Dense, Conv or (encoder, decoder)
+        Hidden widths from input to code; the decoder mirrors them. "auto" follows from the data's size: fully connected
+        layers for columns, filters for images. `Dense(hidden=..., activation=..., tied=True)` or
+        `Conv(channels=..., patch=...)` says more; two torch modules are taken as they are.
     data : "auto" or Table
         How columns are read: `Table(label="y", id="key", drop=..., types={"zip": "category"})`. "auto" infers it all.
     loss : {"auto", "squared_error", "mean_squared_error", "l1", "huber", "likelihood"}

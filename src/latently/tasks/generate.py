@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -14,15 +14,19 @@ from sklearn.utils.validation import _num_samples, check_is_fitted, column_or_1d
 
 from latently import device as machine
 from latently import rng as chance
+from latently.engine.rank import Curve
+from latently.engine.schedule import Schedule
 from latently.errors import BadData, BadParameter
 from latently.modalities.frames import names_of
 from latently.parts.bottlenecks import Normal
+from latently.tasks.assemble import Blueprint
 from latently.tasks.base import Task
 from latently.tasks.density import MANY, mixture, mixtures, packed, unpacked
 from latently.values import Batch
 
 __all__ = ["Generator"]
 
+WIDTH = 32  # of a code: on Fashion-MNIST
 CODES = 20_000  # of the fit's rows, that the density is fitted to
 PATHS = ("auto", "linear", "spherical")
 
@@ -41,7 +45,8 @@ class Generator(Task):
     Parameters
     ----------
     n_components : int or "auto"
-        Width of the code. A wider one reconstructs more finely and is harder to draw from.
+        Width of the code: a wider one reconstructs more finely and is harder to draw from. "auto" is 32, or half the
+        columns of a narrower table.
     kind : str, recipe class or recipe
         As in `Autoencoder`. Of a variational kind the mixture is fitted to draws of the posterior, which is what its
         decoder has learned to read.
@@ -61,8 +66,6 @@ class Generator(Task):
     >>> flowers.sample(10, given="setosa").shape
     (10, 4)
     """
-
-    n_components: int | Literal["auto"] = field(default=32, kw_only=False)
 
     # ------------------------------------------------------------------ fit
 
@@ -84,6 +87,9 @@ class Generator(Task):
         self._shares = np.ones(1) if index is None else np.bincount(index) / len(index)
         self._densities = [mixture(codes, MANY, few)] if index is None else mixtures(codes, index[chosen], MANY, few)
         return self
+
+    def _choose(self, plan: Blueprint, rows: Batch, schedule: Schedule) -> tuple[int, Curve | None]:
+        return min(WIDTH, max(1, rows.cells // 2)), None
 
     def _posterior(self, batch: Batch, rng: torch.Generator) -> Codes:
         """Codes of the rows; draws of them where a code is a distribution."""
