@@ -13,7 +13,7 @@ from latently.errors import BadData
 from latently.modalities.base import Remember
 from latently.modalities.image import Image
 from latently.modalities.pictures import Pictures
-from latently.modalities.pixels import Headers, common, conform
+from latently.modalities.pixels import Headers, common
 from latently.parts.networks import Design, Pyramid
 from latently.values import Batch
 
@@ -70,12 +70,6 @@ class Crops(Image):
         if holes is not None and any(hole is not None and hole.any() for hole in holes):
             raise BadData("some pixels are missing. Fill them first: Imputer().fit_transform(images).")
         return found
-
-    def conformed(self, image: Pixels) -> Pixels:
-        """One image with the channels of the fit; floats stay floats, in the unit of the fit: noise exceeds ranges."""
-        if image.dtype.kind == "f":
-            return conform(image, self.channels_, image.dtype)
-        return super().conformed(image)
 
     def network(self) -> Design:
         """Convolutions alone."""

@@ -50,9 +50,12 @@ class Cleaner:
             return torch.stack([self.data.tensor(image[places]) for image in padded])
 
         bands: list[list[Pixels]] = [[] for _ in images]
+        done = 0
         for band in through(rows, grid, self._mean):
-            for made, like, cells in zip(bands, images, band, strict=False):
-                made.append(self.data.array(cells, like))
+            place = slice(done, done + band.shape[2])
+            for made, image, cells in zip(bands, images, band, strict=False):
+                made.append(self.data.array(cells, image[place]))
+            done = place.stop
         return [np.concatenate(made) for made in bands]
 
     @torch.no_grad()

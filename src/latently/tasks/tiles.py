@@ -108,7 +108,8 @@ def _joined(pieces: Iterator[Tensor], axis: int, length: int) -> Iterator[Tensor
             piece = torch.cat([tail.lerp(head, ramp), rest], axis)
         done = min(max(piece.shape[axis] - BLEND, 0), length)
         length -= done
-        yield piece.narrow(axis, 0, done)
+        if done:
+            yield piece.narrow(axis, 0, done)
         tail = piece.narrow(axis, done, piece.shape[axis] - done)
     if tail is not None and length > 0:
         yield tail.narrow(axis, 0, length)
