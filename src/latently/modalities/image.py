@@ -120,7 +120,7 @@ class Image(Modality):
             return rows.reshape(n, -1)
         for i, image in enumerate(source.each(self._brought)):
             rows[i] = image
-            gap = holes and holes[i]
+            gap = None if holes is None else holes[i]
             if gap is not None:
                 rows[i][:, shrunk(gap, shape)] = np.nan
         return rows.reshape(n, -1)
@@ -239,18 +239,16 @@ class Image(Modality):
 
     def shown(self, values: Pixels) -> Pixels:
         """Images `(n, height, width[, channels])` in the dtype of the fit."""
-        unit = np.dtype(self.dtype_)
-        made = as_pixels(self._within(values.reshape(-1, *self.shape), unit), unit, unit)
+        made = as_pixels(self._within(values.reshape(-1, *self.shape)), self.dtype_, self.dtype_)
         return made[..., 0] if self.channels_ == 1 else made
 
-    def _within(self, values: Pixels, dtype: np.dtype[Any]) -> Pixels:
-        """`(..., channels, height, width)` with its channels last; floats within what the fit saw."""
-        made = np.moveaxis(values, -3, -1)
-        return np.clip(made, self.low_, self.high_) if dtype.kind == "f" else made
+    def _within(self, values: Pixels) -> Pixels:
+        """`(..., channels, height, width)` with its channels last, within what the fit saw."""
+        return np.clip(np.moveaxis(values, -3, -1), self.low_, self.high_)
 
     def _image(self, values: Pixels, like: Pixels) -> Pixels:
         """`(channels, height, width)` of any size in user units as an image of the form and size of `like`."""
-        made = banded(self._within(values, like.dtype), 1 if like.ndim == 2 else like.shape[2])
+        made = banded(self._within(values), 1 if like.ndim == 2 else like.shape[2])
         return as_pixels(resized(made, *like.shape[:2]), self.dtype_, like.dtype).reshape(like.shape)
 
     def rebuilt(self, values: Pixels, like: Any, changed: NDArray[np.bool_] | None = None) -> Any:
@@ -265,7 +263,8 @@ class Image(Modality):
             old = like[i] if stack or (isinstance(like, (list, tuple)) and isinstance(like[i], np.ndarray)) else image
             fresh = self._image(values[i], old)
             if changed is not None:
-                fresh = filled(fresh, old, changed.reshape(-1, *self.shape)[i], holes and holes[i])
+                hole = None if holes is None else holes[i]
+                fresh = filled(fresh, old, changed.reshape(-1, *self.shape)[i], hole)
             made.append(fresh)
         return (np.ma.stack if isinstance(made[0], np.ma.MaskedArray) else np.stack)(made) if stack else made
 

@@ -26,7 +26,7 @@ from latently.values import Batch
 
 __all__ = ["Generator"]
 
-WIDTH = 32  # of a code: on Fashion-MNIST
+WIDTH = 32  # of a code
 CODES = 20_000  # of the fit's rows, that the density is fitted to
 PATHS = ("auto", "linear", "spherical")
 
