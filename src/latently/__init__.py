@@ -8,6 +8,7 @@ from typing import Any
 _HOME = {
     "AnomalyDetector": "latently.tasks.anomaly",
     "Autoencoder": "latently.tasks.autoencoder",
+    "Denoiser": "latently.tasks.denoise",
     "Generator": "latently.tasks.generate",
     "Image": "latently.modalities",
     "Imputer": "latently.tasks.imputer",
@@ -21,8 +22,8 @@ _HOME = {
 _MODULES = ("errors", "parts", "recipes")
 
 __all__ = [
-    "AnomalyDetector", "Autoencoder", "Generator", "Image", "Imputer", "Map", "SearchIndex", "Table", "__version__",
-    "errors", "evaluate", "load", "parts", "recipes", "save",
+    "AnomalyDetector", "Autoencoder", "Denoiser", "Generator", "Image", "Imputer", "Map", "SearchIndex", "Table",
+    "__version__", "errors", "evaluate", "load", "parts", "recipes", "save",
 ]  # fmt: skip
 
 

@@ -2,9 +2,19 @@
 
 from latently.parts.bottlenecks import L1, Bottleneck, Identity, KLSparse, Normal, TopK
 from latently.parts.bounds import Bound, ImportanceWeighted, Single
-from latently.parts.corruptions import Chain, Corruption, Gaussian, Masking, Remasking, SaltAndPepper, Swap, Uniform
+from latently.parts.corruptions import (
+    Chain,
+    Corruption,
+    Gaussian,
+    GaussianRange,
+    Masking,
+    Remasking,
+    SaltAndPepper,
+    Swap,
+    Uniform,
+)
 from latently.parts.neighbours import Neighbours
-from latently.parts.networks import Conv, Dense, Network
+from latently.parts.networks import Conv, Dense, Network, Pyramid
 from latently.parts.part import Part
 from latently.parts.penalties import Contraction, Penalty
 from latently.parts.quantised import FSQ, Quantised, VectorQuantised
@@ -23,6 +33,7 @@ __all__ = [
     "Corruption",
     "Dense",
     "Gaussian",
+    "GaussianRange",
     "Identity",
     "ImportanceWeighted",
     "KLSparse",
@@ -32,6 +43,7 @@ __all__ = [
     "Normal",
     "Part",
     "Penalty",
+    "Pyramid",
     "Quantised",
     "Remasking",
     "SaltAndPepper",
