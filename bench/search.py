@@ -108,7 +108,7 @@ def ours(items: NDArray[np.uint8], queries: NDArray[np.uint8], y: Labels, wanted
         index.query(queries, k=10)
         each = time.process_time() - start
         size = index.codes().values[:1].nbytes
-        name = f"SearchIndex, {bits} bits" if bits else f"SearchIndex, {index.n_components_} numbers"
+        name = f"SearchIndex, {bits} bits" if bits else f"SearchIndex, {index.codes().values.shape[1]} numbers"
         yield name, figures(index.query(queries, k=len(items))[1], y, wanted), size, learned, each
 
 
