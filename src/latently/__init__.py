@@ -8,6 +8,7 @@ from typing import Any
 _HOME = {
     "AnomalyDetector": "latently.tasks.anomaly",
     "Autoencoder": "latently.tasks.autoencoder",
+    "Generator": "latently.tasks.generate",
     "Image": "latently.modalities",
     "Imputer": "latently.tasks.imputer",
     "Map": "latently.tasks.map",
@@ -20,8 +21,8 @@ _HOME = {
 _MODULES = ("errors", "parts", "recipes")
 
 __all__ = [
-    "AnomalyDetector", "Autoencoder", "Image", "Imputer", "Map", "SearchIndex", "Table", "__version__", "errors",
-    "evaluate", "load", "parts", "recipes", "save",
+    "AnomalyDetector", "Autoencoder", "Generator", "Image", "Imputer", "Map", "SearchIndex", "Table", "__version__",
+    "errors", "evaluate", "load", "parts", "recipes", "save",
 ]  # fmt: skip
 
 

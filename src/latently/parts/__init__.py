@@ -4,7 +4,7 @@ from latently.parts.bottlenecks import L1, Bottleneck, Identity, KLSparse, Norma
 from latently.parts.bounds import Bound, ImportanceWeighted, Single
 from latently.parts.corruptions import Chain, Corruption, Gaussian, Masking, Remasking, SaltAndPepper, Swap, Uniform
 from latently.parts.neighbours import Neighbours
-from latently.parts.networks import Dense, Network
+from latently.parts.networks import Conv, Dense, Network
 from latently.parts.part import Part
 from latently.parts.penalties import Contraction, Penalty
 from latently.parts.quantised import FSQ, Quantised, VectorQuantised
@@ -19,6 +19,7 @@ __all__ = [
     "Bound",
     "Chain",
     "Contraction",
+    "Conv",
     "Corruption",
     "Dense",
     "Gaussian",

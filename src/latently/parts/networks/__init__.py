@@ -2,8 +2,9 @@
 
 from latently.parts.networks.activations import ACTIVATIONS
 from latently.parts.networks.base import Design, Ends, Network, Wrapped
+from latently.parts.networks.conv import Conv
 from latently.parts.networks.dense import Dense
 from latently.parts.networks.gemm import Gemm
 from latently.parts.networks.mlp import MLP, Skip
 
-__all__ = ["ACTIVATIONS", "MLP", "Dense", "Design", "Ends", "Gemm", "Network", "Skip", "Wrapped"]
+__all__ = ["ACTIVATIONS", "MLP", "Conv", "Dense", "Design", "Ends", "Gemm", "Network", "Skip", "Wrapped"]
