@@ -1,0 +1,62 @@
+"""A file is whole or refused."""
+
+from dataclasses import replace
+
+import pytest
+
+from latently.codec import Block, Container, read, write
+from latently.errors import FileProblem
+
+FILE = Container(
+    b"8 bytes.", "uint8", "list", 3, 40.0,
+    (Block(2, 16, 24, "learned", bytes(range(40))), Block(1, 7, 5, "lossless", b"\x00" * 11)),
+)  # fmt: skip
+
+
+def test_what_was_written_is_read():
+    assert read(write(FILE)) == FILE
+
+
+def test_every_flipped_bit_is_found():
+    data = write(FILE)
+    for place in range(8 * len(data)):
+        broken = bytearray(data)
+        broken[place // 8] ^= 1 << place % 8
+        with pytest.raises(FileProblem):
+            read(bytes(broken))
+
+
+def test_every_truncation_is_found_and_so_are_bytes_behind_the_end():
+    data = write(FILE)
+    for length in range(len(data)):
+        with pytest.raises(FileProblem):
+            read(data[:length])
+    with pytest.raises(FileProblem, match="behind its end"):
+        read(data + b"\x00")
+
+
+@pytest.mark.parametrize(("height", "images"), [(2**31, 1), (0, 1), (16, 0)])
+def test_sizes_that_no_picture_has_are_refused(height, images):
+    block = replace(FILE.blocks[0], height=height, images=images)
+    with pytest.raises(FileProblem, match="declares"):
+        read(write(replace(FILE, blocks=(block,))))
+
+
+def test_too_many_cells_in_all_are_refused():
+    block = replace(FILE.blocks[0], height=2**14, width=2**14, images=2**10)
+    with pytest.raises(FileProblem, match="values"):
+        read(write(replace(FILE, blocks=(block,))))
+
+
+def test_an_image_is_found_in_its_block():
+    assert FILE.find(1) == (FILE.blocks[0], 1)
+    assert FILE.find(2) == (FILE.blocks[1], 0)
+    with pytest.raises(FileProblem, match="3 images"):
+        FILE.find(3)
+
+
+def test_a_newer_file_says_so():
+    data = bytearray(write(FILE))
+    data[4] = 2
+    with pytest.raises(FileProblem, match="version 2"):
+        read(bytes(data))
