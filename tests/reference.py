@@ -11,7 +11,7 @@ from latently import recipes
 from latently.model import Composition
 from latently.parts.doors import Door
 from latently.parts.likelihoods import Gaussian, Likelihood, SquaredError
-from latently.parts.networks import Dense
+from latently.parts.networks import Dense, Ends
 from latently.values import Batch, Sizes
 
 Array = NDArray[np.float64]
@@ -148,7 +148,7 @@ def compose(
     natural = Gaussian() if parts.loss == "likelihood" else SquaredError()
     price = (likelihood or natural).bind(sizes)
     ends = (door.width, parts.bottleneck.inputs(CODE), CODE, price.width(CELLS))
-    pair = network.build(*ends, ROWS, parts.bottleneck.activation, generator())
+    pair = network.build(Ends(*ends, ROWS, parts.bottleneck.activation), generator())
     model = Composition(door, *pair, price, parts, CODE).double()
     for i, p in enumerate(model.parameters()):
         p.data += 0.3 * draw(*p.shape, seed=100 + i)

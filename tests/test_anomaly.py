@@ -84,7 +84,7 @@ def test_no_group_of_copies_vouches_for_itself():
 def test_what_lies_far_away_is_strange_though_the_model_may_copy_it(kind):
     model = detector(kind=kind, n_components=2)
     away = np.array([10.0, 1e2, 1e3, 1e5])[:, None] * MIX[0] / np.linalg.norm(MIX[0]) * UNITS + np.arange(6)
-    batch = model.table_.batch(away)
+    batch = model.data_.batch(away)
     missed = model._map(lambda b: model.model_.decode(model.model_.encode(b)), batch) - batch.x.numpy()
     copied = np.square(missed).sum(1) < 0.1 * np.square(batch.x.numpy()).sum(1)
     assert copied.all() or kind != "undercomplete", "this model does not copy, and so needs no guard"

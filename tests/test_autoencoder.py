@@ -76,7 +76,7 @@ def test_a_weight_is_that_many_copies_and_zero_is_none(kind):
     weighted = Autoencoder(2, kind=kind, epochs=3, random_state=0).fit(x, sample_weight=weight)
     copied = fitted(np.repeat(x, weight, axis=0), k=2, kind=kind)
     assert_array_equal(weighted.transform(x), copied.transform(x))
-    assert_allclose(weighted.table_.scales_.mean, np.average(x, axis=0, weights=weight))
+    assert_allclose(weighted.data_.scales_.mean, np.average(x, axis=0, weights=weight))
 
 
 # ---------------------------------------------------------------- codes and reconstructions
@@ -123,7 +123,7 @@ def test_modules_are_taken_as_they_are():
 def test_a_score_is_minus_the_loss_that_is_named(loss, x):
     model = fitted(x, loss=loss)
     known = ~np.isnan(x)
-    r = np.where(known, model.reconstruct(x) - x, 0) / model.table_.scales_.scale
+    r = np.where(known, model.reconstruct(x) - x, 0) / model.data_.scales_.scale
     each = {
         "squared_error": r**2,
         "mean_squared_error": r**2 / 6,

@@ -40,7 +40,7 @@ def judged(wines):
 
 def units(model, x):
     """Rows in standard deviations of the fit's columns."""
-    return (x - model.table_.scales_.mean) / model.table_.scales_.scale
+    return (x - model.data_.scales_.mean) / model.data_.scales_.scale
 
 
 # ---------------------------------------------------------------- errors
@@ -102,9 +102,9 @@ def test_noise_and_gaps_cost_what_they_cost(judged):
     clean = found["reconstruction"]["error"]["model"]
     many = np.repeat(x, 30, 0)
     rng = np.random.default_rng(1)
-    noisy = many + 0.5 * model.table_.scales_.scale * rng.normal(size=many.shape)
+    noisy = many + 0.5 * model.data_.scales_.scale * rng.normal(size=many.shape)
     hidden = np.where(
-        rng.random(many.shape) < 0.3, model.table_.scales_.mean, many
+        rng.random(many.shape) < 0.3, model.data_.scales_.mean, many
     )  # no mask channel: the mean is the filler
     for name, seen in (("noise 0.5", noisy), ("missing 30%", hidden)):
         expected = np.mean((units(model, model.reconstruct(seen)) - units(model, many)) ** 2)
@@ -152,7 +152,7 @@ def test_the_jacobian_is_the_encoders_slope_by_differences(wines):
     step = 1e-2
     moved = [
         model.transform(x + step * s).astype(float) - model.transform(x - step * s)
-        for s in np.diag(model.table_.scales_.scale)
+        for s in np.diag(model.data_.scales_.scale)
     ]
     norm = np.sqrt((np.array(moved) ** 2).sum((0, 2))) / (2 * step)
     assert evaluate(model, x)["code"]["jacobian norm"] == pytest.approx(norm.mean(), rel=2e-3)

@@ -29,7 +29,7 @@ def test_costs_are_raw_and_named():
 @pytest.mark.parametrize("x", [rows(), gaps(rows())], ids=["whole", "gaps"])
 def test_the_jacobian_is_that_of_transform_in_units_of_a_columns_scale(kind, x):
     model = fitted(x, kind=kind, network=Dense(activation="tanh"))
-    at, step = rows(4), 1e-2 * model.table_.scales_.scale
+    at, step = rows(4), 1e-2 * model.data_.scales_.scale
     exact = model.jacobian(at)
     assert exact.shape == (4, 3, 6)
     for j in range(6):
@@ -48,7 +48,7 @@ def test_corrupt_shows_what_the_encoder_saw(noise):
     assert_array_equal(spoiled, model.corrupt(x, random_state=1))
     assert not np.array_equal(spoiled, model.corrupt(x, random_state=2))
     if noise == "gaussian":
-        assert ((spoiled - x) / model.table_.scales_.scale).std() == pytest.approx(0.25, rel=0.1)
+        assert ((spoiled - x) / model.data_.scales_.scale).std() == pytest.approx(0.25, rel=0.1)
         return
     assert changed.mean() == pytest.approx(0.25, abs=0.05)
     for j in range(6):
@@ -88,7 +88,7 @@ def test_the_torch_module_is_a_copy_that_computes_the_same():
     model = fitted()
     module = model.to_torch()
     with torch.no_grad():
-        codes = module.encode(model.table_.batch(rows())).numpy()
+        codes = module.encode(model.data_.batch(rows())).numpy()
         next(module.parameters()).fill_(0.0)
     assert_allclose(codes, model.transform(rows()), rtol=1e-5, atol=1e-5)
     assert not np.allclose(model.transform(rows()), 0)

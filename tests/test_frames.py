@@ -138,8 +138,8 @@ def test_integers_of_a_frame_stay_within_their_limits():
     model = fitted(table, k=1)
     wanted = model.inverse_transform(model.transform(table))
     cells = (
-        model.table_.scales_.mean[3]
-        + model.table_.scales_.scale[3]
+        model.data_.scales_.mean[3]
+        + model.data_.scales_.scale[3]
         * model.model_.decode(torch.from_numpy(model.transform(table))).detach().numpy()[:, 3]
     )
     assert (cells > 255).any(), "no cell tries the limits"
@@ -191,7 +191,7 @@ def test_what_stands_in_a_missing_cell_teaches_nothing():
     x, other = gaps(rows()), rows()
     model = fitted(x, epochs=10, kind=recipes.Denoising(level=0.5))
     other[np.isnan(x)] = 1e3
-    assert_allclose(model.table_.scales_.mean, np.nanmean(x, 0))
+    assert_allclose(model.data_.scales_.mean, np.nanmean(x, 0))
     assert (np.abs(model.reconstruct(x)[:, 1] - 1) < 1).all()
     assert not np.allclose(model.reconstruct(other)[::7, 1], model.reconstruct(x)[::7, 1])
 

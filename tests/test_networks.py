@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from latently.errors import BadParameter
-from latently.parts.networks import ACTIVATIONS, MLP, Dense, Gemm, Network, Skip, Wrapped
+from latently.parts.networks import ACTIVATIONS, MLP, Dense, Ends, Gemm, Network, Skip, Wrapped
 
 IN, OUT, ROWS = 5, 3, 7
 PRECISIONS = [(torch.float64, 1e-10), (torch.float32, 1e-5)]
@@ -97,7 +97,7 @@ def test_every_activation_has_a_formula():
 @pytest.mark.parametrize("tie", [False, True])
 @pytest.mark.parametrize("g", ["linear", "sigmoid", "tanh", "relu"])
 def test_one_layer_is_the_lectures_encoder_and_decoder(g, tie):
-    pair = Dense(hidden=(), code_activation=g, tied=tie).build(IN, OUT, OUT, IN, 10, None, ref.generator())
+    pair = Dense(hidden=(), code_activation=g, tied=tie).build(Ends(IN, OUT, OUT, IN, 10), ref.generator())
     encoder, decoder = (n.double() for n in pair)
     for p in (*encoder.parameters(), *decoder.parameters()):
         nn.init.normal_(p, generator=ref.generator(p.numel()))
@@ -246,7 +246,7 @@ def test_a_wrapped_module_does_what_a_stack_of_its_weights_does():
 
 @pytest.mark.parametrize("tie", [False, True])
 def test_a_stack_beside_a_line_starts_as_the_line(tie):
-    pair = Dense(hidden=(6, 4), tied=tie).build(IN, OUT, OUT, IN, 10, None, ref.generator())
+    pair = Dense(hidden=(6, 4), tied=tie).build(Ends(IN, OUT, OUT, IN, 10), ref.generator())
     for network, width in zip(pair, (IN, OUT), strict=True):
         x = ref.draw(ROWS, width, dtype=torch.float32)
         assert network.linear() is not None
@@ -279,15 +279,15 @@ def test_a_copied_pair_is_tied_to_itself(again):
 @pytest.mark.parametrize("tie", [False, True])
 def test_parameters_are_counted_before_they_are_made(tie, line, g, last):
     spec = Dense(hidden=(11, 4), code_activation=g, tied=tie, line=line)
-    pair = spec.build(IN, OUT, OUT, IN, 10, last, ref.generator())
+    pair = spec.build(Ends(IN, OUT, OUT, IN, 10, last), ref.generator())
     made = sum(p.numel() for network in pair for p in network.parameters())
-    assert spec.count(IN, OUT, OUT, IN, 10, last) == made
+    assert spec.count(Ends(IN, OUT, OUT, IN, 10, last)) == made
 
 
 @pytest.mark.parametrize("option", [{"activation": "relux"}, {"code_activation": "relux"}, {"hidden": (0,)}])
 def test_an_impossible_stack_is_refused(option):
     with pytest.raises(BadParameter):
-        Dense(**option).build(IN, OUT, OUT, IN, 10, None, ref.generator())
+        Dense(**option).build(Ends(IN, OUT, OUT, IN, 10), ref.generator())
 
 
 def test_wider_data_gets_wider_layers_and_few_rows_narrower_ones():

@@ -12,6 +12,7 @@ from latently.model import Composition, Parts
 from latently.parts import Chain, Corruption, Dense, Gaussian, Masking, Remasking, SaltAndPepper, Swap, Uniform
 from latently.parts.doors import Door
 from latently.parts.likelihoods import SquaredError
+from latently.parts.networks import Ends
 from latently.values import Batch, Sizes
 
 ROWS, CELLS = 4000, 5
@@ -152,7 +153,7 @@ def test_binding_a_chain_leaves_the_steps_given_alone():
 
 
 def composition(name: str) -> Composition:
-    pair = Dense(hidden=()).build(CELLS, 2, 2, CELLS, ROWS, None, ref.generator())
+    pair = Dense(hidden=()).build(Ends(CELLS, 2, 2, CELLS, ROWS), ref.generator())
     parts = Parts(corruption=make(CORRUPTIONS[name]))
     return Composition(Door((0,) * CELLS, False), *pair, SquaredError(), parts, 2).double()
 

@@ -104,7 +104,7 @@ def test_masked_cells_and_no_others_differ_to_the_bit():
     batch = found._batch(data)
     _, known = found.model_.corruption.hide(batch.x, batch.known, torch.Generator().manual_seed(1))
     kept = known.numpy()
-    spoiled = mixed.listed(found.table_.rebuilt(found.table_.matrix(data)[::-1].copy(), data, ~kept))
+    spoiled = mixed.listed(found.data_.rebuilt(found.data_.matrix(data)[::-1].copy(), data, ~kept))
     for j, (column, cells) in enumerate(mixed.listed(data).items()):
         assert [v for v, k in zip(spoiled[column], kept[:, j], strict=True) if k] == [
             v for v, k in zip(cells, kept[:, j], strict=True) if k
@@ -278,7 +278,7 @@ def test_the_level_that_stands_for_a_missing_cell_is_never_read():
     data = table()
     found = fit(data)
     batch = found._batch(data)
-    levels = torch.tensor([bool(n) for n in found.table_.levels])  # a number's filler is zero, and is read
+    levels = torch.tensor([bool(n) for n in found.data_.levels])  # a number's filler is zero, and is read
     other = Batch(torch.where(levels & ~batch.known, torch.full_like(batch.x, 2.0), batch.x), batch.known)
     assert_array_equal(found._map(found.model_.encode, batch), found._map(found.model_.encode, other))
     assert_array_equal(found._map(found.model_.each, batch), found._map(found.model_.each, other))
@@ -396,7 +396,7 @@ def test_held_out_figures_are_those_of_scaled_one_hots(gap):
     batch = found._batch(data)
     view = View.over(found.model_.door, batch)
     blocks, masks = [], []
-    for j, levels in enumerate(found.table_.levels):
+    for j, levels in enumerate(found.data_.levels):
         x, known = (
             batch.x[:, j].double().numpy(),
             np.ones(400, bool) if batch.known is None else batch.known[:, j].numpy(),

@@ -25,7 +25,8 @@ from latently.errors import CheckpointMismatch, FileProblem
 
 __all__ = ["Checkpoint", "Section", "read", "sealed", "write"]
 
-SCHEMA = 1
+SCHEMA = 2
+READABLE = (1, 2)
 BLANK = "0" * 64
 SAVE_EVERY = 1.0  # seconds between two writes of a checkpoint
 
@@ -68,9 +69,10 @@ def read(path: Path, what: str) -> tuple[Tensors, Facts]:
     body = _body(path, data)
     if sealed(data) != data:
         raise FileProblem(f"{path} is damaged: its checksum does not match. Restore it from a copy or fit again.")
-    if body.get("schema") != SCHEMA:
+    if body.get("schema") not in READABLE:
         raise FileProblem(
-            f"{path} has file schema {body.get('schema')!r}; this version of latently reads {SCHEMA}. Update latently."
+            f"{path} has file schema {body.get('schema')!r}; this version of latently reads up to {SCHEMA}. "
+            "Update latently."
         )
     if body.get("what") != what:
         raise FileProblem(f"{path} is a {body.get('what')}, expected a {what}.")

@@ -35,13 +35,15 @@ class View:
     @classmethod
     @torch.no_grad()
     def over(cls, door: Door, rows: Batch) -> View:
-        """The view whose scales these rows give."""
+        """The view whose scales these rows give; cells of one common unit are left as they are."""
         opened = door.targets(rows)
         x = opened.x.flatten(1)
         counts = torch.ones_like(x) if opened.known is None else opened.known.flatten(1).to(x.dtype)
         counts = counts if rows.weight is None else counts * rows.weight[:, None]
         total = counts.sum(0).clamp(min=1e-12)
         mean = (x * counts).sum(0) / total
+        if door.common:
+            return cls(door, None, mean)
         each = ((x - mean).square() * counts).sum(0) / total
         owner = torch.arange(len(door.levels), device=x.device).repeat_interleave(door.base)
         variance = torch.zeros(len(door.levels), device=x.device).index_add_(0, owner, each)

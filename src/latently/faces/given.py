@@ -62,7 +62,7 @@ class Given:
         tables.check_input(self.data)
         missing, text = self.common.get("missing", []), []
         if self.model is not None:
-            table = self.estimator.table_
+            table = self.estimator.data_
             missing, text = [str(m) for m in table.missing], table.texts()
         found = tables.examine(self.data, missing, text=text)
         if not self.common.get("as_json"):
@@ -95,7 +95,7 @@ class Given:
 
     def keys(self) -> dict[str, Any]:
         """Columns that tell rows apart: identifiers, labels and times, as they stand; else the number of the row."""
-        table, columns = self.reading.table, self.estimator.table_.columns_
+        table, columns = self.reading.table, self.estimator.data_.columns_
         names = [
             c.name
             for c in columns
@@ -106,7 +106,7 @@ class Given:
 
     def column(self, role: str) -> Any:
         """The column of a role (the first), or None."""
-        names = [c.name for c in self.estimator.table_.columns_ if c.role == role]
+        names = [c.name for c in self.estimator.data_.columns_ if c.role == role]
         return next((self.reading.table.column(n) for n in names if n in self.reading.table.column_names), None)
 
     # ------------------------------------------------------------------ the model
@@ -174,7 +174,7 @@ class Given:
     def _tell(self, estimator: Any) -> None:
         if self.common.get("as_json"):
             return
-        left = [c for c in estimator.table_.columns_ if c.role == "left out"]
+        left = [c for c in estimator.data_.columns_ if c.role == "left out"]
         for column in left[:8]:
             screen.note(
                 f"column {column.name!r} is left out: {column.sort}, {column.why}. "

@@ -10,11 +10,12 @@ from typing import Any
 import narwhals.stable.v1 as nw
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import check_array
 
 from latently.errors import BadData, UnsupportedInput
 from latently.modalities.columns import plain
 
-__all__ = ["Source", "frame_of", "labels", "names_of", "part", "refuse_infinite", "source"]
+__all__ = ["Source", "frame_of", "labels", "names_of", "numbers", "part", "refuse_infinite", "source"]
 
 Matrix = NDArray[np.float64]
 TIMES = (date, timedelta, np.datetime64, np.timedelta64)
@@ -244,3 +245,10 @@ def refuse_infinite(x: Matrix, names: Sequence[str]) -> None:
         f"row {row}, column {where} is inf ({x[row, column]}); expected finite numbers or NaN for a missing cell. "
         "Replace infinity by NaN, or remove the row."
     )
+
+
+def numbers(owner: Any, found: Any, names: Sequence[str]) -> Matrix:
+    """Rows as a matrix with NaN where missing, for the estimator `owner`; infinity and other shapes are refused."""
+    x = check_array(found, dtype=np.float64, ensure_all_finite=False, estimator=owner)
+    refuse_infinite(x, names)
+    return x  # type: ignore[no-any-return]

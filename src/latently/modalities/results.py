@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from latently.modalities.frames import frame_of, labels
 
-__all__ = ["as_dtype", "rebuilt"]
+__all__ = ["as_dtype", "put", "rebuilt"]
 
 Matrix = NDArray[np.float64]
 
@@ -33,6 +33,14 @@ def rebuilt(like: Any, columns: dict[str, Any], changed: dict[str, NDArray[np.bo
         return made
     series = [nw.from_native(new, series_only=True).alias(name) for name, new in fresh]
     return nw.to_native(frame.with_columns(*series))
+
+
+def put(
+    array: NDArray[Any], places: list[int], values: NDArray[Any], changed: NDArray[np.bool_] | None
+) -> NDArray[Any]:
+    """`array` with `values` in the columns at `places`; with `changed`, only in those cells."""
+    array[:, places] = values if changed is None else np.where(changed, values, array[:, places])
+    return array
 
 
 def _mixture(new: Any, old: nw.Series[Any], mask: NDArray[np.bool_]) -> Any:

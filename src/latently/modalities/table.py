@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.utils.validation import validate_data
 
-from latently.errors import BadData, BadParameter, UnsupportedInput
-from latently.modalities.columns import LEARNED, SORTS, Column, cells, infer, restored, without
+from latently.errors import BadData
+from latently.modalities.base import Modality, Remember
+from latently.modalities.columns import Column, cells, restored, without
 from latently.modalities.drift import Drift, Reference
-from latently.modalities.frames import Source, names_of, part, refuse_infinite, source
+from latently.modalities.frames import Source, names_of, numbers, part, refuse_infinite, source
 from latently.modalities.natural import cycles, likelihood
-from latently.modalities.results import as_dtype
+from latently.modalities.results import as_dtype, put
 from latently.modalities.results import rebuilt as replaced
+from latently.modalities.roles import ROLES, Names, column_of, roles_of
+from latently.modalities.rows import merged
 from latently.modalities.scales import Scales
+from latently.parts.doors import Door
 from latently.parts.likelihoods import Likelihood
 from latently.values import Batch
 
 __all__ = ["Table"]
 
 Matrix = NDArray[np.float64]
-Names = str | Sequence[str]
 COUNTED = ("number", "integer", "boolean")  # sorts that an array of numbers can hold
 
 
 @dataclass
-class Table:
+class Table(Modality):
     """Columns of any sort: numbers, integers, booleans, categories, ordered categories, dates and times, durations.
 
     Sorts are inferred. Texts that repeat are categories (up to 1,024 levels); identifiers and free texts are left out;
@@ -49,17 +52,47 @@ class Table:
     types: Mapping[str, str] = field(default_factory=dict)
     missing: Sequence[Any] = ()
 
+    # ------------------------------------------------------------------ rows in, for an estimator
+
+    @classmethod
+    def accepts(cls, data: Any) -> bool:
+        """Whatever no other modality takes: what is no table is refused with words."""
+        return True
+
+    def learn(self, owner: Any, data: Any, weight: Any, natural: bool) -> tuple[Batch, Remember]:
+        """Sorts, scales and bounds of the columns; the rows, equal ones merged."""
+        x = numbers(owner, self.read(data), self.names if self.named_ else [])
+        rows, counts = merged(x, weight)
+        self.fit(rows, counts, natural=natural)
+        return self.batch(rows, counts), lambda: self._columns_of(owner, data, x, reset=True)
+
+    def take(self, owner: Any, data: Any) -> Batch:
+        """Rows in model units; other columns than those of the fit are refused."""
+        x = numbers(owner, self.matrix(data), self.names if self.named_ else [])
+        self._columns_of(owner, data, x, reset=False)
+        return self.batch(x)
+
+    def gaps(self, owner: Any, data: Any) -> NDArray[np.bool_]:
+        """Which learned cells are missing, levels never seen not among them."""
+        return np.isnan(numbers(owner, self.matrix(data), self.names if self.named_ else []))
+
+    def _columns_of(self, owner: Any, data: Any, x: Matrix, reset: bool) -> None:
+        """Remember names and number of the learned columns, or hold the data to them."""
+        if not reset and not hasattr(owner, "feature_names_in_"):  # scikit-learn knows no names but texts
+            self.refuse_absent(data)
+        validate_data(owner, x if names_of(data) is None else self.part(data), reset=reset, skip_check_array=True)
+
     # ------------------------------------------------------------------ reading
 
     def read(self, data: Any) -> Any:
         """Decide what each column holds; the learned ones as a matrix of float64 with NaN where missing."""
         found = source(data)
-        roles = self._roles(found.names)
+        roles = roles_of(found.names, {r: getattr(self, r) for r in ROLES}, self.types)
         if found.column is None and not self.types:
             self.columns_ = [Column(n, "number", roles.get(n, "learned")) for n in found.names]
         else:
             self.columns_ = [
-                self._column(n, without(found.arrow(j), self.missing), roles.get(n), found.named)
+                column_of(n, without(found.arrow(j), self.missing), roles.get(n), self.types.get(n), found.named)
                 for j, n in enumerate(found.names)
             ]
         self.named_ = found.named
@@ -67,29 +100,6 @@ class Table:
             what = "; ".join(f"{c.name!r}: {c.why or c.role}" for c in self.columns_[:4])
             raise BadData(f"no column is left to learn from ({what}). Set types={{'NAME': 'category'}} to keep one.")
         return self.matrix(data)
-
-    def _roles(self, names: Sequence[str]) -> dict[str, str]:
-        roles = {}
-        for role in ("label", "id", "time", "drop"):
-            given = getattr(self, role)
-            for name in (given,) if isinstance(given, str) else given:
-                if name not in names:
-                    raise BadParameter(f"{role}={name!r}: there is no such column; columns: {', '.join(names[:20])}.")
-                roles[name] = "dropped" if role == "drop" else role
-        for name, sort in self.types.items():
-            if name not in names:
-                raise BadParameter(f"types: there is no column {name!r}; columns: {', '.join(names[:20])}.")
-            if sort not in LEARNED:
-                raise BadParameter(f"types: {name!r} cannot be {sort!r}; expected one of {', '.join(LEARNED)}.")
-        return roles
-
-    def _column(self, name: str, array: Any, role: str | None, named: bool) -> Column:
-        if role is None:
-            return infer(name, array, self.types.get(name), named)
-        if role != "dropped":
-            with suppress(UnsupportedInput):  # what is not learned may hold anything
-                return replace(infer(name, array, self.types.get(name), named), role=role, levels=(), why="")
-        return Column(name, SORTS[-1], role, str(array.type))
 
     @property
     def learned(self) -> list[Column]:
@@ -163,8 +173,7 @@ class Table:
 
     def drift(self, data: Any) -> list[Drift]:
         """Every learned column of these rows beside the rows of the fit."""
-        scales = self.scales_
-        return self.reference_.compare(np.asarray(self.matrix(data)), self.learned, scales.low, scales.high)
+        return self.reference_.compare(np.asarray(self.matrix(data)), self.learned, *self.bounds())
 
     @property
     def cells(self) -> int:
@@ -176,9 +185,9 @@ class Table:
         """Levels of each learned column, 0 for a number."""
         return tuple(c.width for c in self.learned)
 
-    def cycles(self) -> list[tuple[int, float, float]]:
-        """(column, period, phase) of days, weeks and years in columns of times, in model units."""
-        return cycles(self.learned, self.scales_)
+    def door(self, masked: bool) -> Door:
+        """One-hots of categories, turns of times, bent copies of heavy tails, a mask."""
+        return Door(self.levels, self.masked or masked, cycles(self.learned, self.scales_), self.scales_.bends())
 
     def likelihood(self, numbers: Likelihood | None = None) -> Likelihood:
         """What suits these columns: `numbers` (normal with a learned spread, if None), and cross-entropy."""
@@ -186,16 +195,15 @@ class Table:
 
     def limits(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Least and greatest value of each column in model units."""
-        low, high = self.scales_.limits()
-        return torch.as_tensor(low, dtype=torch.float32), torch.as_tensor(high, dtype=torch.float32)
+        low, high = (torch.as_tensor(end, dtype=torch.float32) for end in self.scales_.limits())
+        return low, high
 
     def batch(self, x: Matrix, weight: Matrix | None = None) -> Batch:
         """Rows in model units; what no row of the fit knew stays unknown."""
         units = self.scales_.apply(x)
         units[:, self.scales_.empty] = np.nan
-        for j, column in enumerate(self.learned):
-            if column.sort == "ordered":  # a level never seen has no place in the order
-                units[units[:, j] >= column.width, j] = np.nan
+        for j in (j for j, c in enumerate(self.learned) if c.sort == "ordered"):
+            units[units[:, j] >= self.learned[j].width, j] = np.nan  # a level never seen has no place in the order
         with np.errstate(over="ignore"):
             cells = torch.from_numpy(units.astype(np.float32)).clone()  # aligned: products repeat to the bit
         if not bool((total := cells.sum(dtype=torch.float64)).isfinite()) and bool(cells.isinf().any()):
@@ -209,6 +217,10 @@ class Table:
         return Batch(
             cells if gaps is None else cells.masked_fill(gaps, 0.0), None if gaps is None else ~gaps, weight=rows
         )
+
+    def bounds(self) -> tuple[Matrix, Matrix]:
+        """Least and greatest value of each column in user units."""
+        return self.scales_.low, self.scales_.high
 
     def values(self, cells: torch.Tensor) -> Matrix:
         """Cells in user units: numbers, places of levels, seconds."""
@@ -234,18 +246,14 @@ class Table:
             masks = None if changed is None else {n: changed[:, j] for j, n in enumerate(names)}
             return replaced(like, columns, masks)
         if found.column is not None:
-            made = np.array(like, dtype=object)
-            for j, (place, column) in enumerate(zip(places, self.learned, strict=True)):
-                fresh = np.array(restored(column, values[:, j]).to_pylist(), dtype=object)
-                made[:, place] = fresh if changed is None else np.where(changed[:, j], fresh, made[:, place])
-            return made
-        array = np.asarray(found.numbers)
-        whole = array.astype(np.float64)
+            fresh = [restored(c, values[:, j]).to_pylist() for j, c in enumerate(self.learned)]
+            return put(np.array(like, dtype=object), places, np.array(fresh, dtype=object).T, changed)
         values = values.copy()
         for j, column in enumerate(self.learned):
             if column.width:  # its levels are numbers
                 values[:, j] = restored(column, values[:, j]).to_numpy(zero_copy_only=False)
-        whole[:, places] = values if changed is None else np.where(changed, values, whole[:, places])
+        array = np.asarray(found.numbers)
+        whole = put(array.astype(np.float64), places, values, changed)
         return as_dtype(whole, array.dtype if hasattr(found.numbers, "__array__") else np.float64)
 
     # ------------------------------------------------------------------ what was decided
@@ -259,8 +267,7 @@ class Table:
         column = self.learned[j]
         seen = np.where(values >= column.width, np.nan, values) if column.width else values
         found = restored(column, seen).to_pylist()
-        whole = column.sort == "integer"
-        return [int(v) for v in found] if whole and None not in found else found
+        return [int(v) for v in found] if column.sort == "integer" and None not in found else found
 
     def schema(self) -> list[dict[str, Any]]:
         """Every column as JSON values: name, sort, role, levels or range, how it is scaled, why."""
@@ -270,18 +277,9 @@ class Table:
             if column.learned:
                 ends = None if column.width or scales.empty[j] else (float(scales.low[j]), float(scales.high[j]))
                 told |= {"levels": len(column.levels), "range": ends, "scaled": scales.words(j)}
-                told["missing"] = float(scales.gaps[j])
-                j += 1
+                told, j = told | {"missing": float(scales.gaps[j])}, j + 1
             shown.append(told)
         return shown
-
-    def options(self) -> dict[str, Any]:
-        """What the user set."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}
-
-    def fresh(self) -> Table:
-        """The options alone."""
-        return replace(self)
 
     def state(self) -> dict[str, Any]:
         """All that was learned, as arrays and JSON values."""

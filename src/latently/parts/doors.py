@@ -18,7 +18,8 @@ class Door(nn.Module):
 
     A category becomes L features, all zero where the level is unknown or was never seen. Each of `cycles`, (column,
     period, phase), adds the sine and cosine of a number's place in its period; each of `bends`, (column, middle, unit,
-    size), adds `asinh((x - middle) / unit) / size`.
+    size), adds `asinh((x - middle) / unit) / size`. `common`: all cells are in one unit, as pixels are, so that their
+    errors compare as they stand.
     """
 
     lookup: Tensor
@@ -30,9 +31,11 @@ class Door(nn.Module):
         masked: bool,
         cycles: Sequence[tuple[int, float, float]] = (),
         bends: Sequence[tuple[int, float, float, float]] = (),
+        common: bool = False,
     ) -> None:
         super().__init__()
         self.levels, self.masked, self.cycles, self.bends = levels, masked, tuple(cycles), tuple(bends)
+        self.common = common
         widths = [n or 1 for n in levels]
         self.features = sum(widths)
         self.width = self.features + 2 * len(self.cycles) + len(self.bends) + (len(levels) if masked else 0)

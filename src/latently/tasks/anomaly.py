@@ -201,16 +201,16 @@ class AnomalyDetector(OutlierMixin, Task):
         p = np.exp(-self._yard.cell.nats(units))
         order = np.argsort(-np.where(known, shares, -1.0) if known is not None else -shares, axis=1, kind="stable")
         found: list[list[Reason]] = [[] for _ in shares]
-        names = self.table_.names
+        names = self.data_.names
         row = np.arange(len(shares))
-        observed = self.table_.values(batch.x)
+        observed = self.data_.values(batch.x)
         for column in order.T[: int(top)]:
             cells = batch.x.flatten(1).clone()
             cells[row, column] = torch.from_numpy(self._view.expected(batch, column, self._map)).to(cells.dtype)
-            expected = self.table_.values(cells)
+            expected = self.data_.values(cells)
             for j in np.unique(column):
                 rows = np.flatnonzero((column == j) & (True if known is None else known[row, column]))
-                pairs = (self.table_.objects(int(j), values[rows, j]) for values in (observed, expected))
+                pairs = (self.data_.objects(int(j), values[rows, j]) for values in (observed, expected))
                 for i, seen, usual in zip(rows, *pairs, strict=True):
                     found[i].append(Reason(names[j], seen, usual, float(shares[i, j]), float(p[i, j])))
         return found

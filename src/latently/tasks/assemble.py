@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
@@ -14,11 +15,11 @@ from latently import device as machine
 from latently import rng as chance
 from latently.engine.pack import COPIES
 from latently.errors import BadParameter
-from latently.modalities import Table
+from latently.modalities import Modality
 from latently.model import Composition, Parts
 from latently.parts.doors import Door
 from latently.parts.likelihoods import AbsoluteError, Huber, Likelihood, SquaredError
-from latently.parts.networks import MLP, Dense, Gemm, Network, Wrapped
+from latently.parts.networks import Dense, Design, Ends, Gemm, Network, Wrapped
 from latently.recipes import Recipe
 from latently.values import Sizes
 
@@ -30,12 +31,12 @@ _FIXED: dict[str, Likelihood] = {
 }  # fmt: skip
 
 
-def network_of(network: Any) -> Dense | tuple[nn.Module, nn.Module]:
-    """What `network=` stands for: "auto", widths, a `Dense`, or a pair of torch modules (encoder, decoder)."""
-    if isinstance(network, Dense):
+def network_of(network: Any, data: Modality | None = None) -> Design | tuple[nn.Module, nn.Module]:
+    """What `network=` stands for: "auto" (what `data` calls for), widths, a design, or two torch modules."""
+    if isinstance(network, Design):
         return network
     if isinstance(network, str) and network == "auto":
-        return Dense()
+        return Dense() if data is None else data.network()
     if isinstance(network, Integral) and not isinstance(network, bool):
         return Dense(hidden=(int(network),))
     if isinstance(network, Sequence) and not isinstance(network, str):
@@ -53,8 +54,8 @@ class Blueprint:
     """All that fixes a composition but its chance: build it as often as needed."""
 
     recipe: Recipe
-    network: Dense | tuple[nn.Module, nn.Module]
-    table: Table
+    network: Design | tuple[nn.Module, nn.Module]
+    data: Modality
     loss: str
     code: int
     rows: int
@@ -64,8 +65,8 @@ class Blueprint:
 
     def sizes(self) -> Sizes:
         """What the parts may know."""
-        low, high = self.table.limits()
-        return Sizes(self.table.cells, self.code, self.rows, low, high, self.table.levels)
+        low, high = self.data.limits()
+        return Sizes(self.data.cells, self.code, self.rows, low, high, self.data.levels, self.data.shape)
 
     def parts(self) -> Parts:
         """The recipe's parts, checked and bound."""
@@ -76,7 +77,7 @@ class Blueprint:
     def likelihood(self, parts: Parts) -> Likelihood:
         """By `loss`, or by what the kind and the columns call for."""
         loss = parts.loss if self.loss == "auto" else self.loss
-        likelihood = self.table.likelihood(None if loss == "likelihood" else _FIXED[loss])
+        likelihood = self.data.likelihood(None if loss == "likelihood" else _FIXED[loss])
         return likelihood.bind(self.sizes())
 
     def check(self) -> None:
@@ -87,34 +88,34 @@ class Blueprint:
         """A fresh composition, its weights drawn from `rng`."""
         parts = self.parts()
         likelihood = self.likelihood(parts)
-        bends = self.table.scales_.bends()
-        door = Door(self.table.levels, self.table.masked or self.masked, self.table.cycles(), bends)
+        door = self.data.door(self.masked)
         encoder, decoder = self._networks(door, parts, likelihood, rng)
         model = Composition(door, encoder, decoder, likelihood, parts, self.code)
         gemm = Gemm(**machine.products(self.device, self.precision))
         for module in model.modules():
-            if isinstance(module, MLP):
+            if isinstance(module, Network):
                 module.gemm = gemm
         return model.to(self.device)
 
     def _networks(
         self, door: Door, parts: Parts, likelihood: Likelihood, rng: torch.Generator
     ) -> tuple[Network, Network]:
-        cells = self.table.cells
-        delivered, outputs = parts.bottleneck.inputs(self.code), likelihood.width(cells)
-        if not isinstance(self.network, Dense):
-            return self._wrapped(door.width, delivered, outputs)
-        spec, last = self.network, parts.bottleneck.activation
-        self._afford(spec.count(door.width, delivered, self.code, outputs, self.rows, last))
-        return spec.build(door.width, delivered, self.code, outputs, self.rows, last, rng)
+        ends = self._ends(door.width, parts, likelihood)
+        if not isinstance(self.network, Design):
+            return self._wrapped(ends)
+        self._afford(self.network.count(ends))
+        return self.network.build(ends, rng)
 
-    def _wrapped(self, inputs: int, delivered: int, outputs: int) -> tuple[Network, Network]:
-        import copy
+    def _ends(self, inputs: int, parts: Parts, likelihood: Likelihood) -> Ends:
+        delivered, outputs = parts.bottleneck.inputs(self.code), likelihood.width(self.data.cells)
+        last = parts.bottleneck.activation
+        return Ends(inputs, delivered, self.code, outputs, self.rows, last, self.data.shape)
 
-        assert not isinstance(self.network, Dense)
+    def _wrapped(self, ends: Ends) -> tuple[Network, Network]:
+        assert not isinstance(self.network, Design)
         pair = [copy.deepcopy(n) for n in self.network]
-        ends = ((inputs, delivered), (self.code, outputs))
-        for name, module, (a, b) in zip(("encoder", "decoder"), pair, ends, strict=True):
+        sizes = ((ends.inputs, ends.delivered), (ends.code, ends.outputs))
+        for name, module, (a, b) in zip(("encoder", "decoder"), pair, sizes, strict=True):
             with torch.no_grad():
                 try:
                     y = module.cpu()(torch.zeros(2, a))
@@ -123,7 +124,7 @@ class Blueprint:
             got = tuple(y.shape) if isinstance(y, torch.Tensor) else type(y).__name__
             if got != (2, b):
                 raise BadParameter(f"network: the {name} maps (2, {a}) to {got}; expected (2, {b}).")
-        encoder, decoder = (Wrapped(m, a, b) for m, (a, b) in zip(pair, ends, strict=True))
+        encoder, decoder = (Wrapped(m, a, b) for m, (a, b) in zip(pair, sizes, strict=True))
         return encoder, decoder
 
     def _afford(self, count: int) -> None:
@@ -137,7 +138,7 @@ class Blueprint:
 
     def work(self) -> int:
         """Multiplications a row in one pass, for choosing threads."""
-        if not isinstance(self.network, Dense):
+        if not isinstance(self.network, Design):
             return 10**6
-        width = sum(n or 1 for n in self.table.levels)
-        return self.network.count(width, self.code, self.code, width, self.rows)
+        width = sum(n or 1 for n in self.data.levels)
+        return self.network.work(Ends(width, self.code, self.code, width, self.rows, None, self.data.shape))

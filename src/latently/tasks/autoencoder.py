@@ -107,7 +107,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         z = check_array(X, dtype=np.float32, input_name="Z")
         if z.shape[1] != self.n_components_:
             raise BadData(f"codes have {z.shape[1]} columns; this model's have {self.n_components_}.")
-        return self.table_.shown(self.table_.values(self._decode(z)))
+        return self.data_.shown(self.data_.values(self._decode(z)))
 
     def _decode(self, z: Rows) -> torch.Tensor:
         return torch.from_numpy(self._map(lambda b: self.model_.decode(b.x), Batch(torch.from_numpy(z))))
@@ -116,7 +116,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         """`g(f(X))` in the container that `X` came in: names, index and dtypes kept, integers rounded."""
         batch = self._batch(X)
         cells = self._map(lambda b: self.model_.decode(self.model_.encode(b)), batch)
-        return self.table_.rebuilt(self.table_.values(torch.from_numpy(cells)), X)
+        return self.data_.rebuilt(self.data_.values(torch.from_numpy(cells)), X)
 
     def score_samples(self, X: Any) -> NDArray[np.float64]:
         """Minus the deterministic loss of every row without penalties and weights: higher fits better.
@@ -156,7 +156,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
             seen, _ = corruption.hide(batch.x, batch.known, rng)
             changed = seen != batch.x
             changed = changed if batch.known is None else changed & batch.known
-            return self.table_.rebuilt(self.table_.values(seen), X, changed.numpy())
+            return self.data_.rebuilt(self.data_.values(seen), X, changed.numpy())
         return X
 
     def jacobian(self, X: Any) -> NDArray[np.float32]:
@@ -186,7 +186,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         params = self._map(lambda b: self.model_.decoder.plain(b.x), Batch(torch.from_numpy(z)))
         with torch.no_grad():
             cells = copy.deepcopy(likelihood).cpu().sample(torch.from_numpy(params), rng)
-        return self.table_.shown(self.table_.values(cells))
+        return self.data_.shown(self.data_.values(cells))
 
     def to_torch(self) -> torch.nn.Module:
         """A copy of the fitted torch module; `encode(batch)` and `decode(z)` work in model units."""

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils import Tags, check_array
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
 
 from latently import device as machine
 from latently import rng as chance
@@ -22,10 +22,8 @@ from latently.engine.rank import Curve, choose
 from latently.engine.schedule import Outcome, Schedule, train
 from latently.engine.store import Checkpoint
 from latently.engine.watch import watcher_for
-from latently.errors import BadData, BadParameter, FitAlarm
-from latently.modalities import Table
-from latently.modalities.frames import names_of, refuse_infinite
-from latently.modalities.rows import distinct
+from latently.errors import BadParameter, FitAlarm
+from latently.modalities import Modality
 from latently.recipes import Recipe, resolve
 from latently.tasks.assemble import Blueprint, network_of
 from latently.tasks.options import fingerprint, plain
@@ -78,45 +76,27 @@ class Task(BaseEstimator):
 
     # ------------------------------------------------------------------ data in
 
-    def _numbers(self, cells: Any, table: Table) -> NDArray[np.float64]:
-        """The learned columns as a matrix with NaN where missing; infinity and other shapes are refused."""
-        machine.fork_safe()
-        x = check_array(cells, dtype=np.float64, ensure_all_finite=False, estimator=self)
-        refuse_infinite(x, table.names if table.named_ else [])
-        return x  # type: ignore[no-any-return]
-
-    def _same_columns(self, data: Any, x: NDArray[np.float64], table: Table, reset: bool) -> None:
-        """Remember names and number of the learned columns, or hold the data to them."""
-        if not reset and not hasattr(self, "feature_names_in_"):  # scikit-learn knows no names but texts
-            table.refuse_absent(data)
-        validate_data(self, x if names_of(data) is None else table.part(data), reset=reset, skip_check_array=True)
-
     def _batch(self, data: Any) -> Batch:
         """Rows for a fitted model, in model units."""
         check_is_fitted(self, "model_")
-        x = self._numbers(self.table_.matrix(data), self.table_)
-        self._same_columns(data, x, self.table_, reset=False)
-        return self.table_.batch(x)
+        machine.fork_safe()
+        return self.data_.take(self, data)
 
     # ------------------------------------------------------------------ fit
 
     def _fit(self, data: Any, sample_weight: Any) -> None:
         """Read, assemble, train, take stock. Nothing of an earlier fit is touched before this one has succeeded."""
         machine.keep_pages()
+        machine.fork_safe()
         given = plain(self)
-        recipe, network, target = resolve(self.kind), network_of(self.network), machine.resolve(self.device)
+        recipe, target = resolve(self.kind), machine.resolve(self.device)
+        network_of(self.network)  # refused before the data is read
         given |= {n: v for n, v in recipe.parts(1).plan().items() if given.get(n, "auto") == "auto"}
         seed = functools.partial(chance.seed_of, self.random_state)
-        table = table_of(self.data)
-        x = self._numbers(table.read(data), table)
-        weight = None if sample_weight is None else _check_sample_weight(sample_weight, x, ensure_non_negative=True)
-        different, weight = distinct(x, weight)
-        if not len(different):
-            raise BadData("every row has sample weight 0; give at least one row a positive weight.")
-        loss = parts_loss(recipe, self.loss)
-        table.fit(different, weight, natural=loss == "likelihood")
-        rows = table.batch(different, weight).to(target)
-        plan = Blueprint(recipe, network, table, self.loss, 1, len(rows), target, self.precision, self.remasks)
+        source = modality_of(self.data, data)
+        rows, remember = source.learn(self, data, sample_weight, parts_loss(recipe, self.loss) == "likelihood")
+        rows, network = rows.to(target), network_of(self.network, source)
+        plan = Blueprint(recipe, network, source, self.loss, 1, len(rows), target, self.precision, self.remasks)
         k, curve = given.pop("n_components"), None
         fixed = replace(plan, code=1 if k == "auto" else k)
         fixed.check()
@@ -137,7 +117,7 @@ class Task(BaseEstimator):
         plan = replace(plan, code=k)
         warn_wide(plan)
         outcome = train(plan.build, rows, schedule)
-        self._same_columns(data, x, table, reset=True)
+        remember()
         self._keep(plan, outcome, rows, curve)
         self._learn(outcome, rows)
 
@@ -151,7 +131,7 @@ class Task(BaseEstimator):
 
     def _keep(self, plan: Blueprint, outcome: Outcome, rows: Batch, curve: Curve | None) -> None:
         """The fitted attributes; alarms are raised as warnings."""
-        self.recipe_, self.network_, self.table_, self.rows_ = plan.recipe, plan.network, plan.table, plan.rows
+        self.recipe_, self.network_, self.data_, self.rows_ = plan.recipe, plan.network, plan.data, plan.rows
         self.n_components_ = self._n_features_out = plan.code
         self.model_, self.history_, self.held_out_ = outcome.model.eval(), outcome.history, outcome.held_out
         self.components_curve_, self.alarms_ = (
@@ -193,7 +173,7 @@ class Task(BaseEstimator):
             "task": type(self).__name__, "kind": self.recipe_.name,
             "options": {name: repr(v) for name, v in self.recipe_.get_params().items()},
             "columns": int(self.n_features_in_), "names": [str(n) for n in getattr(self, "feature_names_in_", [])],
-            "schema": self.table_.schema(), "rows": self.rows_, "components": self.n_components_,
+            "schema": self.data_.schema(), "rows": self.rows_, "components": self.n_components_,
             "encoder": model.encoder.stack(), "decoder": model.decoder.stack(),
             "parameters": sum(p.numel() for p in model.parameters()),
             "loss": parts_loss(self.recipe_, self.loss),
@@ -217,13 +197,14 @@ class Task(BaseEstimator):
         return self.model_.decoder
 
 
-def table_of(data: Any) -> Table:
-    """What `data=` stands for, not yet fitted."""
-    if isinstance(data, str) and data == "auto":
-        return Table()
-    if isinstance(data, Table):
+def modality_of(data: Any, given: Any = None) -> Modality:
+    """What `data=` stands for with the rows `given`, not yet fitted."""
+    if isinstance(data, Modality):
         return data.fresh()
-    raise BadParameter(f"data={data!r}: expected 'auto' or Table(...), such as Table(label='y', id='key').")
+    if isinstance(data, str) and data == "auto":
+        return next(m() for m in reversed(Modality.registry.values()) if m.accepts(given))
+    known = ", ".join(f"{m.__name__}(...)" for m in Modality.registry.values())
+    raise BadParameter(f"data={data!r}: expected 'auto' or one of {known}, such as Table(label='y', id='key').")
 
 
 def parts_loss(recipe: Recipe, loss: str) -> str:
@@ -233,7 +214,7 @@ def parts_loss(recipe: Recipe, loss: str) -> str:
 
 def warn_wide(plan: Blueprint) -> None:
     """An overcomplete code that nothing restrains can copy its input."""
-    parts, cells = plan.recipe.parts(plan.code), sum(n or 1 for n in plan.table.levels)
+    parts, cells = plan.recipe.parts(plan.code), sum(n or 1 for n in plan.data.levels)
     if plan.code < cells or parts.bottleneck.priced or parts.penalties or parts.corruption:
         return
     warnings.warn(

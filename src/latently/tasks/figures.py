@@ -131,7 +131,7 @@ def columns(subject: Subject) -> Section:
             name: {"model": float(both["model"][j]), "mean": 1.0, "pca": float(both["pca"][j]), "nats": float(nats[j])}
             for j, name in enumerate(names)
         }
-    values = subject.task.table_.values
+    values = subject.task.data_.values
     truth = values(subject.batch.x.flatten(1))
     roots = {n: np.sqrt(per_column((values(g) - truth) ** 2, known)) for n, g in subject.guesses.items()}
     return {name: {n: float(r[j]) for n, r in roots.items()} for j, name in enumerate(names)}

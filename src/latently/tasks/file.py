@@ -21,13 +21,14 @@ from latently.engine.history import History
 from latently.engine.rank import Curve
 from latently.engine.schedule import HeldOut
 from latently.errors import BadParameter, FileProblem, LatentlyError
-from latently.modalities import Table
-from latently.parts import Dense, Part
+from latently.modalities import Modality
+from latently.parts import Part
+from latently.parts.networks import Design
 from latently.parts.part import part_named
 from latently.recipes import Recipe, kinds
 from latently.tasks import tasks
 from latently.tasks.assemble import Blueprint, network_of
-from latently.tasks.base import Task, table_of
+from latently.tasks.base import Task
 from latently.version import version
 
 __all__ = ["load", "save"]
@@ -40,8 +41,8 @@ def save(estimator: Task, path: str | Path) -> None:
     `NotFittedError` before a fit.
     """
     check_is_fitted(estimator, "model_")
-    table = estimator.table_.state()
-    arrays = {name: v for name, v in table.items() if isinstance(v, np.ndarray)}
+    data = estimator.data_.state()
+    arrays = {name: v for name, v in data.items() if isinstance(v, np.ndarray)}
     history = asdict(estimator.history_) | {"seconds": 0.0}
     params = estimator.get_params(deep=False) | {"checkpoint": None}  # a path of this machine
     facts = {
@@ -53,7 +54,8 @@ def save(estimator: Task, path: str | Path) -> None:
         "components": estimator.n_components_,
         "columns": estimator.n_features_in_,
         "names": [str(n) for n in getattr(estimator, "feature_names_in_", [])],
-        "table": {name: v for name, v in table.items() if name not in arrays},
+        "modality": estimator.data_.key,
+        "data": {name: v for name, v in data.items() if name not in arrays},
         "history": history,
         "held_out": None if estimator.held_out_ is None else asdict(estimator.held_out_),
         "alarms": [asdict(a) for a in estimator.alarms_],
@@ -63,7 +65,7 @@ def save(estimator: Task, path: str | Path) -> None:
     extra = estimator._extra()
     facts["extra"] = {name: v for name, v in extra.items() if not isinstance(v, np.ndarray)}
     tensors = {f"model.{name}": t for name, t in estimator.model_.state_dict().items()}
-    tensors |= {f"table.{name}": torch.from_numpy(np.asarray(v)) for name, v in arrays.items()}
+    tensors |= {f"data.{name}": torch.from_numpy(np.asarray(v)) for name, v in arrays.items()}
     tensors |= {f"extra.{name}": torch.from_numpy(v) for name, v in extra.items() if isinstance(v, np.ndarray)}
     tensors["codes"] = torch.from_numpy(estimator.codes_)
     store.write(Path(path), "model", tensors, facts)
@@ -97,6 +99,9 @@ def _rebuilt(
     tensors: dict[str, torch.Tensor], facts: dict[str, Any], outside: dict[str, type[Recipe]], network: Any,
     target: torch.device,
 ) -> Any:  # fmt: skip
+    if "table" in facts:  # schema 1
+        facts |= {"modality": "table", "data": facts["table"]}
+        tensors = {f"data{n[5:]}" if n.startswith("table.") else n: t for n, t in tensors.items()}
     known = tasks()
     if facts["task"] not in known:
         raise FileProblem(f"the file holds a {facts['task']}, unknown here; known: {', '.join(known)}.")
@@ -108,9 +113,9 @@ def _rebuilt(
         params["network"] = network
     estimator: Task = known[facts["task"]](**params)
     estimator.recipe_, estimator.network_ = decoded(facts["recipe"], outside), network_of(spec)
-    arrays = {name[6:]: t.numpy() for name, t in tensors.items() if name.startswith("table.")}
-    estimator.table_ = table_of(estimator.data)
-    estimator.table_.restore(facts["table"] | arrays)
+    arrays = {name[5:]: t.numpy() for name, t in tensors.items() if name.startswith("data.")}
+    chosen = estimator.data if isinstance(estimator.data, Modality) else Modality.registry[facts["modality"]]()
+    estimator.data_ = chosen.fresh().restore(facts["data"] | arrays)
     estimator.rows_, estimator.n_components_ = facts["rows"], facts["components"]
     estimator._n_features_out, estimator.n_features_in_ = facts["components"], facts["columns"]
     if facts["names"]:
@@ -121,7 +126,7 @@ def _rebuilt(
     estimator.components_curve_ = None if facts["curve"] is None else Curve(**facts["curve"])
     estimator.codes_ = tensors["codes"].numpy()
     plan = Blueprint(
-        estimator.recipe_, estimator.network_, estimator.table_, estimator.loss, estimator.n_components_,
+        estimator.recipe_, estimator.network_, estimator.data_, estimator.loss, estimator.n_components_,
         estimator.rows_, target, estimator.precision, estimator.remasks,
     )  # fmt: skip
     estimator.model_ = plan.build(chance.child(0, "load")).eval()
@@ -141,14 +146,13 @@ def encoded(value: Any) -> Any:
         return str(value)
     if inspect.isclass(value) and issubclass(value, Recipe):
         value = value()
-    if isinstance(value, (Recipe, Dense)):
-        sort = "recipe" if isinstance(value, Recipe) else "dense"
-        return {sort: getattr(value, "name", "dense"), "options": encoded(value.get_params(deep=False))}
+    if isinstance(value, (Recipe, Design)):
+        sort, name = ("recipe", value.name) if isinstance(value, Recipe) else ("design", value.key)
+        return {sort: name, "options": encoded(value.get_params(deep=False))}
     if isinstance(value, Part):
         return {"part": value.key(), "options": encoded(value.options())}
-    if isinstance(value, Table):
-        types = [[name, sort] for name, sort in value.types.items()]  # people's names: none may pass for one of ours
-        return {"table": encoded(value.options() | {"types": types})}
+    if isinstance(value, Modality):
+        return {"modality": value.key, "options": encoded({n: _pairs(v) for n, v in value.options().items()})}
     if isinstance(value, dict):
         return {str(k): encoded(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)) and not any(
@@ -159,22 +163,31 @@ def encoded(value: Any) -> Any:
     return None
 
 
+def _pairs(value: Any) -> Any:
+    """A dictionary of people's names as pairs: none of them may pass for one of ours."""
+    return {"pairs": [[k, v] for k, v in value.items()]} if isinstance(value, dict) else value
+
+
 def decoded(value: Any, outside: dict[str, type[Recipe]]) -> Any:
     """The option that `encoded` wrote; `BadParameter` on a name that nobody registered."""
     if isinstance(value, list):
         return [decoded(v, outside) for v in value]
     if not isinstance(value, dict):
         return value
-    if "table" in value:
-        options = {k: decoded(v, outside) for k, v in value["table"].items()}
-        return Table(**options | {"types": dict(options["types"])})
-    if not value.keys() & {"tuple", "dense", "part", "recipe"}:
+    if "table" in value:  # schema 1
+        types = {"pairs": value["table"]["types"]}
+        value = {"modality": "table", "options": value["table"] | {"types": types}}
+    if not value.keys() & {"tuple", "pairs", "dense", "design", "modality", "part", "recipe"}:
         return {k: decoded(v, outside) for k, v in value.items()}
     if "tuple" in value:
         return tuple(decoded(v, outside) for v in value["tuple"])
+    if "pairs" in value:
+        return {k: decoded(v, outside) for k, v in value["pairs"]}
     options = {k: decoded(v, outside) for k, v in value.get("options", {}).items()}
-    if "dense" in value:
-        return Dense(**options)
+    if "modality" in value:
+        return Modality.registry[value["modality"]](**options)
+    if "dense" in value or "design" in value:  # the former is schema 1's
+        return Design.registry[value.get("design", "dense")](**options)
     if "part" in value:
         return part_named(value["part"])(**options)
     name = value["recipe"]

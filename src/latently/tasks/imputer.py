@@ -98,13 +98,14 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, Task):
 
     def _learn(self, outcome: Outcome, rows: Batch) -> None:
         known = torch.ones_like(rows.x, dtype=torch.bool) if rows.known is None else rows.known
-        self._whole = _whole(self.table_.values(rows.x), known.cpu().numpy(), self.table_.scales_.mean)
+        centre = self.data_.values(torch.zeros(1, rows.cells))[0]
+        self._whole = _whole(self.data_.values(rows.x), known.cpu().numpy(), centre)
         self.report_: list[ColumnError] = []
         self._residuals: Residuals | None = None
         if outcome.judged:
-            found = trials(outcome.judged, self._fill, self.table_.levels)
+            found = trials(outcome.judged, self._fill, self.data_.levels)
             names = [str(n) for n in self.get_feature_names_out()]
-            self.report_ = column_errors(found, names, self.table_.levels, self._values)
+            self.report_ = column_errors(found, names, self.data_.levels, self._values)
             self._residuals = Residuals.of(found)
 
     def _extra(self) -> dict[str, Any]:
@@ -148,7 +149,7 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, Task):
         if not isinstance(n, (int, np.integer)) or n < 1:
             raise BadParameter(f"n={n!r}: expected a whole number of copies, at least 1.")
         rng = chance.fit_generator(self.random_state if random_state is None else random_state)
-        cells, stratum, levels = self._fill(self.model_, batch), _strata(batch), torch.tensor(self.table_.levels) > 0
+        cells, stratum, levels = self._fill(self.model_, batch), _strata(batch), torch.tensor(self.data_.levels) > 0
         copies = []
         for _ in range(int(n)):
             drawn = cells + torch.from_numpy(residuals.drawn(stratum, rng))
@@ -167,7 +168,7 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, Task):
         batch, residuals = self._batch(X), self._calibrated("interval")
         if not 0 < level < 1:
             raise BadParameter(f"level={level!r}: expected a share in (0, 1), the probability of lying between.")
-        cells, stratum, levels = self._fill(self.model_, batch), _strata(batch), np.array(self.table_.levels) > 0
+        cells, stratum, levels = self._fill(self.model_, batch), _strata(batch), np.array(self.data_.levels) > 0
         low, high = (
             np.where(levels, np.nan, self._values(cells + torch.from_numpy(end[stratum])))
             for end in residuals.ends(level)
@@ -196,12 +197,12 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, Task):
 
     def _values(self, cells: torch.Tensor) -> Matrix:
         """Cells in user units: within the range seen, whole where the column was, missing where it was never known."""
-        values = np.clip(self.table_.values(cells), self.table_.scales_.low, self.table_.scales_.high)
-        return np.where(self._whole, np.rint(values), values)
+        values = np.clip(self.data_.values(cells), *self.data_.bounds())
+        return np.asarray(np.where(self._whole, np.rint(values), values))
 
     def _filled(self, X: Any, values: Matrix) -> Any:
         """`X` with `values` where it is missing; everything else as it is, to the bit."""
-        return self.table_.rebuilt(values, X, np.isnan(self._numbers(self.table_.matrix(X), self.table_)))
+        return self.data_.rebuilt(values, X, self.data_.gaps(self, X))
 
 
 def _strata(batch: Batch) -> NDArray[np.int64]:

@@ -81,7 +81,7 @@ class Map(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         if z.shape[1] != self.n_components_:
             raise BadData(f"points have {z.shape[1]} coordinates; this map's have {self.n_components_}.")
         cells = self._map(lambda b: self.model_.decode(b.x), Batch(torch.from_numpy(z)))
-        return self.table_.shown(self.table_.values(torch.from_numpy(cells)))
+        return self.data_.shown(self.data_.values(torch.from_numpy(cells)))
 
     def plot(self, X: Any = None, labels: Any = None, ax: Any = None) -> Any:
         """The map as a matplotlib Axes: rows `X`, or without them up to 5,000 rows of the fit.

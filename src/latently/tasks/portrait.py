@@ -67,7 +67,7 @@ def plane(estimator: Task, X: Any) -> tuple[NDArray[np.float64], NDArray[np.int6
 
 def strangest(estimator: Task, X: Any, top: int, reasons: int = 4) -> list[dict[str, Any]]:
     """The `top` rows that the model reconstructs worst, worst first: row, score (nats or squared error), reasons."""
-    batch, table = estimator._batch(X), estimator.table_
+    batch, table = estimator._batch(X), estimator.data_
     score = estimator._map(estimator.model_.surprise, batch).astype(np.float64)
     worst = np.argsort(-score, kind="stable")[:top]
     few = batch.take(torch.from_numpy(worst.copy()))

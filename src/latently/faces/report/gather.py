@@ -40,7 +40,7 @@ def facts_of(given: Given) -> dict[str, Any]:
 
 def _columns(given: Given) -> list[dict[str, Any]]:
     table, found = given.reading.table, []
-    for told in given.estimator.table_.schema():
+    for told in given.estimator.data_.schema():
         if told["name"] in table.column_names:
             found.append(_column(told, table.column(told["name"])))
     return found
@@ -119,7 +119,7 @@ def _made(given: Given, told: dict[str, Any]) -> dict[str, Any]:
 def _reconstruction(given: Given) -> dict[str, Any]:
     from latently.tasks.portrait import column_errors
 
-    found, names = column_errors(given.estimator, given.estimator._batch(given.rows)), given.estimator.table_.names
+    found, names = column_errors(given.estimator, given.estimator._batch(given.rows)), given.estimator.data_.names
     columns = [
         {"name": n, "model": float(m), "pca": float(p)}
         for n, m, p in zip(names, found["model"], found["pca"], strict=True)
@@ -140,7 +140,7 @@ def _codes(given: Given) -> dict[str, Any]:
         "method": how,
         "total": total,
     }
-    names = [c.name for c in given.estimator.table_.columns_ if c.role == "label"]
+    names = [c.name for c in given.estimator.data_.columns_ if c.role == "label"]
     label = given.column("label")
     if label is not None:
         fact |= {"label": label.take(rows).to_pylist(), "label_name": names[0]}

@@ -98,7 +98,7 @@ def _days(given: Given) -> float:
 
     column = given.column("time")
     if column is None:
-        names = [c.name for c in given.estimator.table_.columns_ if c.sort == "time"]
+        names = [c.name for c in given.estimator.data_.columns_ if c.sort == "time"]
         column = given.reading.table.column(names[0]) if names else None
     if column is None or not (pa.types.is_timestamp(column.type) or pa.types.is_date(column.type)):
         raise BadParameter(
@@ -166,7 +166,7 @@ def monitor(given: Given) -> None:
     if given.model is None:
         raise BadParameter("monitor compares a table with the rows of a fit. Try: latently monitor MODEL DATA.")
     estimator, rows = given.estimator, given.rows
-    columns = estimator.table_.drift(rows)
+    columns = estimator.data_.drift(rows)
     drifted = [c for c in columns if c.drifted]
     alarms = _alarms(estimator, rows)
     if given.common["as_json"]:

@@ -47,7 +47,7 @@ def reconstruct(given: Given) -> None:
     output = _table(given)
     table = _in_order(given, given.estimator.reconstruct(given.rows))
     tables.write(table, output)
-    learned = len(given.estimator.table_.learned)
+    learned = len(given.estimator.data_.learned)
     copied = table.num_columns - learned
     more = f", {copied} copied" if copied else ""
     _report(given, table, f"{table.num_rows:,} rows, {learned} columns reconstructed{more}")

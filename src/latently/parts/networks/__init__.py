@@ -1,9 +1,9 @@
 """Networks: encoders and decoders, each with a forward and a backward pass that the training step walks."""
 
 from latently.parts.networks.activations import ACTIVATIONS
-from latently.parts.networks.base import Network, Wrapped
+from latently.parts.networks.base import Design, Ends, Network, Wrapped
 from latently.parts.networks.dense import Dense
 from latently.parts.networks.gemm import Gemm
 from latently.parts.networks.mlp import MLP, Skip
 
-__all__ = ["ACTIVATIONS", "MLP", "Dense", "Gemm", "Network", "Skip", "Wrapped"]
+__all__ = ["ACTIVATIONS", "MLP", "Dense", "Design", "Ends", "Gemm", "Network", "Skip", "Wrapped"]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Self
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-__all__ = ["Network", "Wrapped"]
+from latently.errors import BadParameter
+from latently.parts.networks.gemm import Gemm
+
+__all__ = ["Design", "Ends", "Network", "Wrapped"]
 
 
 class Network(nn.Module):
@@ -16,6 +20,7 @@ class Network(nn.Module):
 
     inputs: int
     outputs: int
+    gemm = Gemm()  #: how products are computed while training
 
     def plain(self, x: Float[Tensor, "rows in_"]) -> Float[Tensor, "rows out"]:
         """The map in ordinary differentiable torch."""
@@ -70,3 +75,54 @@ class Wrapped(Network):
     def plain(self, x: Tensor) -> Tensor:
         """The module's own forward, on a copy: its first layer may work in place."""
         return self.module(x.clone())  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class Ends:
+    """What a pair of networks has to join: numbers in and out, and what is known of the rows."""
+
+    inputs: int  #: features at the door
+    delivered: int  #: what the encoder hands the bottleneck
+    code: int  #: what the decoder gets
+    outputs: int  #: parameters of the likelihood
+    rows: int = 1  #: training rows
+    last: str | None = None  #: the encoder's last activation, where the bottleneck needs one
+    shape: tuple[int, ...] = ()  #: of a row's cells: (channels, height, width) of images
+
+
+@dataclass
+class Design:
+    """An encoder and a decoder described as data. Subclasses are dataclasses: fields are the options."""
+
+    registry: ClassVar[dict[str, type[Design]]] = {}
+    key: ClassVar[str] = ""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.key = cls.__name__.lower()
+        Design.registry[cls.key] = cls
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Options by name."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def set_params(self, **params: Any) -> Self:
+        """Change options; an unknown one raises `BadParameter`."""
+        for name, value in params.items():
+            if name not in self.get_params():
+                known = ", ".join(self.get_params())
+                raise BadParameter(f"{type(self).__name__} has no option {name!r}; options: {known}.")
+            setattr(self, name, value)
+        return self
+
+    def count(self, ends: Ends) -> int:
+        """Parameters of both networks, before they are made."""
+        raise NotImplementedError
+
+    def work(self, ends: Ends) -> int:
+        """Multiplications a row in one pass through both, for choosing threads."""
+        return self.count(ends)
+
+    def build(self, ends: Ends, rng: torch.Generator) -> tuple[Network, Network]:
+        """Encoder and decoder with fresh weights."""
+        raise NotImplementedError

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Literal, Self
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
 from latently.errors import BadParameter
 from latently.parts.networks.activations import ACTIVATIONS
-from latently.parts.networks.base import Network
+from latently.parts.networks.base import Design, Ends, Network
 from latently.parts.networks.mlp import MLP, Skip
 
 __all__ = ["Dense"]
 
 
 @dataclass
-class Dense:
+class Dense(Design):
     """An encoder of hidden layers `hidden` and a decoder of the same in reverse: `h = g(Wx + b)`, `x^ = f(W*h + c)`.
 
     `hidden`: widths from input to code; () is the one-layer autoencoder; "auto" follows from the data's size.
@@ -33,18 +33,6 @@ class Dense:
     code_activation: str | None = None
     tied: bool = False
     line: bool | Literal["auto"] = "auto"
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Options by name."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}
-
-    def set_params(self, **params: Any) -> Self:
-        """Change options; an unknown one raises `BadParameter`."""
-        for name, value in params.items():
-            if name not in self.get_params():
-                raise BadParameter(f"Dense has no option {name!r}; options: {', '.join(self.get_params())}.")
-            setattr(self, name, value)
-        return self
 
     def check(self) -> None:
         """Raise `BadParameter` on widths that are no whole positive numbers and on unknown activations."""
@@ -72,23 +60,22 @@ class Dense:
         """Whether there is a linear path."""
         return bool(hidden) and (code < inputs and last == "linear" if self.line == "auto" else bool(self.line))
 
-    def count(self, inputs: int, delivered: int, code: int, outputs: int, rows: int, last: str | None = None) -> int:
+    def count(self, ends: Ends) -> int:
         """Parameters of both networks, before they are made."""
         self.check()
-        hidden = self.widths(inputs, code, rows)
-        into = list(itertools.pairwise((inputs, *hidden, delivered)))
-        out = list(itertools.pairwise((code, *reversed(hidden), outputs)))
-        if self.has_line(inputs, code, last or self.code_activation or "linear", hidden):
-            into, out = [*into, (inputs, delivered)], [*out, (code, outputs)]
+        hidden = self.widths(ends.inputs, ends.code, ends.rows)
+        into = list(itertools.pairwise((ends.inputs, *hidden, ends.delivered)))
+        out = list(itertools.pairwise((ends.code, *reversed(hidden), ends.outputs)))
+        if self.has_line(ends.inputs, ends.code, ends.last or self.code_activation or "linear", hidden):
+            into, out = [*into, (ends.inputs, ends.delivered)], [*out, (ends.code, ends.outputs)]
         own = sum(b if self.tied else (a + 1) * b for a, b in out)
         return own + sum((a + 1) * b for a, b in into)
 
-    def build(
-        self, inputs: int, delivered: int, code: int, outputs: int, rows: int, last: str | None, rng: torch.Generator
-    ) -> tuple[Network, Network]:
-        """Encoder and decoder with fresh weights; `delivered` is what the encoder hands the bottleneck."""
+    def build(self, ends: Ends, rng: torch.Generator) -> tuple[Network, Network]:
+        """Encoder and decoder with fresh weights; `BadParameter` on options that cannot join these ends."""
         self.check()
-        hidden = self.widths(inputs, code, rows)
+        inputs, delivered, code, outputs, last = ends.inputs, ends.delivered, ends.code, ends.outputs, ends.last
+        hidden = self.widths(inputs, code, ends.rows)
         g = last or self.code_activation or "linear"
         if last and self.code_activation not in (None, last):
             raise BadParameter(

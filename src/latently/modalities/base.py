@@ -1,0 +1,142 @@
+"""The contract between a task and what its users bring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from latently.parts.doors import Door
+from latently.parts.likelihoods import Likelihood
+from latently.parts.networks import Dense, Design
+from latently.values import Batch
+
+__all__ = ["Modality", "Remember"]
+
+Remember = Callable[[], None]
+
+
+@dataclass
+class Modality:
+    """Raw data to batches and back, in user units. Subclasses are dataclasses: fields are the user's options.
+
+    `owner` is the scikit-learn estimator that takes the data in: it is told, and asked, how many columns there are and
+    what they are called.
+    """
+
+    registry: ClassVar[dict[str, type[Modality]]] = {}
+    key: ClassVar[str] = ""
+
+    @property
+    def cells(self) -> int:
+        """Numbers a row."""
+        raise NotImplementedError
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """Levels of each cell that names a category, 0 for numbers."""
+        return (0,) * self.cells
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a row's cells; () for a list of columns."""
+        return ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.key = cls.__name__.lower()
+        Modality.registry[cls.key] = cls
+
+    @classmethod
+    def accepts(cls, data: Any) -> bool:
+        """Whether `data="auto"` means this modality."""
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------ rows in
+
+    def learn(self, owner: Any, data: Any, weight: Any, natural: bool) -> tuple[Batch, Remember]:
+        """Decide how to read this data, and read it: the rows to train on, each once.
+
+        `natural`: the numbers' own likelihood will judge them. Nothing of the owner changes before the function that
+        comes back is called.
+        """
+        raise NotImplementedError
+
+    def take(self, owner: Any, data: Any) -> Batch:
+        """Rows for a fitted model, in model units."""
+        raise NotImplementedError
+
+    def gaps(self, owner: Any, data: Any) -> NDArray[np.bool_]:
+        """Which learned cells are missing, `(rows, cells)`."""
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------ what it calls for
+
+    def door(self, masked: bool) -> Door:
+        """The network's door for these cells, with a mask channel where `masked` or where cells were missing."""
+        raise NotImplementedError
+
+    def network(self) -> Design:
+        """What `network="auto"` stands for."""
+        return Dense()
+
+    def likelihood(self, numbers: Likelihood | None = None) -> Likelihood:
+        """What suits these cells; `numbers` for those that are numbers."""
+        raise NotImplementedError
+
+    def limits(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Least and greatest value of each cell in model units."""
+        raise NotImplementedError
+
+    def bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Least and greatest value of each cell in user units."""
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------ results out
+
+    def values(self, cells: torch.Tensor) -> NDArray[Any]:
+        """Cells in user units, `(rows, cells)`."""
+        raise NotImplementedError
+
+    def shown(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Values for people, without a container to follow."""
+        raise NotImplementedError
+
+    def rebuilt(self, values: NDArray[Any], like: Any, changed: NDArray[Any] | None = None) -> Any:
+        """`like` with what was learned replaced by `values`; with `changed`, only in those cells."""
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------ what was decided
+
+    @property
+    def names(self) -> list[str]:
+        """What the cells are called."""
+        return [f"x{j}" for j in range(self.cells)]
+
+    def objects(self, j: int, values: NDArray[Any]) -> list[Any]:
+        """Values of the j-th cell as Python values."""
+        return list(values.tolist())
+
+    def schema(self) -> list[dict[str, Any]]:
+        """What was decided, as JSON values."""
+        raise NotImplementedError
+
+    def options(self) -> dict[str, Any]:
+        """What the user set."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def fresh(self) -> Self:
+        """The options alone."""
+        return replace(self)
+
+    def state(self) -> dict[str, Any]:
+        """All that was learned, as arrays and JSON values."""
+        raise NotImplementedError
+
+    def restore(self, state: dict[str, Any]) -> Self:
+        """Take back a state."""
+        raise NotImplementedError
