@@ -21,7 +21,8 @@ class Rounded(Bottleneck):
     """`z = step round(h / step)`, priced by the nats of a factorised Laplace (Balle 2017: noise stands for rounding).
 
     While training, uniform noise of one step takes the place of rounding, so that rate and error are differentiable.
-    Each unit's spread is its running mean magnitude, the Laplace scale of greatest likelihood. `step` is in units of
+    Each unit's spread is its running mean magnitude, the Laplace scale of greatest likelihood (one step, until the
+    first batch was seen). `step` is in units of
     the code. `beta="auto"` is `step^2 / 6`: with a summed squared error, the price at which a finer step would buy as
     much error as it costs rate (the error of rounding, `step^2 / 12`, falls by `e^-2` for each nat).
     """
@@ -49,10 +50,6 @@ class Rounded(Bottleneck):
         """`rate: beta`."""
         return {"rate": Weight(self.step**2 / 6 if self.beta == "auto" else float(self.beta))}
 
-    def _blend(self, z: Tensor) -> Tensor:
-        mean, old = z.detach().abs().mean(0) / self.step, self.spread.to(z.dtype)
-        return old + (mean - old) * (len(z) / (self.count.to(z.dtype) + len(z)).clamp(max=max(self.rows, len(z))))
-
     def symbols(self, h: Tensor) -> Float[Tensor, "rows code"]:
         """Whole numbers of steps."""
         return (h / self.step).round()
@@ -69,13 +66,12 @@ class Rounded(Bottleneck):
         """The code rounded (its gradient passes straight through), or with noise, and its rate."""
         if rng is None:
             z = h + (self.symbols(h) * self.step - h).detach()
-            spread = self.spread.to(h.dtype)
         else:
             z = h + self.step * (torch.rand(h.shape, generator=rng, dtype=h.dtype, device=h.device) - 0.5)
-            spread = self._blend(h)
-        return Code(z, {"rate": Cost(self.nats(z, spread).sum(1), Sort.NATS)})
+        return Code(z, {"rate": Cost(self.nats(z, self.spread.to(h.dtype)).sum(1), Sort.NATS)})
 
     def observe(self, z: Tensor) -> None:
         """Move the running spread by this batch."""
-        self.spread.copy_(self._blend(z))
+        share = len(z) / (self.count + len(z)).clamp(max=max(self.rows, len(z)))
+        self.spread.lerp_((z.abs().mean(0) / self.step).to(self.spread.dtype), share)
         self.count.add_(len(z)).clamp_(max=self.rows)
