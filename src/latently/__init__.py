@@ -8,6 +8,7 @@ from typing import Any
 _HOME = {
     "AnomalyDetector": "latently.tasks.anomaly",
     "Autoencoder": "latently.tasks.autoencoder",
+    "Image": "latently.modalities",
     "Imputer": "latently.tasks.imputer",
     "Map": "latently.tasks.map",
     "Table": "latently.modalities",
@@ -18,7 +19,7 @@ _HOME = {
 _MODULES = ("errors", "parts", "recipes")
 
 __all__ = [
-    "AnomalyDetector", "Autoencoder", "Imputer", "Map", "Table", "__version__", "errors", "evaluate", "load", "parts",
+    "AnomalyDetector", "Autoencoder", "Image", "Imputer", "Map", "Table", "__version__", "errors", "evaluate", "load", "parts",
     "recipes", "save",
 ]  # fmt: skip
 

@@ -6,12 +6,10 @@ other byte of the file. A file is read whole and checked before anything is hand
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import re
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +19,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
+from latently.disk import replace
 from latently.errors import CheckpointMismatch, FileProblem
 
 __all__ = ["Checkpoint", "Section", "read", "sealed", "write"]
@@ -39,25 +38,7 @@ def write(path: Path, what: str, tensors: Tensors, facts: Facts) -> None:
     tensors = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     body = {"schema": SCHEMA, "what": what, "facts": facts, "sha256": BLANK}
     data = sealed(safetensors.torch.save(tensors, {"latently": json.dumps(body, sort_keys=True)}))
-    path = Path(os.path.realpath(path))
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    except OSError as problem:
-        raise FileProblem(
-            f"cannot write {path}: {problem.strerror}. Choose a folder that exists and is yours."
-        ) from None
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())  # noqa: PTH101
-        os.replace(name, path)  # noqa: PTH105
-    except OSError as problem:
-        raise FileProblem(f"cannot write {path}: {problem.strerror}. The file that was there is unchanged.") from None
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)  # noqa: PTH108
+    replace(path, data)
 
 
 def read(path: Path, what: str) -> tuple[Tensors, Facts]:
@@ -108,12 +89,6 @@ def sealed(data: bytes) -> bytes:
     start, stop = (8 + i for i in places[-1].span(1))  # keys are sorted: this one stands behind the facts
     digest = hashlib.sha256(b"".join((data[:start], BLANK.encode(), data[stop:])))
     return data[:start] + digest.hexdigest().encode() + data[stop:]
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 class Checkpoint:

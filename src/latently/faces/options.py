@@ -31,12 +31,19 @@ _count, _rate = _auto(int, "a whole number"), _auto(float, "a number")
 _layers = _auto(_widths, "widths such as 64,32, or none for a single layer")
 
 # What a verb reads and writes.
-Data = Annotated[Path, Argument(metavar="DATA", help="A table: .csv, .tsv, .txt (or .gz), .parquet, .arrow.")]
+Data = Annotated[
+    Path,
+    Argument(metavar="DATA", help="A table (.csv, .tsv, .txt, .parquet, .arrow), or images: a folder, a file, a zip."),
+]
 MaybeModel = Annotated[list[Path] | None, Argument(metavar="MODEL", help="A file that `latently fit` wrote.")]
 Model = Annotated[Path, Argument(metavar="MODEL", help="A file that `latently fit` wrote.")]
 ToModel = Annotated[Path, Option("-o", "--output", metavar="MODEL", help="Write here, *.safetensors.")]
 ToTable = Annotated[Path, Option("-o", "--output", metavar="OUT", help="Write here: .csv, .tsv, .parquet, .arrow.")]
 ToMap = Annotated[Path, Option("-o", "--output", metavar="OUT", help="A table, or a picture: .png, .svg.")]
+ToFolder = Annotated[Path, Option("-o", "--output", metavar="OUT", help="A new folder.")]
+ToEither = Annotated[
+    Path, Option("-o", "--output", metavar="OUT", help="A table: .csv, .parquet, ...; of images, a new folder.")
+]
 ToPage = Annotated[Path, Option("-o", "--output", metavar="OUT", help="Write here, *.html.")]
 Page = Annotated[Path | None, Option("--report", metavar="OUT", help="Keep the report, *.html.")]
 Keep = Annotated[Path | None, Option("--keep", metavar="MODEL", help="Keep the model that was fitted, *.safetensors.")]
@@ -54,6 +61,8 @@ Types = Annotated[
 Missing = Annotated[
     list[str], Option(metavar="VALUE", help="A value that means missing, such as -999; may be repeated.")
 ]
+Size = Annotated[int | None, Option(metavar="PIXELS", min=1, help="Images: the longer side that the model sees.")]
+Skip = Annotated[bool, Option("--skip", help="Images: leave out files that cannot be read.")]
 
 # What is learned.
 Task = Annotated[str, Option(metavar="TASK", help="encode, detect, impute or map: what the model is for.")]

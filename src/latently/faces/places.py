@@ -1,4 +1,4 @@
-"""Where tables lie: which names say what a file holds, what may be read, what may be written and how."""
+"""Where data lies: which names say what a file holds, what may be read, what may be written and how."""
 
 from __future__ import annotations
 
@@ -10,10 +10,28 @@ from pathlib import Path
 
 from latently.errors import FileProblem
 
-__all__ = ["check_input", "check_output", "check_place", "replacing", "suffix_of"]
+__all__ = ["check_folder", "check_input", "check_output", "check_place", "holds_images", "replacing", "suffix_of"]
 
 WRITTEN = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".arrow", ".feather")
 SUFFIXES = (*WRITTEN, ".txt", ".txt.gz")  # what is read
+IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".ppm", ".zip")
+
+
+def holds_images(path: Path) -> bool:
+    """Whether a name is one of images: a folder, a file of an image, a zip, a pattern of such names."""
+    return path.is_dir() or path.name.lower().endswith(IMAGES) or (not path.exists() and path.name in ("*", "**"))
+
+
+def check_folder(path: Path) -> None:
+    """Raise `FileProblem` unless files can be put into a folder `path` that is not there yet, or is empty."""
+    if path.exists() and not path.is_dir():
+        raise FileProblem(f"{path} is a file; expected the name of a new folder.")
+    if path.is_dir() and any(path.iterdir()):
+        raise FileProblem(f"the folder {path} holds files already, and they would mix. Choose a new one.")
+    if not path.is_dir() and not path.parent.is_dir():
+        raise FileProblem(f"cannot make {path}: the folder {path.parent} does not exist. Make it first.")
+    if not os.access(path if path.is_dir() else path.parent, os.W_OK):
+        raise FileProblem(f"cannot write into {path}: that place is not yours to write. Choose another.")
 
 
 def suffix_of(path: Path, known: tuple[str, ...] = SUFFIXES) -> str:

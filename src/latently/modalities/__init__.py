@@ -3,4 +3,6 @@
 from latently.modalities.base import Modality
 from latently.modalities.table import Table
 
-__all__ = ["Modality", "Table"]
+from latently.modalities.image import Image  # isort: skip  (asked before tables, which take what is left)
+
+__all__ = ["Image", "Modality", "Table"]

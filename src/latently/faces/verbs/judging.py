@@ -8,7 +8,8 @@ import typer
 
 from latently.errors import BadParameter
 from latently.faces import options, screen, tables
-from latently.faces.given import Given, check_page_name, verb
+from latently.faces.given import Given, check_page_name
+from latently.faces.verb import verb
 
 __all__ = ["detect", "evaluate", "monitor", "report"]
 
@@ -42,7 +43,7 @@ def detect(
         given.__dict__["estimator"] = fresh
     detector, rows = given.estimator, given.rows
     if alerts_per_day is not None:
-        count = min(round(alerts_per_day * _days(given)), given.reading.table.num_rows)
+        count = min(round(alerts_per_day * _days(given)), given.count)
         detector.set_threshold(count=count, X=rows)
     found = _judged(detector, rows, given.keys(), explain)
     if sort:
@@ -170,7 +171,7 @@ def monitor(given: Given) -> None:
     drifted = [c for c in columns if c.drifted]
     alarms = _alarms(estimator, rows)
     if given.common["as_json"]:
-        screen.emit({"rows": given.reading.table.num_rows, "drifted": [c.column for c in drifted],
+        screen.emit({"rows": given.count, "drifted": [c.column for c in drifted],
                      "columns": [vars(c) for c in columns], "alarms": alarms})  # fmt: skip
     else:
         _tell(given, columns, alarms)
@@ -210,7 +211,7 @@ def _tell(given: Given, columns: list[Any], alarms: dict[str, Any], most: int = 
         typer.echo(f"  and {len(columns) - most} columns that drifted less")
     typer.echo("drift: population stability index; under 0.1 little, over 0.25 much")
     if alarms:
-        seen = f"{100 * alarms['rate']:.1f} % ({alarms['flagged']:,} of {given.reading.table.num_rows:,})"
+        seen = f"{100 * alarms['rate']:.1f} % ({alarms['flagged']:,} of {given.count:,})"
         usual = f"{100 * alarms['expected']:.1f} % ({alarms['expected_flagged']:,} of {alarms['expected_rows']:,})"
         word = ": DRIFT" if alarms["drifted"] else ""
         typer.echo(f"rows flagged: {seen}, {usual} of held-out rows of the fit{word}")

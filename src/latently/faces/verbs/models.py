@@ -6,7 +6,8 @@ import typer
 
 from latently.errors import BadParameter
 from latently.faces import options, screen, tables, told
-from latently.faces.given import TASKS, Given, check_model_name, check_page_name, loaded
+from latently.faces.given import TASKS, check_model_name, check_page_name, loaded
+from latently.faces.verb import given_of
 
 __all__ = ["demo", "doctor", "fit", "info"]
 
@@ -34,6 +35,8 @@ def fit(
     types: options.Types = [],  # noqa: B006
     missing: options.Missing = [],  # noqa: B006
     settings: options.Settings = [],  # noqa: B006
+    size: options.Size = None,
+    skip: options.Skip = False,
     as_json: options.Json = False,
 ) -> None:
     """Learn a model from a table, and save it.
@@ -48,7 +51,8 @@ def fit(
     if task not in TASKS:
         raise BadParameter(f"--task {task}: expected one of {', '.join(TASKS)}.")
     roles = {"label": label, "id": id, "time": time, "drop": drop, "types": types, "missing": missing}
-    given = Given(TASKS[task], data, common={**roles, "seed": seed, "as_json": as_json})
+    common = {**roles, "seed": seed, "size": size, "skip": skip, "as_json": as_json}
+    given = given_of(TASKS[task], data, None, None, common)
     given.check()
     estimator = given.fitted(
         tuple(settings), n_components=components, kind=kind, network=network, loss=loss, epochs=epochs,

@@ -9,7 +9,8 @@ import typer
 
 from latently.errors import FileProblem
 from latently.faces import options, screen, tables
-from latently.faces.given import Given, verb
+from latently.faces.given import Given
+from latently.faces.verb import verb
 
 __all__ = ["encode", "impute", "map_", "reconstruct"]
 
@@ -114,9 +115,9 @@ def _draw(given: Given, output: Path) -> None:
     with tables.replacing(output) as part:
         ax.figure.savefig(part, format=output.suffix[1:].lower(), dpi=150, bbox_inches="tight")
     if given.common["as_json"]:
-        screen.emit({"file": str(output), "rows": given.reading.table.num_rows})
+        screen.emit({"file": str(output), "rows": given.count})
     else:
-        typer.echo(f"{output}: a map of {given.reading.table.num_rows:,} rows")
+        typer.echo(f"{output}: a map of {given.count:,} rows")
 
 
 def _table(given: Given) -> Path:
