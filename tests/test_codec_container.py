@@ -5,11 +5,14 @@ from dataclasses import replace
 import pytest
 
 from latently.codec import Block, Container, read, write
-from latently.errors import FileProblem
+from latently.errors import BadParameter, FileProblem
 
 FILE = Container(
-    b"8 bytes.", "uint8", "list", 3, 40.0,
-    (Block(2, 16, 24, "learned", bytes(range(40))), Block(1, 7, 5, "lossless", b"\x00" * 11)),
+    b"8 bytes.", "list", 40.0,
+    (
+        Block(2, 16, 24, 3, "uint8", "learned", bytes(range(40))),
+        Block(1, 7, 5, 0, "uint16", "lossless", b"\x00" * 11),
+    ),
 )  # fmt: skip
 
 
@@ -49,10 +52,11 @@ def test_too_many_cells_in_all_are_refused():
 
 
 def test_an_image_is_found_in_its_block():
-    assert FILE.find(1) == (FILE.blocks[0], 1)
-    assert FILE.find(2) == (FILE.blocks[1], 0)
-    with pytest.raises(FileProblem, match="3 images"):
-        FILE.find(3)
+    assert FILE.find(1) == (0, 1)
+    assert FILE.find(2) == (1, 0)
+    for image in (3, -1):
+        with pytest.raises(BadParameter, match="holds 3"):
+            FILE.find(image)
 
 
 def test_a_newer_file_says_so():

@@ -8,6 +8,7 @@ from typing import Any
 _HOME = {
     "AnomalyDetector": "latently.tasks.anomaly",
     "Autoencoder": "latently.tasks.autoencoder",
+    "Compressor": "latently.tasks.compress",
     "Image": "latently.modalities",
     "Imputer": "latently.tasks.imputer",
     "Map": "latently.tasks.map",
@@ -19,8 +20,8 @@ _HOME = {
 _MODULES = ("errors", "parts", "recipes")
 
 __all__ = [
-    "AnomalyDetector", "Autoencoder", "Image", "Imputer", "Map", "Table", "__version__", "errors", "evaluate", "load", "parts",
-    "recipes", "save",
+    "AnomalyDetector", "Autoencoder", "Compressor", "Image", "Imputer", "Map", "Table", "__version__", "errors", "evaluate",
+    "load", "parts", "recipes", "save",
 ]  # fmt: skip
 
 

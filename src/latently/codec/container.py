@@ -3,13 +3,11 @@
 | bytes | what |
 |---|---|
 | 4 | magic, not text |
-| 1 | version of the format |
-| 1 | codec |
+| 1, 1 | version of the format, layout |
 | 8 | model: the first bytes of the SHA-256 of the tables and weights that decode it |
-| 1, 1, 1 | dtype, layout, channels |
-| 4 | step, float32, for people |
+| 8 | step, float64: of the code, or of pixels where they are bounded |
 | 4 | number of blocks |
-| 24 each | block: images, height, width, codec, length, CRC-32 |
+| 24 each | block: images, height, width, channels, dtype, codec, 0, length, CRC-32 |
 | 4 | CRC-32 of everything above |
 | ... | the blocks, one after the other, and nothing behind them |
 
@@ -22,17 +20,19 @@ import struct
 import zlib
 from dataclasses import dataclass, field
 
-from latently.errors import FileProblem
+from latently.errors import BadParameter, FileProblem
 
-__all__ = ["CODECS", "DTYPES", "Block", "Container", "read", "write"]
+__all__ = ["DTYPES", "Block", "Container", "read", "write"]
 
 MAGIC = b"\xf1LTY"
 VERSION = 1
 CODECS = ("learned", "lossless", "bounded")
-DTYPES = ("uint8", "uint16")
+DTYPES = (
+    "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float16", "float32", "float64",
+)  # fmt: skip
 LAYOUTS = ("array", "list")
-FIXED = struct.Struct("<4sBB8sBBBfI")
-ENTRY = struct.Struct("<IIIIII")
+FIXED = struct.Struct("<4sBB8sdI")
+ENTRY = struct.Struct("<IIIBBBBII")
 SUM = struct.Struct("<I")
 
 MOST_PIXELS = 1 << 28  #: of one image; more is a damaged or hostile file, unless the reader says otherwise
@@ -41,23 +41,28 @@ MOST_CELLS = 1 << 33  #: of all images together
 
 @dataclass(frozen=True)
 class Block:
-    """Consecutive images of one size, coded together: the unit of access."""
+    """Consecutive images of one form, coded together: the unit of access."""
 
     images: int
     height: int
     width: int
+    channels: int  #: 0: grey images without an axis for it
+    dtype: str
     codec: str
     payload: bytes = field(repr=False)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the block's array."""
+        return (self.images, self.height, self.width) + ((self.channels,) if self.channels else ())
 
 
 @dataclass(frozen=True)
 class Container:
     """All that a file tells."""
 
-    model: bytes  #: 8 bytes that name the model
-    dtype: str
-    layout: str  #: "array": images of one size as one array; "list": one by one
-    channels: int  #: 0: none (grey images without an axis for it)
+    model: bytes  #: 8 bytes that name the model; zeros where none is needed
+    layout: str  #: "array": images of one form as one array; "list": one by one
     step: float
     blocks: tuple[Block, ...]
 
@@ -66,28 +71,30 @@ class Container:
         """How many images there are."""
         return sum(b.images for b in self.blocks)
 
-    def find(self, image: int) -> tuple[Block, int]:
-        """The block that holds an image, and its place in it."""
-        for block in self.blocks:
-            if image < block.images:
-                return block, image
-            image -= block.images
-        raise FileProblem(f"the file holds {self.images} images; there is no such image in it.")
+    def find(self, image: int) -> tuple[int, int]:
+        """The number of the block that holds an image, and the image's place in it."""
+        place = image
+        for i, block in enumerate(self.blocks):
+            if 0 <= place < block.images:
+                return i, place
+            place -= block.images
+        raise BadParameter(f"there is no image {image}; the file holds {self.images}, counted from 0.")
 
 
 def write(container: Container) -> bytes:
     """The bytes of a file."""
-    codec = CODECS.index(container.blocks[0].codec) if container.blocks else 0
-    head = FIXED.pack(
-        MAGIC, VERSION, codec, container.model, DTYPES.index(container.dtype), LAYOUTS.index(container.layout),
-        container.channels, container.step, len(container.blocks),
-    )  # fmt: skip
-    entries = [
-        ENTRY.pack(b.images, b.height, b.width, CODECS.index(b.codec), len(b.payload), zlib.crc32(b.payload))
+    head = [FIXED.pack(
+        MAGIC, VERSION, LAYOUTS.index(container.layout), container.model, container.step, len(container.blocks)
+    )]  # fmt: skip
+    head += [
+        ENTRY.pack(
+            b.images, b.height, b.width, b.channels, DTYPES.index(b.dtype), CODECS.index(b.codec), 0, len(b.payload),
+            zlib.crc32(b.payload),
+        )
         for b in container.blocks
-    ]
-    head = b"".join((head, *entries))
-    return b"".join((head, SUM.pack(zlib.crc32(head)), *(b.payload for b in container.blocks)))
+    ]  # fmt: skip
+    top = b"".join(head)
+    return b"".join((top, SUM.pack(zlib.crc32(top)), *(b.payload for b in container.blocks)))
 
 
 def read(data: bytes, most_pixels: int = MOST_PIXELS) -> Container:
@@ -96,38 +103,38 @@ def read(data: bytes, most_pixels: int = MOST_PIXELS) -> Container:
         raise FileProblem(f"these {len(data)} bytes are not a latently compressed file, or their beginning is damaged.")
     if data[4] != VERSION:
         raise FileProblem(f"the file has format version {data[4]}; this version of latently reads {VERSION}. Update it.")
-    _, _, codec, model, dtype, layout, channels, step, count = FIXED.unpack_from(data)
+    _, _, layout, model, step, count = FIXED.unpack_from(data)
     end = FIXED.size + count * ENTRY.size
     if len(data) < end + SUM.size:
         raise FileProblem(f"the file is cut short or damaged: {len(data)} bytes are fewer than its header needs.")
     if zlib.crc32(data[:end]) != SUM.unpack_from(data, end)[0]:
         raise FileProblem("the header of the file is damaged: its checksum does not match. Take another copy.")
-    if dtype >= len(DTYPES) or layout >= len(LAYOUTS) or codec >= len(CODECS):
-        raise FileProblem("the file was written by a newer version of latently: its header names something unknown.")
+    if layout >= len(LAYOUTS):
+        raise FileProblem("the file was written by a newer version of latently: its layout is unknown.")
     blocks = _blocks(data, end, count)
-    _sane(blocks, max(channels, 1), most_pixels)
-    return Container(model, DTYPES[dtype], LAYOUTS[layout], channels, step, blocks)
+    _sane(blocks, most_pixels)
+    return Container(model, LAYOUTS[layout], step, blocks)
 
 
 def _blocks(data: bytes, end: int, count: int) -> tuple[Block, ...]:
     place, blocks = end + SUM.size, []
     for i in range(count):
-        images, height, width, codec, length, checksum = ENTRY.unpack_from(data, FIXED.size + i * ENTRY.size)
+        *form, dtype, codec, _, length, checksum = ENTRY.unpack_from(data, FIXED.size + i * ENTRY.size)
         payload = data[place : place + length]
         if len(payload) < length:
             raise FileProblem(f"the file is cut short in block {i + 1} of {count}. Take another copy.")
         if zlib.crc32(payload) != checksum:
             raise FileProblem(f"block {i + 1} of {count} is damaged: its checksum does not match. Take another copy.")
-        if codec >= len(CODECS):
+        if codec >= len(CODECS) or dtype >= len(DTYPES):
             raise FileProblem("the file was written by a newer version of latently: a block's codec is unknown.")
-        blocks.append(Block(images, height, width, CODECS[codec], payload))
+        blocks.append(Block(*form, DTYPES[dtype], CODECS[codec], payload))
         place += length
     if place != len(data):
         raise FileProblem(f"the file has {len(data) - place} bytes behind its end. Take another copy.")
     return tuple(blocks)
 
 
-def _sane(blocks: tuple[Block, ...], channels: int, most_pixels: int) -> None:
+def _sane(blocks: tuple[Block, ...], most_pixels: int) -> None:
     """Refuse sizes that no picture has, before anything of that size is made."""
     for block in blocks:
         pixels = block.height * block.width
@@ -136,6 +143,6 @@ def _sane(blocks: tuple[Block, ...], channels: int, most_pixels: int) -> None:
                 f"the file declares {block.images} images of {block.height} x {block.width}; images have from 1 to "
                 f"{most_pixels:,} pixels here. Pass most_pixels= if that is meant."
             )
-    cells = sum(b.images * b.height * b.width for b in blocks) * channels
+    cells = sum(b.images * b.height * b.width * max(b.channels, 1) for b in blocks)
     if cells > MOST_CELLS:
         raise FileProblem(f"the file declares {cells:,} values, more than {MOST_CELLS:,}.")

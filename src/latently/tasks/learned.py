@@ -1,0 +1,133 @@
+"""The learned half of an image codec: blocks to codes of whole steps, to bytes, and back through two decoders."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from latently.codec.blocks import cut, grid_of, join
+from latently.codec.planes import PlaneCoder
+from latently.engine.infer import pieces
+from latently.modalities.blocks import Blocks
+from latently.model import Composition
+from latently.parts.rounded import Rounded
+from latently.values import Batch
+
+__all__ = ["Learned"]
+
+Pixels = NDArray[np.uint8]
+
+KEEP = 0.4  # a magnitude is rounded down below this fraction from the next step: -0.35 dB for -11 % bits (step 40)
+ROWS = 256  # blocks decoded together
+
+
+@dataclass
+class Learned:
+    """Images of one size to bytes and back. Symbols follow from bytes by whole numbers; pixels from symbols by floats.
+
+    `model`: the transform, an autoencoder of blocks. `order`: its units, most active first. `repair`: a composition
+    that takes out what rounding did, or None.
+    """
+
+    model: Composition
+    data: Blocks
+    order: NDArray[np.int64]
+    coder: PlaneCoder | None = None
+    repair: Composition | None = None
+
+    @property
+    def side(self) -> int:
+        """Pixels along a block."""
+        return self.data.height_
+
+    @property
+    def step(self) -> float:
+        """Of the code, in model units."""
+        assert isinstance(self.model.bottleneck, Rounded)
+        return float(self.model.bottleneck.step)
+
+    @property
+    def name(self) -> bytes:
+        """Eight bytes that only this model's files carry."""
+        assert self.coder is not None
+        digest = hashlib.sha256(repr((self.side, self.data.channels_, self.step, KEEP)).encode())
+        arrays = self.coder.arrays() | {"order": self.order, "shift": self.data.shift_, "scale": self.data.scale_}
+        nets = {"model": self.model} | ({} if self.repair is None else {"repair": self.repair})
+        for part, net in nets.items():
+            arrays |= {f"{part}.{n}": t.cpu().numpy() for n, t in net.state_dict().items()}
+        for key in sorted(arrays):
+            digest.update(key.encode())
+            digest.update(np.ascontiguousarray(arrays[key]).tobytes())
+        return digest.digest()[:8]
+
+    # ------------------------------------------------------------------ there
+
+    def units(self, images: Pixels) -> Tensor:
+        """`(n, height, width, channels)` in model units, channels first."""
+        planes = torch.from_numpy(np.ascontiguousarray(np.moveaxis(images, 3, 1))).float()
+        return (planes - self._shift) / self._scale
+
+    def symbols(self, images: Pixels) -> NDArray[np.int32]:
+        """The code in whole steps, `(n, rows, columns of blocks, units)`, units in their order."""
+        n, height, width, _ = images.shape
+        rows = cut(self.units(images), self.side)
+        h = pieces(lambda b: self.model.encoder.plain(self.model.door(b)), Batch(rows), ROWS, self._device)
+        size = (h.abs() / self.step + KEEP).floor().numpy()
+        whole = np.copysign(size, h.numpy()).astype(np.int32)[:, self.order]
+        return whole.reshape(n, *grid_of(height, width, self.side), -1)
+
+    def encode(self, images: Pixels) -> bytes:
+        """The bytes of images of one size."""
+        assert self.coder is not None
+        return self.coder.encode(self.symbols(images))
+
+    # ------------------------------------------------------------------ and back
+
+    def decode(self, data: bytes, shape: tuple[int, int, int]) -> Pixels:
+        """`(n, height, width, channels)` from the bytes of `shape` (n, height, width)."""
+        assert self.coder is not None
+        symbols = self.coder.decode(data, (shape[0], *grid_of(shape[1], shape[2], self.side)))
+        return self.pixels(self.repaired(self.drawn(symbols, shape)))
+
+    def drawn(self, symbols: NDArray[np.int32], shape: tuple[int, int, int]) -> Tensor:
+        """Images in model units as the transform alone decodes them."""
+        z = np.empty(symbols.shape, np.float32)
+        z[..., self.order] = symbols
+        rows = torch.from_numpy(z.reshape(-1, len(self.order))) * self.step
+        cells = pieces(lambda b: self.model.decode(b.x), Batch(rows), ROWS, self._device)
+        return join(cells, (shape[0], self.data.channels_, *shape[1:]), self.side)
+
+    @torch.no_grad()
+    def repaired(self, images: Tensor) -> Tensor:
+        """What the second decoder makes of decoded images, each computed alone: none depends on those beside it."""
+        if self.repair is None:
+            return images
+        height, width = images.shape[2:]
+        up: Any = self.repair.encoder
+        down: Any = self.repair.decoder
+        up, down = up.at(height, width), down.at(height, width)
+        flat = images.reshape(len(images), -1).to(self._device)
+        return torch.cat([down.plain(up.plain(row[None])) for row in flat]).view_as(images)
+
+    def pixels(self, images: Tensor) -> Pixels:
+        """Model units as bytes, channels last."""
+        values = (images.cpu() * self._scale + self._shift).round().clamp(0, 255).byte()
+        return np.ascontiguousarray(np.moveaxis(values.numpy(), 1, 3))
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    @property
+    def _shift(self) -> Tensor:
+        return torch.from_numpy(self.data.shift_[:, None, None]).float()
+
+    @property
+    def _scale(self) -> Tensor:
+        return torch.from_numpy(self.data.scale_[:, None, None]).float()
