@@ -82,6 +82,16 @@ class Tables:
         """Bits that it takes to write symbols by the tables `rows`."""
         return float(self.prices[rows, self.places(symbols)].sum(dtype=np.float64))
 
+    def cheapest(self, values: NDArray[np.float32], rows: NDArray[np.intp], price: float) -> NDArray[np.int32]:
+        """Of the whole numbers on both sides of each value, the one of least squared error plus price times bits."""
+        size = np.abs(values)
+        down = np.minimum(np.floor(size), 2**30)
+        near = [np.copysign(down + up, values).astype(np.int32) for up in (0, 1)]
+        low, high = (
+            np.square(size - down - up) + price * self.prices[rows, self.places(near[up])] for up in (0, 1)
+        )
+        return np.where(low <= high, near[0], near[1])
+
     def write(self, writer: Writer, symbols: NDArray[np.int32], rows: NDArray[np.intp]) -> None:
         """Each symbol by the table of its row: table by table, then what escaped."""
         places = self.places(symbols)

@@ -164,8 +164,7 @@ class Compressor(Task):
         active = self.model_.bottleneck.symbols(h).abs().mean(0).cpu().numpy()
         learned = Learned(self.model_, self.data_, np.argsort(-active, kind="stable"))
         images = list(self._training())
-        symbols = [learned.symbols(image) for image in images]
-        learned.coder = PlaneCoder.fit(symbols)
+        symbols = learned.learn(images)
         steps = REPAIR if self.repair == "auto" else int(self.repair)
         if steps:
             seen = [
