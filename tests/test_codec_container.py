@@ -13,6 +13,7 @@ FILE = Container(
         Block(2, 16, 24, 3, "uint8", "learned", bytes(range(40))),
         Block(1, 7, 5, 0, "uint16", "lossless", b"\x00" * 11),
     ),
+    ("one.png", "zwei.png", "三.png"),
 )  # fmt: skip
 
 
@@ -64,3 +65,12 @@ def test_a_newer_file_says_so():
     data[4] = 2
     with pytest.raises(FileProblem, match="version 2"):
         read(bytes(data))
+
+
+def test_names_of_other_images_are_refused():
+    with pytest.raises(FileProblem, match="not those of its images"):
+        read(write(replace(FILE, names=("one.png",))))
+
+
+def test_a_file_may_have_no_names():
+    assert read(write(replace(FILE, names=()))).names == ()

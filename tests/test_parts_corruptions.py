@@ -9,7 +9,7 @@ from torch import Tensor
 
 from latently.errors import BadParameter
 from latently.model import Composition, Parts
-from latently.parts import Chain, Corruption, Dense, Gaussian, Masking, Remasking, SaltAndPepper, Swap, Uniform
+from latently.parts import Block, Chain, Corruption, Dense, Gaussian, Masking, Remasking, SaltAndPepper, Swap, Uniform
 from latently.parts.doors import Door
 from latently.parts.likelihoods import SquaredError
 from latently.parts.networks import Ends
@@ -22,6 +22,7 @@ CORRUPTIONS = {
     "uniform": Uniform(0.6),
     **{name: kind(0.25) for name, kind in SHARES.items()},
     "remasking": Remasking(0.1, 0.7),
+    "block": Block(0.4),
     "chain": Chain([Swap(0.2), Masking(0.3)]),
 }
 each_corruption = pytest.mark.parametrize("name", CORRUPTIONS)
@@ -62,7 +63,7 @@ def test_what_was_unknown_stays_unknown(name):
     known = some_known()
     after = make(CORRUPTIONS[name]).hide(cells(), known.clone(), ref.generator())[1]
     assert not (after & ~known).any()
-    assert (~after & known).any() == (name in ("masking", "remasking", "chain"))
+    assert (~after & known).any() == (name in ("masking", "remasking", "block", "chain"))
 
 
 @pytest.mark.parametrize("level", [0.1, 0.3, 0.8])

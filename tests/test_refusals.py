@@ -8,7 +8,7 @@ import pytest
 from fits import fitted, rows
 from numpy.testing import assert_array_equal
 
-from latently import Autoencoder
+from latently import Autoencoder, Table
 from latently.errors import BadData, UnsupportedInput
 
 pytestmark = pytest.mark.filterwarnings("ignore::latently.errors.FitAlarm")
@@ -108,7 +108,7 @@ def test_a_name_that_stands_twice_is_refused(table):
 )
 def test_what_is_no_table_is_refused_helpfully(data, error, message):
     with pytest.raises(error, match=message):
-        Autoencoder(1, epochs=1).fit(data)
+        Autoencoder(1, epochs=1, data=Table()).fit(data)
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e30, 1e100])

@@ -9,6 +9,7 @@ _HOME = {
     "AnomalyDetector": "latently.tasks.anomaly",
     "Autoencoder": "latently.tasks.autoencoder",
     "Compressor": "latently.tasks.compress",
+    "Denoiser": "latently.tasks.denoise",
     "Image": "latently.modalities",
     "Imputer": "latently.tasks.imputer",
     "Map": "latently.tasks.map",
@@ -20,8 +21,8 @@ _HOME = {
 _MODULES = ("errors", "parts", "recipes")
 
 __all__ = [
-    "AnomalyDetector", "Autoencoder", "Compressor", "Image", "Imputer", "Map", "Table", "__version__", "errors", "evaluate",
-    "load", "parts", "recipes", "save",
+    "AnomalyDetector", "Autoencoder", "Compressor", "Denoiser", "Image", "Imputer", "Map", "Table", "__version__",
+    "errors", "evaluate", "load", "parts", "recipes", "save",
 ]  # fmt: skip
 
 

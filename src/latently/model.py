@@ -189,7 +189,7 @@ class Composition(nn.Module):
         if draws > 1:
             h_grad = h_grad.view(draws, rows, -1).sum(0)
         self.encoder.back(up, h_grad, to_input=False)
-        self.bottleneck.observe(code.z)
+        self.bottleneck.observe(h)
         return seen_costs | self._penalise(features, rng, progress, per_row, rows)
 
     def _factors(

@@ -6,8 +6,9 @@
 | 1, 1 | version of the format, layout |
 | 8 | model: the first bytes of the SHA-256 of the tables and weights that decode it |
 | 8 | step, float64: of the code, or of pixels where they are bounded |
-| 4 | number of blocks |
+| 4, 4 | number of blocks, length of the names |
 | 24 each | block: images, height, width, channels, dtype, codec, 0, length, CRC-32 |
+| ... | names of the images: a list of texts as JSON, deflated; nothing where there are none |
 | 4 | CRC-32 of everything above |
 | ... | the blocks, one after the other, and nothing behind them |
 
@@ -16,9 +17,10 @@ Everything is little-endian. A file is whole or refused: a CRC-32 finds every ch
 
 from __future__ import annotations
 
+import json
 import struct
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from latently.errors import BadParameter, FileProblem
 
@@ -31,12 +33,13 @@ DTYPES = (
     "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float16", "float32", "float64",
 )  # fmt: skip
 LAYOUTS = ("array", "list")
-FIXED = struct.Struct("<4sBB8sdI")
+FIXED = struct.Struct("<4sBB8sdII")
 ENTRY = struct.Struct("<IIIBBBBII")
 SUM = struct.Struct("<I")
 
 MOST_PIXELS = 1 << 28  #: of one image; more is a damaged or hostile file, unless the reader says otherwise
 MOST_CELLS = 1 << 33  #: of all images together
+LONGEST = 1 << 12  #: bytes of a name
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class Container:
     layout: str  #: "array": images of one form as one array; "list": one by one
     step: float
     blocks: tuple[Block, ...]
+    names: tuple[str, ...] = ()  #: of the images, or none
 
     @property
     def images(self) -> int:
@@ -83,8 +87,10 @@ class Container:
 
 def write(container: Container) -> bytes:
     """The bytes of a file."""
+    names = zlib.compress(json.dumps(container.names).encode(), 9) if container.names else b""
     head = [FIXED.pack(
-        MAGIC, VERSION, LAYOUTS.index(container.layout), container.model, container.step, len(container.blocks)
+        MAGIC, VERSION, LAYOUTS.index(container.layout), container.model, container.step, len(container.blocks),
+        len(names),
     )]  # fmt: skip
     head += [
         ENTRY.pack(
@@ -93,7 +99,7 @@ def write(container: Container) -> bytes:
         )
         for b in container.blocks
     ]  # fmt: skip
-    top = b"".join(head)
+    top = b"".join([*head, names])
     return b"".join((top, SUM.pack(zlib.crc32(top)), *(b.payload for b in container.blocks)))
 
 
@@ -103,8 +109,8 @@ def read(data: bytes, most_pixels: int = MOST_PIXELS) -> Container:
         raise FileProblem(f"these {len(data)} bytes are not a latently compressed file, or their beginning is damaged.")
     if data[4] != VERSION:
         raise FileProblem(f"the file has format version {data[4]}; this version of latently reads {VERSION}. Update it.")
-    _, _, layout, model, step, count = FIXED.unpack_from(data)
-    end = FIXED.size + count * ENTRY.size
+    _, _, layout, model, step, count, named = FIXED.unpack_from(data)
+    end = FIXED.size + count * ENTRY.size + named
     if len(data) < end + SUM.size:
         raise FileProblem(f"the file is cut short or damaged: {len(data)} bytes are fewer than its header needs.")
     if zlib.crc32(data[:end]) != SUM.unpack_from(data, end)[0]:
@@ -113,7 +119,19 @@ def read(data: bytes, most_pixels: int = MOST_PIXELS) -> Container:
         raise FileProblem("the file was written by a newer version of latently: its layout is unknown.")
     blocks = _blocks(data, end, count)
     _sane(blocks, most_pixels)
-    return Container(model, LAYOUTS[layout], step, blocks)
+    container = Container(model, LAYOUTS[layout], step, blocks)
+    return replace(container, names=_names(data[end - named : end], container.images)) if named else container
+
+
+def _names(data: bytes, images: int) -> tuple[str, ...]:
+    """As many names as images."""
+    try:
+        found = json.loads(zlib.decompressobj().decompress(data, 2 + images * LONGEST))
+    except (zlib.error, ValueError) as problem:
+        raise FileProblem(f"the names in the file cannot be read ({problem}).") from None
+    if not isinstance(found, list) or len(found) != images or not all(isinstance(n, str) for n in found):
+        raise FileProblem("the names in the file are not those of its images.")
+    return tuple(found)
 
 
 def _blocks(data: bytes, end: int, count: int) -> tuple[Block, ...]:

@@ -18,6 +18,7 @@ class Album(Given):
     """Images. They are read when they are needed, a few at a time."""
 
     noun = "folder of images"
+    items = "images"
     foreign = ("label", "id", "time", "drop", "types")
 
     @functools.cached_property
@@ -46,6 +47,15 @@ class Album(Given):
     def learned(self) -> Any:
         """The images themselves."""
         return self.reading
+
+    def labels(self) -> Any:
+        """The folder of each image."""
+        return self.reading.labels
+
+    def names(self) -> list[Any]:
+        """The path of each image, as it can be opened again; of an archive and of pages their name."""
+        root = self.data if self.data.is_dir() else self.data.parent
+        return [str(root / n) if (root / n).is_file() else n for n in self.reading.names]
 
     def keys(self) -> dict[str, Any]:
         """The name of each file, and the folder that it lies in."""

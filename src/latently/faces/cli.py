@@ -11,7 +11,7 @@ import typer
 
 from latently.errors import LatentlyError
 from latently.faces import options
-from latently.faces.verbs import judging, models, rows
+from latently.faces.verbs import judging, making, models, packing, rows, searching
 
 __all__ = ["app", "main"]
 
@@ -30,9 +30,9 @@ app = typer.Typer(
 def latently(
     version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
 ) -> None:
-    """Autoencoders for tables: codes, anomalies, missing cells, maps, and how good they are.
+    """Autoencoders for tables and images: codes, anomalies, gaps, noise, maps, search, and how good they are.
 
-    Every verb takes a table, and fits a model first unless one is given.
+    Every verb takes a table or a folder of images, and fits a model first unless one is given.
 
     Example: latently detect table.csv -o strange.csv
     """
@@ -45,11 +45,17 @@ def latently(
 
 VERBS: dict[str, Callable[..., None]] = {
     "fit": models.fit, "encode": rows.encode, "reconstruct": rows.reconstruct, "detect": judging.detect,
-    "impute": rows.impute, "map": rows.map_, "evaluate": judging.evaluate, "report": judging.report,
-    "monitor": judging.monitor, "info": models.info, "doctor": models.doctor, "demo": models.demo,
+    "impute": rows.impute, "denoise": making.denoise, "map": rows.map_, "sample": making.sample,
+    "compress": packing.compress, "decompress": packing.decompress, "verify": packing.verify,
+    "evaluate": judging.evaluate, "report": judging.report, "monitor": judging.monitor, "info": models.info,
+    "doctor": models.doctor, "demo": models.demo,
 }  # fmt: skip
 for name, function in VERBS.items():
     app.command(name)(function)
+search = typer.Typer(rich_markup_mode=None, help="Find what is alike: build an index, and query it.")
+search.command("build")(searching.build)
+search.command("query")(searching.query)
+app.add_typer(search, name="search")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,7 +13,10 @@ from latently.faces import options, screen, tables
 __all__ = ["MODEL", "ROLES", "TASKS", "Given", "check_model_name", "check_page_name", "is_model", "loaded"]
 
 MODEL = ".safetensors"
-TASKS = {"encode": "Autoencoder", "detect": "AnomalyDetector", "impute": "Imputer", "map": "Map"}
+TASKS = {
+    "encode": "Autoencoder", "detect": "AnomalyDetector", "impute": "Imputer", "map": "Map", "denoise": "Denoiser",
+    "sample": "Generator", "search": "SearchIndex", "compress": "Compressor",
+}  # fmt: skip
 ROLES = ("label", "id", "time", "drop")
 
 
@@ -22,6 +25,7 @@ class Given:
     """What the user gave a verb. `estimator` and what is read are made when first asked for."""
 
     noun: ClassVar[str] = "data"  #: what it is, in words
+    items: ClassVar[str] = "rows"  #: what it is made of
     foreign: ClassVar[tuple[str, ...]] = ()  #: options that mean something for other data only
 
     task: str  #: the estimator that is fitted when no model is given
@@ -71,12 +75,31 @@ class Given:
         """The column of a role, or None."""
         raise NotImplementedError
 
+    @property
+    def label_name(self) -> str:
+        """What the labels are called."""
+        return "folder"
+
     def modality(self) -> Any:
         """How the data is to be read, by the options given."""
         raise NotImplementedError
 
     def learned(self) -> Any:
         """The data as a fit takes it."""
+        raise NotImplementedError
+
+    def beside(self) -> dict[str, Any]:
+        """What the fit of this task takes besides the data: labels to draw by, names to find by."""
+        if self.task == "Generator" and (labels := self.labels()) is not None:
+            return {"y": labels}
+        return {"names": self.names()} if self.task == "SearchIndex" else {}
+
+    def labels(self) -> Any:
+        """The label of each row, known before a fit; None without."""
+        raise NotImplementedError
+
+    def names(self) -> list[Any]:
+        """What to call each row, known before a fit."""
         raise NotImplementedError
 
     def hold_out(self, share: float) -> None:
@@ -117,7 +140,7 @@ class Given:
         for setting in settings:
             _set(estimator, setting)
         with screen.notes():
-            estimator.fit(learned)
+            estimator.fit(learned, **self.beside())
         self.told(estimator)
         if self.common.get("keep") is not None:
             latently.save(estimator, self.common["keep"])

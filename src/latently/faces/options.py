@@ -44,6 +44,8 @@ ToFolder = Annotated[Path, Option("-o", "--output", metavar="OUT", help="A new f
 ToEither = Annotated[
     Path, Option("-o", "--output", metavar="OUT", help="A table: .csv, .parquet, ...; of images, a new folder.")
 ]
+ToFile = Annotated[Path, Option("-o", "--output", metavar="OUT", help="Write here.")]
+File = Annotated[Path, Argument(metavar="FILE", help="A file that `latently compress` wrote.")]
 ToPage = Annotated[Path, Option("-o", "--output", metavar="OUT", help="Write here, *.html.")]
 Page = Annotated[Path | None, Option("--report", metavar="OUT", help="Keep the report, *.html.")]
 Keep = Annotated[Path | None, Option("--keep", metavar="MODEL", help="Keep the model that was fitted, *.safetensors.")]
@@ -65,7 +67,10 @@ Size = Annotated[int | None, Option(metavar="PIXELS", min=1, help="Images: the l
 Skip = Annotated[bool, Option("--skip", help="Images: leave out files that cannot be read.")]
 
 # What is learned.
-Task = Annotated[str, Option(metavar="TASK", help="encode, detect, impute or map: what the model is for.")]
+Task = Annotated[
+    str,
+    Option(metavar="TASK", help="encode, detect, impute, map, denoise, sample, search or compress: what it is for."),
+]
 Components = Annotated[Any, Option("-n", "--components", metavar="N", parser=_count, help="Numbers in a code.")]
 KindOrNone = Annotated[
     str | None,
@@ -84,6 +89,16 @@ Settings = Annotated[
 ]
 Setting = Annotated[str | None, Option(metavar="WORD", help="clean: every row is normal. Else contaminated.")]
 
+Noise = Annotated[
+    str | None, Option(metavar="NOISE", help="gaussian:25, uniform:20, salt_and_pepper:.1, ...; else it is measured.")
+]
+Clean = Annotated[
+    bool | None, Option("--clean/--noisy", help="Whether the data of the fit is clean; else it is measured.")
+]
+Quality = Annotated[str | None, Option(metavar="N", help="1 to 100, as JPEG's; or lossless.")]
+MaxError = Annotated[float | None, Option(metavar="VALUE", help="No pixel comes back farther off than this.")]
+Bits = Annotated[int | None, Option(metavar="N", min=1, help="Keep so many bits of a code instead of its numbers.")]
+
 # How.
 Epochs = Annotated[Any, Option(metavar="N", parser=_count, help="Passes over the rows.")]
 Batch = Annotated[Any, Option(metavar="N", parser=_count, help="Rows in a step.")]
@@ -95,6 +110,11 @@ Precision = Annotated[str, Option(metavar="TYPE", help="Of training: float32 or 
 Checkpoint = Annotated[
     Path | None, Option(metavar="FILE", help="Keep the state here; the same command again goes on from it.")
 ]
+
+# What is asked for.
+Count = Annotated[int, Option("--count", "-c", metavar="N", min=1, help="How many.")]
+Given = Annotated[str | None, Option(metavar="LABEL", help="Only of this label.")]
+Nearest = Annotated[int, Option("-k", "--nearest", metavar="N", min=1, help="How many of the most alike.")]
 
 # What is told.
 Alerts = Annotated[float | None, Option(metavar="N", help="Flag about so many rows a day, by the --time column.")]

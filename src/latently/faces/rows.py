@@ -78,6 +78,22 @@ class Rows(Given):
         """Rows of the table."""
         return int(self.reading.table.num_rows)
 
+    @property
+    def label_name(self) -> str:
+        """What the column of labels is called."""
+        return next((c.name for c in self.estimator.data_.columns_ if c.role == "label"), "")
+
+    def labels(self) -> Any:
+        """The first column that --label names."""
+        given = list(self.common.get("label", []))
+        return self.reading.table.column(given[0]).to_numpy() if given else None
+
+    def names(self) -> list[Any]:
+        """The first column that --id names, else the numbers of the rows."""
+        given = list(self.common.get("id", []))
+        table = self.reading.table
+        return table.column(given[0]).to_pylist() if given else list(range(table.num_rows))
+
     def learned(self) -> Any:
         """The whole table."""
         return self.reading.table

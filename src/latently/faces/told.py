@@ -24,10 +24,10 @@ WIDEST = 28  # characters of a column's name
 def model(told: dict[str, Any], alarms: bool = True) -> None:
     """A model file, by the `summary()` of what it holds."""
     screen.pairs(told["file"], _facts(told))
-    typer.echo()
-    screen.lines(
-        ("column", "sort", "holds", "missing", "scaled, or why not learned"), [_column(c) for c in told["schema"]]
-    )
+    if not _images(told):
+        typer.echo()
+        heads = ("column", "sort", "holds", "missing", "scaled, or why not learned")
+        screen.lines(heads, [_column(c) for c in told["schema"]])
     stack = [("encoder", line) for line in told["encoder"]] + [("decoder", line) for line in told["decoder"]]
     typer.echo()
     screen.pairs(
@@ -52,15 +52,28 @@ def _facts(told: dict[str, Any]) -> screen.Pairs:
     rows = [
         ("task", told["task"]),
         ("kind", ", ".join([told["kind"], *_chosen(told)])),
-        ("columns", f"{learned} learned" + (f", {others} not" if others else "")),
-        ("rows", f"{told['rows']:,} different"),
-        ("code", _plural(told["components"], "number") + " a row"),
+        ("images", f"{told['rows']:,} different, {_form(told)}")
+        if _images(told)
+        else ("columns", f"{learned} learned" + (f", {others} not" if others else "")),
+        ("rows", "" if _images(told) else f"{told['rows']:,} different"),
+        ("code", _plural(told["components"], "number") + (" an image" if _images(told) else " a row")),
         ("loss", told["loss"]),
         ("parameters", f"{told['parameters']:,}"),
         ("fit", f"{_plural(told['epochs'], 'epoch')}{seconds}, ended {STOPPED.get(told['stopped'], told['stopped'])}"),
         ("file", f"{told['bytes'] / 1000:,.0f} kB, by latently {made['latently']} with torch {made['torch']}"),
     ]
     return [(name, value) for name, value in rows if value]
+
+
+def _images(told: dict[str, Any]) -> bool:
+    return any(c["sort"] == "image" for c in told["schema"])
+
+
+def _form(told: dict[str, Any]) -> str:
+    """How the model sees an image."""
+    c = told["schema"][0]
+    channels = "grey" if c["channels"] == 1 else f"{c['channels']} channels"
+    return f"seen as {c['height']} x {c['width']} pixels, {channels}, {c['dtype']} from {_holds(c)}"
 
 
 def _plural(count: int, what: str) -> str:
@@ -116,9 +129,10 @@ def _held_out(held: dict[str, Any], told: dict[str, Any]) -> None:
     rows = [("this model", held["model"])]
     if size < told["columns"] or held["pca"] > 1e-6 * mean:  # a wide PCA copies
         rows.append((f"PCA of the same size, {size}", held["pca"]))
-    rows.append(("each column's mean", held["mean"]))
+    of, what = ("pixels'", "the mean image") if _images(told) else ("each column's", "each column's mean")
+    rows.append((what, held["mean"]))
     screen.columns(
-        f"error on held-out rows ({held['rows']:,}), squared, in units of each column's variance",
+        f"error on held-out rows ({held['rows']:,}), squared, in units of {of} variance",
         ("", "error", "of the mean's"),
         [(name, f"{error:.4f}", f"{100 * error / mean:.1f} %") for name, error in rows],
     )

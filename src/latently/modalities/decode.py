@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+import latently.modalities.tiff as tiff
 from latently.errors import LatentlyError
-from latently.modalities import tiff
 from latently.modalities.folders import File
 from latently.modalities.opening import DAMAGE, LIMIT, named, opened
 from latently.modalities.pixels import Header, check
@@ -81,7 +81,7 @@ def header_of_pillow(image: Any, name: str) -> Header:
         return _plan(image).header(image.size)
 
 
-def _by_pillow(file: BinaryIO) -> Any:
+def _by_pillow(file: tiff.Stream) -> Any:
     """The image by Pillow; None for a TIFF that Pillow does not know, or would change."""
     is_tiff = tiff.is_tiff(file.read(4))
     file.seek(0)
@@ -179,7 +179,7 @@ def _from_lab(image: Any) -> Any:
     return ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
 
 
-def _deep(image: Any, plan: Plan, file: BinaryIO) -> NDArray[Any]:
+def _deep(image: Any, plan: Plan, file: tiff.Stream) -> NDArray[Any]:
     """Colours of 16 bits. Pillow keeps one byte of each two, and can be told which: so it decodes twice.
 
     Grey with alpha has the four bytes that a pixel of RGBA has.

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+import latently.modalities.tiff as tiff
 from latently.disk import replace
 from latently.errors import BadData, BadParameter, FileProblem
-from latently.modalities import tiff
 from latently.modalities.pixels import check
 
 __all__ = ["suffix_for", "write"]

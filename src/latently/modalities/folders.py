@@ -12,10 +12,10 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import Any
 
+import latently.modalities.tiff as tiff
 from latently.errors import BadData, FileProblem, UnsupportedInput
-from latently.modalities import tiff
 
 __all__ = ["SUFFIXES", "File", "Found", "find", "leads_to_images"]
 
@@ -47,7 +47,7 @@ class File:
     member: Member | None = None
     offset: int = 0  #: where a page behind the first one begins
 
-    def open(self) -> BinaryIO:
+    def open(self) -> tiff.Stream:
         """The bytes, as a file that begins with this page."""
         if self.member is not None:
             extracted = io.BytesIO(self._extracted(self.member))
@@ -83,7 +83,7 @@ class Found:
         return folders if all(folders) else None
 
 
-def find(place: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> Found:
+def find(place: str | os.PathLike[str] | Sequence[Any]) -> Found:
     """Every image of a file, a folder, a glob, an archive or a list of files."""
     if not isinstance(place, (str, os.PathLike)):
         return _listed([_text(p) for p in place])
@@ -117,7 +117,7 @@ def leads_to_images(place: str | os.PathLike[str]) -> bool:
     return _is_image(text) or (glob.has_magic(text) and any(map(_is_image, glob.iglob(text, recursive=True))))  # noqa: PTH207
 
 
-def _text(place: str | os.PathLike[str]) -> str:
+def _text(place: Any) -> str:
     text = os.fspath(place) if isinstance(place, (str, os.PathLike)) else place
     if not isinstance(text, str):
         raise UnsupportedInput(f"got {type(place).__name__} among paths; expected str or pathlib.Path.")

@@ -50,8 +50,8 @@ def source(data: Any) -> Source:
         raise UnsupportedInput(f"got {data!r}; expected rows: a 2-D array or a data frame. Read the file first.")
     if getattr(data, "ndim", 2) > 2:
         raise UnsupportedInput(
-            f"got an array of shape {tuple(data.shape)}; tables are 2-D, (rows, columns). Images and series are not "
-            "supported yet; data.reshape(len(data), -1) turns each item into a row."
+            f"got an array of shape {tuple(data.shape)}; tables are 2-D, (rows, columns). Try data=Image() for images; "
+            "data.reshape(len(data), -1) turns each item into a row."
         )
     if isinstance(data, np.ma.MaskedArray):
         return _array(np.ma.filled(data.astype(np.float64), np.nan))

@@ -22,7 +22,7 @@ def holes_of(data: Any, missing: float | None) -> Holes | None:
         if data.ndim not in (3, 4) or not _may_have(data, missing):
             return None
         found = _holes(data, missing)
-        return list(found if data.ndim == 3 else found.any(3)) if found.any() else None
+        return [np.asarray(f if data.ndim == 3 else f.any(2)) for f in found] if found.any() else None
     if not isinstance(data, (list, tuple)):
         return None
     each = [_of_one(image, missing) if isinstance(image, np.ndarray) else None for image in data]
@@ -33,7 +33,7 @@ def _of_one(image: NDArray[Any], missing: float | None) -> NDArray[np.bool_] | N
     if image.ndim not in (2, 3) or not _may_have(image, missing):
         return None
     found = _holes(image, missing)
-    return (found if image.ndim == 2 else found.any(2)) if found.any() else None
+    return np.asarray(found if image.ndim == 2 else found.any(2)) if found.any() else None
 
 
 def _may_have(data: NDArray[Any], missing: float | None) -> bool:

@@ -8,9 +8,10 @@ import struct
 import zlib
 from collections.abc import Iterator
 from functools import cache
-from typing import Any, BinaryIO
+from typing import Any
 
 from latently.errors import FileProblem, LatentlyError, MissingExtra
+from latently.modalities.tiff import Stream
 
 __all__ = ["DAMAGE", "LIMIT", "named", "opened"]
 
@@ -71,7 +72,7 @@ def _plugins() -> tuple[tuple[Any, Any], ...]:
     return tuple(Image.OPEN[name] for name in FORMATS)
 
 
-def opened(file: BinaryIO) -> Any:
+def opened(file: Stream) -> Any:
     """The image with its header read.
 
     Not by `Image.open`, whose limit on sizes warns at 89 megapixels, raises at 179, and belongs to the whole process.

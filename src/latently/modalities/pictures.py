@@ -27,7 +27,7 @@ FEW = 4  # columns: a list of arrays as narrow as this holds series, not images
 SURE = ("bool", "uint8", "uint16")  # dtypes of images, and of little else
 
 
-class Pictures(Sequence[Pixels]):
+class Pictures:
     """Images in order, each decoded when it is asked for, as it is seen and in its own dtype.
 
     `pictures[i]` is (height, width), or (height, width, channels) with alpha last; it is not to be written into.
@@ -49,6 +49,9 @@ class Pictures(Sequence[Pixels]):
 
     def __len__(self) -> int:
         return len(self._store)
+
+    def __iter__(self) -> Iterator[Pixels]:
+        return (self[i] for i in range(len(self)))
 
     def __getitem__(self, i: Any) -> Any:
         if isinstance(i, slice):
@@ -93,7 +96,7 @@ class Pictures(Sequence[Pixels]):
         return Pictures(self._store.part(chosen), names, labels, self.ignored, self.skipped)
 
     def headers(self) -> Headers:
-        """Size, channels and dtype of each image, without decoding pixels; the first bad file is named, others counted."""
+        """Size, channels and dtype of each image; no pixels are decoded; the first bad one is named, others counted."""
         return self._headers
 
     @cached_property

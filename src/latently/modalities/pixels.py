@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from latently.errors import BadData, BadParameter, UnsupportedInput
 
-__all__ = ["Header", "Headers", "check", "check_stack", "common", "conform", "resized"]
+__all__ = ["WHITE", "Header", "Headers", "check", "check_stack", "common", "conform", "resized"]
 
 Pixels = NDArray[Any]
 SCALED = ("bool", "uint8", "uint16")  # full scale is white in each, so each goes into the next without loss
@@ -37,7 +37,7 @@ class Headers:
     heights: NDArray[np.int64]
     widths: NDArray[np.int64]
     channels: NDArray[np.int64]
-    dtypes: NDArray[np.str_]
+    dtypes: NDArray[Any]  #: their names
 
     def __len__(self) -> int:
         return len(self.heights)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from latently.modalities import decode
+import latently.modalities.decode as decode
 from latently.modalities.folders import File
 from latently.modalities.pixels import Header
 
@@ -17,6 +17,7 @@ __all__ = ["Shelf", "Stack", "Store"]
 Pixels = NDArray[Any]
 
 
+@runtime_checkable
 class Store(Protocol):
     """What holds the images."""
 

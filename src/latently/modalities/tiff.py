@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from latently.errors import MissingExtra
 from latently.modalities.pixels import Header
 
-__all__ = ["Page", "described", "encoded", "is_tiff", "pages", "read"]
+__all__ = ["Page", "Stream", "described", "encoded", "is_tiff", "pages", "read"]
 
+Stream = io.BufferedReader | io.BytesIO
 SUBFILE, ORIENTATION = 254, 274
 SMALLER_OR_MASK = 1 | 4  # a page that is a small copy of another, or its mask
 AS_THEY_ARE = (0, 1, 2)  # white is zero, black is zero, colours
@@ -24,7 +25,7 @@ def is_tiff(prefix: bytes) -> bool:
     return prefix[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
-def pages(file: BinaryIO) -> list[int]:
+def pages(file: Stream) -> list[int]:
     """Where each page begins that is an image of its own; small copies and masks are none."""
     prefix = file.read(16)
     if not is_tiff(prefix):
@@ -58,24 +59,28 @@ class Page(io.BufferedReader):
 
     def __init__(self, file: Any, offset: int) -> None:
         super().__init__(file)
-        self.offset = offset
+        self.head = _pointing(super().read(16), offset)
+        self.seek(0)
 
     def read(self, size: int | None = -1, /) -> bytes:
         start = self.tell()
         data = super().read(size)
-        if start or len(data) < 8:
-            return data
-        order = "<" if data[:2] == b"II" else ">"
-        at, word = (8, "Q") if 43 in data[2:4] else (4, "I")
-        patched = bytearray(data)
-        struct.pack_into(order + word, patched, at, self.offset)
-        return bytes(patched)
+        head = self.head[start : start + len(data)]
+        return head + data[len(head) :]
+
+
+def _pointing(head: bytes, offset: int) -> bytes:
+    """The beginning of a TIFF, with the place of another first page in it."""
+    order = "<" if head[:2] == b"II" else ">"
+    if 43 in head[2:4]:
+        return head[:8] + struct.pack(order + "Q", offset)
+    return head[:4] + struct.pack(order + "I", offset)
 
 
 # ---------------------------------------------------------------------- by tifffile
 
 
-def described(file: BinaryIO, limit: int) -> tuple[Header, int]:
+def described(file: Stream, limit: int) -> tuple[Header, int]:
     """The header of the first page as it is stored, and its orientation."""
     with _opened(file) as opened:
         page = _page(opened, limit)
@@ -84,11 +89,13 @@ def described(file: BinaryIO, limit: int) -> tuple[Header, int]:
         return header, _orientation(page)
 
 
-def read(file: BinaryIO, limit: int) -> tuple[NDArray[Any], int]:
+def read(file: Stream, limit: int) -> tuple[NDArray[Any], int]:
     """The pixels of the first page as they are stored, channels last, and its orientation."""
     with _opened(file) as opened:
         page = _page(opened, limit)
         array = np.asarray(page.asarray(maxworkers=1))
+        if array.shape != page.shape:
+            raise ValueError("its pixels are not all there")
         if page.axes == "SYX":
             array = np.moveaxis(array, 0, -1)
         if int(page.photometric) == 0 and array.dtype.kind == "u":
@@ -120,7 +127,7 @@ def _tifffile(doing: str) -> Any:
     return tifffile
 
 
-def _opened(file: BinaryIO) -> Any:
+def _opened(file: Stream) -> Any:
     file.seek(0)
     return _tifffile("reading this TIFF (many channels, floats or planes)").TiffFile(file)
 

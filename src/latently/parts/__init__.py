@@ -2,14 +2,29 @@
 
 from latently.parts.bottlenecks import L1, Bottleneck, Identity, KLSparse, Normal, TopK
 from latently.parts.bounds import Bound, ImportanceWeighted, Single
-from latently.parts.corruptions import Chain, Corruption, Gaussian, Masking, Remasking, SaltAndPepper, Swap, Uniform
+from latently.parts.corruptions import (
+    Chain,
+    Corruption,
+    Gaussian,
+    GaussianRange,
+    Masking,
+    Remasking,
+    SaltAndPepper,
+    Swap,
+    Uniform,
+)
 from latently.parts.neighbours import Neighbours
-from latently.parts.networks import Dense, Network
+from latently.parts.networks import Dense, Network, Pyramid
 from latently.parts.part import Part
 from latently.parts.penalties import Contraction, Penalty
+from latently.parts.quantised import FSQ, Quantised, VectorQuantised
+from latently.parts.spatial import BlindSpot, Block
 
 __all__ = [
+    "FSQ",
     "L1",
+    "BlindSpot",
+    "Block",
     "Bottleneck",
     "Bound",
     "Chain",
@@ -17,6 +32,7 @@ __all__ = [
     "Corruption",
     "Dense",
     "Gaussian",
+    "GaussianRange",
     "Identity",
     "ImportanceWeighted",
     "KLSparse",
@@ -26,10 +42,13 @@ __all__ = [
     "Normal",
     "Part",
     "Penalty",
+    "Pyramid",
+    "Quantised",
     "Remasking",
     "SaltAndPepper",
     "Single",
     "Swap",
     "TopK",
     "Uniform",
+    "VectorQuantised",
 ]

@@ -59,8 +59,12 @@ class Bottleneck(Part):
             total.backward()
         return leaf.grad  # type: ignore[no-any-return]
 
-    def observe(self, z: Tensor) -> None:
-        """Take note of the codes of a training batch (running means)."""
+    def observe(self, h: Tensor) -> None:
+        """Take note of what the encoder delivered for a training batch (running means)."""
+
+    def nearest(self, z: Float[Tensor, "rows code"]) -> Float[Tensor, "rows code"]:
+        """What to decode instead of a code that no encoder made: the nearest one that the decoder may know."""
+        return z
 
     def complaints(self, h: Tensor) -> list[tuple[str, str]]:
         """What is wrong with the units of a fitted model, as name and message with a cure; `h` of some rows."""
@@ -167,10 +171,10 @@ class KLSparse(Bottleneck):
         rate = self._blend(mean.detach(), len(h)) + (mean - mean.detach())
         return Code(h, {"kl_sparse": Cost(bernoulli_divergence(self.rho, rate), Sort.STATISTIC)})
 
-    def observe(self, z: Tensor) -> None:
+    def observe(self, h: Tensor) -> None:
         """Move the running mean by this batch."""
-        self.average.copy_(self._blend(z.mean(0), len(z)))
-        self.count.add_(len(z)).clamp_(max=self.rows)
+        self.average.copy_(self._blend(h.mean(0), len(h)))
+        self.count.add_(len(h)).clamp_(max=self.rows)
 
 
 def bernoulli_divergence(rho: float, rate: Tensor) -> Tensor:

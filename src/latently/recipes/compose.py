@@ -22,6 +22,8 @@ from latently.parts.corruptions import (
 from latently.parts.neighbours import Neighbours
 from latently.parts.part import Part
 from latently.parts.penalties import Contraction, Penalty
+from latently.parts.quantised import FSQ, VectorQuantised
+from latently.parts.spatial import Block
 from latently.recipes.base import Recipe
 
 __all__ = ["WORDS", "Compose", "spelled"]
@@ -31,7 +33,8 @@ __all__ = ["WORDS", "Compose", "spelled"]
 class Compose(Recipe):
     """A kind made of parts: `Compose(corruption=Masking(.3), bottleneck=TopK(32), penalties=[Contraction(1e-3)])`.
 
-    What is left out is plain. On the command line, and as a string, `masking:.3+topk:32+contractive:1e-3`.
+    What is left out is plain; `loss` is what a task's `loss="auto"` stands for with this kind. On the command line, and
+    as a string, `masking:.3+topk:32+contractive:1e-3`.
     """
 
     corruption: Corruption | None = None
@@ -39,6 +42,7 @@ class Compose(Recipe):
     penalties: list[Penalty] = field(default_factory=list)
     bound: Bound | None = None
     emphasis: float = 0.5
+    loss: str = "auto"
 
     def parts(self, n_components: int) -> Parts:
         """Copies of the parts given."""
@@ -46,7 +50,8 @@ class Compose(Recipe):
         bound = copy.deepcopy(self.bound) or Single()
         if bound.draws > 1 and isinstance(bottleneck, Normal):
             bottleneck.analytic = False  # importance weights are ratios at the drawn code
-        loss = "likelihood" if isinstance(bottleneck, Normal) else "squared_error"
+        usual = "likelihood" if isinstance(bottleneck, Normal) else "squared_error"
+        loss = usual if self.loss == "auto" else self.loss
         parts = [copy.deepcopy(p) for p in self.penalties]
         return Parts(bottleneck, copy.deepcopy(self.corruption), parts, bound, self.emphasis, loss)
 
@@ -54,10 +59,12 @@ class Compose(Recipe):
 #: The words of a spelling, and the part each stands for; a number after a colon is that part's first option.
 WORDS: dict[str, type[Part]] = {
     "gaussian": Gaussian, "masking": Masking, "remasking": Remasking, "salt_and_pepper": SaltAndPepper, "swap": Swap,
-    "uniform": Uniform,
+    "uniform": Uniform, "block": Block,
     "denoising": Masking, "undercomplete": Identity, "l1": L1, "sparse": L1, "kl": KLSparse, "topk": TopK,
-    "variational": Normal, "contractive": Contraction, "importance": ImportanceWeighted, "neighbours": Neighbours,
+    "variational": Normal, "vq": VectorQuantised, "fsq": FSQ,
+    "contractive": Contraction, "importance": ImportanceWeighted, "neighbours": Neighbours,
 }  # fmt: skip
+COUNTS = {"topk", "importance", "vq", "fsq"}  # words whose number is whole
 
 
 def spelled(text: str) -> Compose:
@@ -92,4 +99,4 @@ def _part(word: str, text: str) -> Part:
         number = float(value)
     except ValueError:
         raise BadParameter(f"kind={text!r}: {value!r} after the colon is no number.") from None
-    return WORDS[name](int(number) if name in ("topk", "importance") else number)
+    return WORDS[name](int(number) if name in COUNTS else number)

@@ -6,13 +6,15 @@ from typing import Literal
 from latently.errors import BadParameter
 from latently.model import Parts
 from latently.parts.corruptions import Corruption, Gaussian, Masking, SaltAndPepper, Swap, Uniform
+from latently.parts.spatial import Block
 from latently.recipes.base import Recipe
 
 __all__ = ["Denoising"]
 
-Noise = Literal["gaussian", "masking", "salt_and_pepper", "swap", "uniform"]
+Noise = Literal["gaussian", "masking", "block", "salt_and_pepper", "swap", "uniform"]
 NOISES: dict[str, type[Corruption]] = {
-    "gaussian": Gaussian, "masking": Masking, "salt_and_pepper": SaltAndPepper, "swap": Swap, "uniform": Uniform
+    "gaussian": Gaussian, "masking": Masking, "block": Block, "salt_and_pepper": SaltAndPepper, "swap": Swap,
+    "uniform": Uniform,
 }  # fmt: skip
 
 
@@ -20,8 +22,8 @@ NOISES: dict[str, type[Corruption]] = {
 class Denoising(Recipe):
     """`L(x, g(f(x~)))`: the input is corrupted, the target is not (Vincent 2008, 2010).
 
-    `level` is the share of corrupted cells for masking, salt-and-pepper and swap noise; for Gaussian and uniform noise
-    the standard deviation, or half the width, in standard deviations of a column.
+    `level` is the share of corrupted cells for masking, block, salt-and-pepper and swap noise; for Gaussian and uniform
+    noise the standard deviation, or half the width, in standard deviations of a column.
     `emphasis` is the share of the loss's weight on a corrupted cell: 0.5 weighs all alike, 1 counts only corrupted
     ones. `Autoencoder(loss="l1")` gives the L1 version.
     """

@@ -35,8 +35,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         Width of the code. "auto" starts from what stands out of noise in the PCA spectrum and narrows while the
         held-out error stays within 2 % of the mean predictor's; the curve is kept in `components_curve_`.
     kind : str, recipe class or recipe
-        "undercomplete", "sparse", "topk", "denoising", "contractive", "variational", a spelling of parts such as
-        "masking:.3+topk:32+contractive", or a recipe with its options, `Sparse(penalty="kl", rho=0.05)`.
+        "undercomplete", "sparse", "topk", "denoising", "contractive", "variational", "vector_quantised", "fsq", a
+        spelling of parts such as "masking:.3+topk:32+contractive", or a recipe with its options,
+        `Sparse(penalty="kl", rho=0.05)`.
     network : "auto", int, widths, Dense or (encoder, decoder)
         Hidden widths from input to code; the decoder mirrors them. "auto" follows from the data's size.
         `Dense(hidden=..., activation=..., tied=True)` says more; two torch modules are taken as they are.
@@ -171,7 +172,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         """New rows in user units, `(n_samples, columns)`.
 
         A variational kind draws codes from its prior N(0, I). A plain kind has no prior: a Gaussian mixture fitted to
-        training codes stands in for it (Bayesian information criterion over 1 to 10 components).
+        training codes stands in for it (Bayesian information criterion over 1 to 10 components), and a quantised kind
+        takes the nearest code that it could have made.
         """
         check_is_fitted(self, "model_")
         if not isinstance(n_samples, (int, np.integer)) or n_samples < 1:
@@ -183,7 +185,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         else:
             z = _mixture(self.codes_, int(n_samples), int(rng.initial_seed() % 2**31))
         likelihood = self.model_.likelihood
-        params = self._map(lambda b: self.model_.decoder.plain(b.x), Batch(torch.from_numpy(z)))
+        params = self._map(
+            lambda b: self.model_.decoder.plain(self.model_.bottleneck.nearest(b.x)), Batch(torch.from_numpy(z))
+        )
         with torch.no_grad():
             cells = copy.deepcopy(likelihood).cpu().sample(torch.from_numpy(params), rng)
         return self.data_.shown(self.data_.values(cells))
@@ -198,7 +202,8 @@ def _mixture(codes: Rows, count: int, seed: int) -> Rows:
     """Codes from the Gaussian mixture of least Bayesian information criterion, within the limits seen in training."""
     from sklearn.mixture import GaussianMixture
 
-    sizes = [k for k in (1, 2, 3, 5, 10) if k * 4 <= len(codes)] or [1]
+    most = min(len(codes) // 4, len(np.unique(codes, axis=0)))  # codes of few tokens repeat
+    sizes = [k for k in (1, 2, 3, 5, 10) if k <= most] or [1]
     if len(codes) < 2:
         return np.repeat(codes, count, 0)
     spread = np.where(codes.std(0) > 0, codes.std(0), 1.0).astype(np.float64)

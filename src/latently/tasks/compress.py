@@ -173,6 +173,10 @@ class Compressor(Task):
             learned.repair = self._second(seen, images, steps)
         self.learned_ = learned
 
+    def _keep(self, plan: Blueprint, outcome: Outcome, rows: Batch, curve: Any) -> None:
+        super()._keep(plan, outcome, rows, curve)
+        self.codes_ = self.codes_[:1]  # nobody draws from them, and they would be most of a model's file
+
     def _training(self) -> Iterator[NDArray[np.uint8]]:
         """Evenly spaced training images, `(1, height, width, channels)`, as many as tables need."""
         headers = self._images.headers()
@@ -205,18 +209,31 @@ class Compressor(Task):
 
     # ------------------------------------------------------------------ files
 
-    def compress(self, X: Any) -> bytes:
-        """One file of all images of `X`: `(n, height, width[, channels])`, a list of arrays, or paths."""
+    def compress(self, X: Any, names: Sequence[str] | None = None) -> bytes:
+        """One file of all images of `X`: `(n, height, width[, channels])`, a list of arrays, or paths.
+
+        `names` of the images are kept in it.
+        """
         need()
         self._check()
         if not self._exact:
-            check_is_fitted(self, "learned_")
+            self._as_fitted()
         source = self._pictures(X)
+        if names is not None and len(names) != len(source):
+            raise BadData(f"got {len(names)} names for {len(source)} images.")
         layout = "array" if source.array is not None else "list"
         blocks = [self._block(stack) for stack in _stacks(source)]
         learned = any(b.codec == "learned" for b in blocks)
         step = self._spacing if self.max_error else self.step_ if learned else 0.0
-        return write(Container(self.learned_.name if learned else NO_MODEL, layout, step, tuple(blocks)))
+        return write(Container(self.learned_.name if learned else NO_MODEL, layout, step, tuple(blocks), tuple(names or ())))
+
+    def _as_fitted(self) -> None:
+        check_is_fitted(self, "learned_")
+        if _step(int(self.quality)) != self.step_:
+            raise BadParameter(
+                f"quality={self.quality!r}: this model was fitted for steps of {self.step_:.1f}, another quality needs "
+                "a fit of its own. Only quality='lossless' and max_error can be changed afterwards."
+            )
 
     @property
     def _spacing(self) -> float:
@@ -285,7 +302,7 @@ class Compressor(Task):
             self._same_model(container)
         return {
             "images": container.images, "layout": container.layout, "bytes": len(data), "step": container.step,
-            "model": container.model.hex() if container.model != NO_MODEL else None,
+            "names": list(container.names), "model": container.model.hex() if container.model != NO_MODEL else None,
             "blocks": [
                 {"images": b.images, "shape": list(b.shape[1:]), "dtype": b.dtype, "codec": b.codec,
                  "bytes": len(b.payload)} for b in container.blocks

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from latently.errors import BadData, BadParameter, MissingExtra
 
-__all__ = ["scatter"]
+__all__ = ["scatter", "thumbnails"]
 
 #: Twelve colours that differ in hue and lightness; the thirteenth group starts over with another mark.
 COLOURS = (
@@ -21,6 +21,8 @@ GREY = "#b8b8b8"  # rows without a label
 GROUPS = 20  # numbers with more different values are a scale
 MOST_GROUPS = len(COLOURS) * len(MARKS)
 INK = 30_000.0  # square points for all marks together
+
+ACROSS = 24  # thumbnails along a side of a map, at most
 
 Points = NDArray[np.float32]
 
@@ -42,6 +44,25 @@ def scatter(points: Points, labels: Any, ax: Any, owned: bool) -> Any:
     axes.set_xlabel("map 1")
     axes.set_ylabel("map 2")
     return axes
+
+
+def thumbnails(axes: Any, points: Points, images: list[NDArray[Any]]) -> None:
+    """Images at their points, one for each cell of a grid: that nearest the middle of its cell."""
+    from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+
+    low, high = points[:, :2].min(0), points[:, :2].max(0)
+    place = (points[:, :2] - low) / np.maximum(high - low, 1e-12) * (ACROSS - 1e-6)
+    cell = place.astype(int)
+    apart = np.abs(place - cell - 0.5).max(1)
+    nearest: dict[tuple[int, int], int] = {}
+    for i in np.argsort(apart, kind="stable"):
+        nearest.setdefault((int(cell[i, 0]), int(cell[i, 1])), int(i))
+    side = axes.get_window_extent().width / ACROSS
+    for i in nearest.values():
+        image = images[i]
+        zoom = 0.9 * side / max(image.shape[:2]) * 72 / axes.figure.dpi
+        box = OffsetImage(image, zoom=zoom, cmap="gray" if image.ndim == 2 else None)
+        axes.add_artist(AnnotationBbox(box, (float(points[i, 0]), float(points[i, 1])), frameon=False, pad=0))
 
 
 def _new_axes() -> Any:

@@ -117,7 +117,7 @@ def evaluate(est: Task, X: Any, y: Any = None, *, random_state: Any = 0) -> Eval
     features, codes = _features(subject), subject.codes()
     sections = {
         "reconstruction": figures.reconstruction(subject),
-        "columns": figures.columns(subject),
+        "columns": {} if est.data_.shape else figures.columns(subject),  # no table of thousands of pixels
         "code": figures.code(subject),
         "robustness": figures.robustness(subject),
         "costs": figures.costs(subject),

@@ -15,6 +15,7 @@ from latently.engine.infer import pieces
 from latently.engine.linear import principal
 from latently.parts.bottlenecks import Normal
 from latently.parts.corruptions import Corruption, Gaussian, Masking
+from latently.parts.quantised import Quantised
 from latently.tasks.base import Task
 from latently.tasks.portrait import column_errors
 from latently.values import Batch, Sort
@@ -182,14 +183,24 @@ def _nats(subject: Subject, seen: Batch) -> Matrix:
 
 
 def code(subject: Subject) -> Section:
-    """How many units are on, how many never move, and how steep the encoder is."""
+    """How many units are on, how many never move, how steep the encoder is, and what tokens of whole numbers carry."""
     z = subject.codes()
     least = SILENT * np.abs(z).max(initial=0.0)
     return {
         "l0": float((np.abs(z) > least).sum(1).mean()),
         "dead share": float((z.std(0) <= least).mean()),
         "jacobian norm": _steepness(subject),
+        **_usage(subject),
     }
+
+
+def _usage(subject: Subject) -> dict[str, float]:
+    """Of a quantised code: share of the values used, their perplexity, bits of a token; means over tokens."""
+    model = subject.task.model_
+    if not isinstance(model.bottleneck, Quantised):
+        return {}
+    h = subject.task._map(lambda b: model.encoder.plain(model.door(b)), subject.batch)
+    return model.bottleneck.usage(torch.from_numpy(h).to(next(model.parameters()).device))
 
 
 def _steepness(subject: Subject) -> float:

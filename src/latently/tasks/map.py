@@ -12,9 +12,9 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags, check_array
 from sklearn.utils.validation import check_is_fitted
 
-from latently.errors import BadData
+from latently.errors import BadData, BadParameter
 from latently.tasks.base import Task
-from latently.tasks.draw import scatter
+from latently.tasks.draw import scatter, thumbnails
 from latently.values import Batch
 
 __all__ = ["Map"]
@@ -83,13 +83,19 @@ class Map(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         cells = self._map(lambda b: self.model_.decode(b.x), Batch(torch.from_numpy(z)))
         return self.data_.shown(self.data_.values(torch.from_numpy(cells)))
 
-    def plot(self, X: Any = None, labels: Any = None, ax: Any = None) -> Any:
+    def plot(self, X: Any = None, labels: Any = None, ax: Any = None, images: bool = False) -> Any:
         """The map as a matplotlib Axes: rows `X`, or without them up to 5,000 rows of the fit.
 
         `labels`, one for each row of `X`: groups get a colour each and a legend beside the map; numbers of more than
         twenty different values get a colour scale. `ax` is drawn on when given. Of more than two dimensions the first
-        two are drawn. Raises `MissingExtra` without matplotlib.
+        two are drawn. `images=True` puts images `X` themselves at their points, as many as there is room for. Raises
+        `MissingExtra` without matplotlib.
         """
         check_is_fitted(self, "model_")
+        if images and not (self.data_.shape and X is not None):
+            raise BadParameter("images=True draws images at their points: give them as X to a map fitted on images.")
         points = self.codes_ if X is None else self.transform(X)
-        return scatter(points, labels, ax, owned=X is None)
+        axes = scatter(points, labels, ax, owned=X is None)
+        if images:
+            thumbnails(axes, points, list(self.data_.shown(self.data_.values(self._batch(X).x))))
+        return axes

@@ -13,7 +13,7 @@ from latently.engine.view import View
 from latently.tasks.base import Task
 from latently.values import Batch
 
-__all__ = ["column_errors", "plane", "strangest"]
+__all__ = ["again", "column_errors", "plane", "strangest", "walks"]
 
 MOST = 20_000  # rows looked at for errors
 POINTS = 5000
@@ -85,4 +85,29 @@ def strangest(estimator: Task, X: Any, top: int, reasons: int = 4) -> list[dict[
             for j in order
         ]  # fmt: skip
         found.append({"row": int(row), "score": float(score[row]), "reasons": told})
+    return found
+
+
+def again(estimator: Task, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Images as the model sees them, and as their codes tell them, `(n, height, width[, channels])`."""
+    batch, model, data = estimator._batch(X), estimator.model_, estimator.data_
+    cells = torch.from_numpy(estimator._map(lambda b: model.decode(model.encode(b)), batch))
+    return data.shown(data.values(batch.x)), data.shown(data.values(cells))
+
+
+def walks(estimator: Task, units: int, steps: int) -> list[tuple[int, NDArray[Any]]]:
+    """For the units of the code that vary most, images along each from its 2nd to its 98th percentile in the fit.
+
+    All other units stay at their median; (unit, images), the unit that varies most first.
+    """
+    codes, model, data = estimator.codes_, estimator.model_, estimator.data_
+    order = np.argsort(-codes.std(0), kind="stable")[:units]
+    ends = np.percentile(codes, (2, 98), axis=0)
+    found = []
+    for unit in order:
+        z = np.repeat(np.median(codes, 0)[None], steps, 0)
+        z[:, unit] = np.linspace(ends[0, unit], ends[1, unit], steps)
+        rows = Batch(torch.from_numpy(z.astype(np.float32)))
+        cells = estimator._map(lambda b: model.decode(b.x), rows)
+        found.append((int(unit), data.shown(data.values(torch.from_numpy(cells)))))
     return found

@@ -13,8 +13,8 @@ from numbers import Integral, Real
 from typing import Any, TypedDict, cast
 
 __all__ = [
-    "Alarm", "Codes", "Column", "Error", "Facts", "Fold", "Head", "HeldOut", "Histogram", "Level", "Made", "Reason",
-    "Reconstruction", "Row", "Sizes", "Strange", "Training", "tidy",
+    "Alarm", "Codes", "Column", "Error", "Facts", "Fold", "Gallery", "Head", "HeldOut", "Histogram", "Level", "Line", "Made",
+    "Reason", "Reconstruction", "Row", "Sizes", "Strange", "Training", "tidy",
 ]  # fmt: skip
 
 HUGE = 10**300  # a larger integer has no float to draw it by
@@ -38,6 +38,7 @@ class Head(TypedDict, total=False):
     task: str  #: such as "Autoencoder"
     kind: str  #: such as "denoising"
     rows: int
+    items: str  #: what the rows are, where they are none: "images"
     columns: int
     learned: int  #: columns the model learned, where that is not all of them
     components: int  #: code size
@@ -191,6 +192,22 @@ class Made(TypedDict, total=False):
     note: str
 
 
+class Line(TypedDict, total=False):
+    """Images of one source, beside each other."""
+
+    name: str
+    images: Sequence[str]  #: as sources of `img`: data URIs
+
+
+class Gallery(TypedDict, total=False):
+    """Lines of images under a heading; `heads` over their columns."""
+
+    title: str
+    heads: Sequence[str]
+    lines: Sequence[Line]
+    note: str
+
+
 class Facts(TypedDict, total=False):
     """A report, section by section."""
 
@@ -199,6 +216,7 @@ class Facts(TypedDict, total=False):
     columns: Sequence[Column]
     training: Training
     reconstruction: Reconstruction
+    galleries: Sequence[Gallery]
     codes: Codes
     strange: Strange
     sizes: Sizes

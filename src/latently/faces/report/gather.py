@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from latently.faces.album import Album
 from latently.faces.given import Given
+from latently.faces.report.album import pictured
+from latently.faces.rows import Rows
 
 __all__ = ["facts_of"]
 
@@ -18,18 +21,21 @@ LEVELS = 5
 
 def facts_of(given: Given) -> dict[str, Any]:
     """Every section that applies."""
-    estimator, table = given.estimator, given.reading.table
+    estimator = given.estimator
     told = estimator.summary()
-    held = told["held_out"]
     head = {
-        "title": given.data.name, "task": told["task"], "kind": told["kind"], "rows": table.num_rows,
-        "columns": table.num_columns, "learned": told["columns"], "components": told["components"], "held_out": held,
+        "title": given.data.resolve().name, "task": told["task"], "kind": told["kind"], "rows": given.count,
+        "items": given.items, "components": told["components"], "held_out": told["held_out"],
     }  # fmt: skip
-    facts = {
-        "head": head, "alarms": told["alarms"], "columns": _columns(given), "training": _training(estimator, told),
-        "reconstruction": _reconstruction(given), "codes": _codes(given), "strange": _strange(given),
+    facts: dict[str, Any] = {
+        "head": head, "alarms": told["alarms"], "training": _training(estimator, told), "codes": _codes(given),
         "made": _made(given, told),
     }  # fmt: skip
+    if isinstance(given, Album):
+        facts |= pictured(given)
+    elif isinstance(given, Rows):
+        head |= {"columns": given.reading.table.num_columns, "learned": told["columns"]}
+        facts |= {"columns": _columns(given), "reconstruction": _reconstruction(given), "strange": _strange(given)}
     if told["curve"] is not None:
         facts["sizes"] = told["curve"] | {"chosen": told["components"]}
     return facts
@@ -38,7 +44,7 @@ def facts_of(given: Given) -> dict[str, Any]:
 # ---------------------------------------------------------------------- columns
 
 
-def _columns(given: Given) -> list[dict[str, Any]]:
+def _columns(given: Rows) -> list[dict[str, Any]]:
     table, found = given.reading.table, []
     for told in given.estimator.data_.schema():
         if told["name"] in table.column_names:
@@ -116,7 +122,7 @@ def _made(given: Given, told: dict[str, Any]) -> dict[str, Any]:
 # ---------------------------------------------------------------------- the rows
 
 
-def _reconstruction(given: Given) -> dict[str, Any]:
+def _reconstruction(given: Rows) -> dict[str, Any]:
     from latently.tasks.portrait import column_errors
 
     found, names = column_errors(given.estimator, given.estimator._batch(given.rows)), given.estimator.data_.names
@@ -132,7 +138,7 @@ def _codes(given: Given) -> dict[str, Any]:
     from latently.tasks.portrait import plane
 
     points, rows, how = plane(given.estimator, given.rows)
-    total = given.reading.table.num_rows
+    total = given.count
     fact = {
         "x": points[:, 0].tolist(),
         "y": points[:, 1].tolist(),
@@ -140,14 +146,13 @@ def _codes(given: Given) -> dict[str, Any]:
         "method": how,
         "total": total,
     }
-    names = [c.name for c in given.estimator.data_.columns_ if c.role == "label"]
     label = given.column("label")
     if label is not None:
-        fact |= {"label": label.take(rows).to_pylist(), "label_name": names[0]}
+        fact |= {"label": label.take(rows).to_pylist(), "label_name": given.label_name}
     return fact
 
 
-def _strange(given: Given) -> dict[str, Any]:
+def _strange(given: Rows) -> dict[str, Any]:
     if hasattr(given.estimator, "p_values"):
         return _judged(given)
     from latently.tasks.portrait import strangest
@@ -160,7 +165,7 @@ def _strange(given: Given) -> dict[str, Any]:
     return {"rows": rows, "score_name": "surprise", "total": given.reading.table.num_rows, "note": note}
 
 
-def _judged(given: Given) -> dict[str, Any]:
+def _judged(given: Rows) -> dict[str, Any]:
     detector, table = given.estimator, given.rows
     score = -detector.score_samples(table)
     worst = np.argsort(-score, kind="stable")[:STRANGE]

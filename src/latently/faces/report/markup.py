@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 __all__ = ["Html", "clip", "escape", "join", "name", "raw", "tag"]
 
-VOID = frozenset(("meta", "link", "br", "col"))
+VOID = frozenset(("meta", "link", "br", "col", "img"))
 SHAPES = frozenset(("circle", "line", "path", "rect", "stop"))  # elements of SVG that never hold text
 CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")  # what no page may hold
 BREAKS = re.compile(

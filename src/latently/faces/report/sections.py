@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from latently.faces.report.codes import codes
 from latently.faces.report.facts import Facts
+from latently.faces.report.gallery import gallery
 from latently.faces.report.made import made
 from latently.faces.report.markup import Html
 from latently.faces.report.quality import reconstruction, sizes
@@ -30,6 +31,7 @@ class Section:
 DRAWN: Sequence[tuple[str, str, Callable[[Facts], Html | None]]] = (
     ("alarms", "Alarms", alarms),
     ("reconstruction", "Reconstruction by column", reconstruction),
+    ("galleries", "Images", gallery),
     ("codes", "Map of the codes", codes),
     ("strange", "Strangest rows", strange),
     ("sizes", "Code size", sizes),

@@ -39,7 +39,7 @@ def head(facts: Facts) -> Html:
         columns += f", {number(given['learned'])} learned"
     figures = (
         ("Model", what and name(what)),
-        ("Rows", is_number(given.get("rows")) and number(given["rows"])),
+        (str(given.get("items", "rows")).capitalize(), is_number(given.get("rows")) and number(given["rows"])),
         ("Columns", is_number(given.get("columns")) and columns),
         ("Code size", is_number(given.get("components")) and number(given["components"])),
         ("Fitted", given.get("fitted") and clip(when(str(given["fitted"])), 40)),

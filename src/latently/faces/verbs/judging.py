@@ -9,7 +9,9 @@ import typer
 from latently.errors import BadParameter
 from latently.faces import options, screen, tables
 from latently.faces.given import Given, check_page_name
+from latently.faces.rows import Rows
 from latently.faces.verb import verb
+from latently.faces.verbs import albums
 
 __all__ = ["detect", "evaluate", "monitor", "report"]
 
@@ -17,18 +19,19 @@ DRIFT = 3  # exit code
 DAY = 86400.0
 
 
-@verb("AnomalyDetector", options.ToTable)
+@verb("AnomalyDetector", options.ToEither, images=albums.detect)
 def detect(
-    given: Given,
+    given: Rows,
     setting: options.Setting = None,
     alerts_per_day: options.Alerts = None,
     explain: options.Explain = 3,
     sort: options.Sort = False,
 ) -> None:
-    """Find the rows that are unlike the others, and say why.
+    """Find the rows or images that are unlike the others, and say why or where.
 
     Writes a line a row: identifiers, labels and times as they stand, `score` (in nats, higher is stranger), `p_value`
     (how often a normal row is at least as strange), `anomaly` (flagged or not) and reasons.
+    Of images, OUT is a new folder: scores.csv, a map of heat and a mask beside each name, sheet.png.
     Without MODEL a detector is fitted first, as by `latently fit --task detect`.
 
     Example: latently detect table.csv -o strange.csv --id key --sort
@@ -92,7 +95,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= 44 else text[:41] + "..."
 
 
-def _days(given: Given) -> float:
+def _days(given: Rows) -> float:
     """How many days the rows span, by the --time column or the first learned column of times."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -109,7 +112,7 @@ def _days(given: Given) -> float:
     return max(float((ends["max"].as_py() - ends["min"].as_py()).total_seconds()) / DAY, 1.0)
 
 
-@verb("any")
+@verb("any", images=True)
 def evaluate(given: Given) -> None:
     """Say how good a model is, beside what is simpler.
 
@@ -131,7 +134,7 @@ def evaluate(given: Given) -> None:
         typer.echo(str(found))
 
 
-@verb("any", options.ToPage)
+@verb("any", options.ToPage, images=True)
 def report(given: Given) -> None:
     """Write a page about a model and a table, to be read in a browser.
 
@@ -157,7 +160,7 @@ def report(given: Given) -> None:
 
 
 @verb("any")
-def monitor(given: Given) -> None:
+def monitor(given: Rows) -> None:
     """Say whether new rows are still like those of the fit.
 
     Drift a column, cells out of range, alarms beside those expected. Exit code 3 when something drifted.
@@ -197,7 +200,7 @@ def _alarms(estimator: Any, rows: Any) -> dict[str, Any]:
             "p_value": chance, "drifted": bool(chance < 0.001 and rate > 2 * expected)}  # fmt: skip
 
 
-def _tell(given: Given, columns: list[Any], alarms: dict[str, Any], most: int = 20) -> None:
+def _tell(given: Rows, columns: list[Any], alarms: dict[str, Any], most: int = 20) -> None:
     worst = sorted(columns, key=lambda c: (not c.drifted, -c.index))[:most]
     rows = [
         (c.column, f"{c.index:.3f}", f"{100 * c.outside:.1f} %", f"{100 * c.missing:.1f} %",

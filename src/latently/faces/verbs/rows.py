@@ -10,18 +10,21 @@ import typer
 from latently.errors import FileProblem
 from latently.faces import options, screen, tables
 from latently.faces.given import Given
+from latently.faces.rows import Rows
 from latently.faces.verb import verb
+from latently.faces.verbs import albums
 
-__all__ = ["encode", "impute", "map_", "reconstruct"]
+__all__ = ["encode", "impute", "map_", "reconstruct", "written_rows"]
 
 PICTURES = (".png", ".svg", ".pdf")
 
 
-@verb("Autoencoder", options.ToTable)
+@verb("Autoencoder", options.ToTable, images=True)
 def encode(given: Given) -> None:
-    """Write the code of every row, as columns code0, code1, ...
+    """Write the code of every row or image, as columns code0, code1, ...
 
-    Identifiers, labels and times come along. Without MODEL one is fitted first, as by `latently fit`.
+    Identifiers, labels and times come along, of images the name of the file and its folder.
+    Without MODEL one is fitted first, as by `latently fit`.
 
     Example: latently encode model.safetensors table.csv -o codes.csv
     """
@@ -33,30 +36,39 @@ def encode(given: Given) -> None:
     found = {f"code{j}": codes[:, j] for j in range(codes.shape[1])}
     written = pa.table(keys | found)
     tables.write(written, output)
-    _report(given, written, f"{len(codes):,} rows, {given.reading.table.num_columns} columns -> {codes.shape[1]}")
+    _report(given, written, f"{len(codes):,} {given.items} -> {_numbers(codes.shape[1])} each")
 
 
-@verb("Autoencoder", options.ToTable)
-def reconstruct(given: Given) -> None:
-    """Write the table again, every row as its code tells it.
+@verb("Autoencoder", options.ToEither, images=albums.reconstruct)
+def reconstruct(given: Rows) -> None:
+    """Write the table or the images again, everything as its code tells it.
+
+    Images go into a new folder, with a sheet of what was before and after.
 
     Columns keep their names and types; those that the model does not know are copied.
     Without MODEL one is fitted first, as by `latently fit`.
 
     Example: latently reconstruct model.safetensors table.csv -o again.csv
     """
-    output = _table(given)
-    table = _in_order(given, given.estimator.reconstruct(given.rows))
-    tables.write(table, output)
+    _table(given)
+    written_rows(given, given.estimator.reconstruct(given.rows), "reconstructed")
+
+
+def written_rows(given: Rows, made: Any, what: str) -> None:
+    """Write what became of the table, and say of how many columns."""
+    table = _in_order(given, made)
+    tables.write(table, _table(given))
     learned = len(given.estimator.data_.learned)
     copied = table.num_columns - learned
     more = f", {copied} copied" if copied else ""
-    _report(given, table, f"{table.num_rows:,} rows, {learned} columns reconstructed{more}")
+    _report(given, table, f"{table.num_rows:,} rows, {learned} columns {what}{more}")
 
 
-@verb("Imputer", options.ToTable)
-def impute(given: Given) -> None:
-    """Fill the missing cells of a table; every known cell stays as it is.
+@verb("Imputer", options.ToEither, images=albums.impute)
+def impute(given: Rows) -> None:
+    """Fill the missing cells of a table, or the holes of images; what is known stays as it is.
+
+    Images go into a new folder; --missing says which pixel value is a hole.
 
     Without MODEL one is fitted first, as by `latently fit --task impute`.
 
@@ -76,9 +88,9 @@ def impute(given: Given) -> None:
     _report(given, table, f"{table.num_rows:,} rows, {sum(filled.values()):,} cells filled{more}", filled=filled)
 
 
-@verb("Map", options.ToMap)
+@verb("Map", options.ToMap, images=True)
 def map_(given: Given) -> None:
-    """Write a point of the plane for every row, or draw them.
+    """Write a point of the plane for every row or image, or draw them.
 
     Near points are like rows. OUT is a table (x, y beside identifiers and labels), or a picture: .png, .svg, .pdf,
     coloured by --label. Without MODEL one is fitted first, as by `latently fit --task map`.
@@ -104,6 +116,9 @@ def map_(given: Given) -> None:
 
 
 def _draw(given: Given, output: Path) -> None:
+    if not isinstance(given, Rows):
+        albums.draw(given, output)
+        return
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -127,7 +142,7 @@ def _table(given: Given) -> Path:
     return given.output
 
 
-def _in_order(given: Given, made: Any) -> Any:
+def _in_order(given: Rows, made: Any) -> Any:
     """Columns in the order of the table given."""
     import pyarrow as pa
 
@@ -143,3 +158,7 @@ def _report(given: Given, table: Any, done: str, **more: Any) -> None:
         screen.emit({"file": str(given.output), "rows": table.num_rows, "columns": table.column_names, **more})
     else:
         typer.echo(f"{given.output}: {done}")
+
+
+def _numbers(count: int) -> str:
+    return f"{count} number{'' if count == 1 else 's'}"

@@ -1,0 +1,92 @@
+"""Sheets of pictures: many beside each other with a line under each, and maps laid over images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latently.modalities.pixels import resized
+
+__all__ = ["heated", "named", "sheet", "visible"]
+
+Pixels = NDArray[Any]
+TILE = 128  # pixels a side
+LINE = 16  # pixels for a caption
+GAP = 8
+# Dark to bright through purple and orange, told apart in grey too; colours at even steps.
+HEAT = np.array([[0, 0, 4], [40, 11, 84], [101, 21, 110], [159, 42, 99], [212, 72, 66], [245, 125, 21], [250, 193, 39]])
+
+
+def visible(image: Pixels, low: float | None = None, high: float | None = None) -> NDArray[np.uint8]:
+    """An image of any dtype and channels as 8-bit RGB: integers by their dtype's range, floats from `low` to `high`."""
+    shown = image[..., None] if image.ndim == 2 else image
+    if shown.shape[2] == 2 or shown.shape[2] == 4:
+        shown = shown[..., :-1]  # alpha
+    shown = shown[..., :3] if shown.shape[2] >= 3 else shown[..., :1].repeat(3, 2)
+    if shown.dtype == np.uint8:
+        return np.ascontiguousarray(shown)
+    bottom = 0.0 if low is None and shown.dtype.kind in "ub" else float(np.nanmin(shown)) if low is None else low
+    top = float(np.nanmax(shown)) if high is None else high
+    if high is None and shown.dtype.kind == "u" and top > 4095:
+        top = float(np.iinfo(shown.dtype).max)
+    scaled = (shown.astype(np.float32) - bottom) / max(top - bottom, 1e-12)
+    return np.asarray(np.nan_to_num(np.clip(scaled, 0, 1)) * 255 + 0.5).astype(np.uint8)
+
+
+def heated(image: Pixels, heat: Pixels, low: float, high: float) -> NDArray[np.uint8]:
+    """A map of heat laid over a darkened image: from `low`, where nothing shows, to `high`."""
+    share = np.clip((heat - low) / max(high - low, 1e-12), 0, 1)
+    place = share * (len(HEAT) - 1)
+    left = np.minimum(place.astype(int), len(HEAT) - 2)
+    part = (place - left)[..., None]
+    colour = HEAT[left] * (1 - part) + HEAT[left + 1] * part
+    grey = visible(image).mean(2, keepdims=True)
+    cover = np.clip(share * 1.5, 0, 0.85)[..., None]
+    return np.asarray(grey * (1 - cover) + colour * cover + 0.5).astype(np.uint8)
+
+
+def sheet(rows: Sequence[Sequence[Pixels]], captions: Sequence[Sequence[str]], heads: Sequence[str] = ()) -> Pixels:
+    """Rows of 8-bit RGB images as one picture, a caption under each, heads over the columns."""
+    from PIL import Image, ImageDraw
+
+    across = max((len(row) for row in rows), default=1)
+    top = LINE if heads else 0
+    size = (across * (TILE + GAP) + GAP, len(rows) * (TILE + LINE + GAP) + GAP + top)
+    page = Image.new("RGB", size, "white")
+    pen = ImageDraw.Draw(page)
+    for j, head in enumerate(heads):
+        pen.text((GAP + j * (TILE + GAP), 4), _cut(head), fill="black")
+    for i, (images, words) in enumerate(zip(rows, captions, strict=True)):
+        y = GAP + top + i * (TILE + LINE + GAP)
+        for j, (image, word) in enumerate(zip(images, words, strict=True)):
+            x = GAP + j * (TILE + GAP)
+            tile = _tile(image)
+            page.paste(Image.fromarray(tile), (x + (TILE - tile.shape[1]) // 2, y + (TILE - tile.shape[0]) // 2))
+            pen.text((x, y + TILE + 2), _cut(word), fill="black")
+    return np.asarray(page)
+
+
+def _tile(image: Pixels) -> Pixels:
+    """An image with its longer side as long as a tile; small ones are enlarged pixel by pixel."""
+    longest = max(image.shape[:2])
+    if longest < TILE:
+        times = TILE // longest
+        return np.ascontiguousarray(image.repeat(times, 0).repeat(times, 1))
+    height, width = (max(1, round(s * TILE / longest)) for s in image.shape[:2])
+    return np.ascontiguousarray(resized(image, height, width))
+
+
+def _cut(text: str, most: int = 21) -> str:
+    """The end of a long path says more than its beginning; the built-in font knows no other letters than Latin ones."""
+    text = text.encode("latin-1", "replace").decode("latin-1")
+    return text if len(text) <= most else "..." + text[len(text) - most + 3 :]
+
+
+def named(folder: Path, name: str, mark: str, suffix: str) -> Path:
+    """The place of a result in `folder` beside the image `name`: `cat/a.jpg` to `cat/a-heat.png`."""
+    source = Path(name.replace("[", "-").replace("]", ""))
+    return folder / source.with_name(f"{source.stem if source.suffix else source.name}{mark}{suffix}")

@@ -1,0 +1,144 @@
+"""Verbs that make data: denoise, sample."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from latently.errors import BadParameter
+from latently.faces import options, screen, tables
+from latently.faces.album import Album
+from latently.faces.given import Given, is_model, loaded
+from latently.faces.places import check_folder
+from latently.faces.rows import Rows
+from latently.faces.verb import given_of, verb
+from latently.faces.verbs import albums
+from latently.faces.verbs.rows import written_rows
+
+__all__ = ["denoise", "sample"]
+
+ACROSS = 8  # samples in a line of the sheet
+
+
+def _fitted(given: Given, **chosen: Any) -> None:
+    """Without a model, one of these options is fitted; with one, they are refused."""
+    named = [n for n, v in chosen.items() if v is not None]
+    if given.model is not None and named:
+        raise BadParameter(f"--{named[0].replace('_', '-')} is for a fit, and {given.model} is fitted. Leave it out.")
+    if given.model is None:
+        common = given.common
+        chosen |= {"n_components": common["components"], "kind": common["kind"]}
+        given.__dict__["estimator"] = given.fitted(**chosen)
+
+
+def _denoised(given: Album, noise: str | None = None, clean: bool | None = None) -> None:
+    albums.folder_of(given)
+    _fitted(given, noise=noise, clean=clean)
+    if not given.common["as_json"]:
+        found = given.estimator.noise_
+        told = "" if found["measured"] is None else f", measured {found['measured']:.3g}"
+        screen.note(f"noise of the fit: {found['sort']} {_span(found)}{told}")
+    albums.cleaned(given, "cleaned", lambda images: given.estimator.transform(images))
+
+
+def _span(found: dict[str, Any]) -> str:
+    ends = [found["low"], found["high"]]
+    known = [f"{e:.3g}" for e in ends if e is not None]
+    return " to ".join(dict.fromkeys(known)) or "of unknown strength"
+
+
+@verb("Denoiser", options.ToEither, images=_denoised)
+def denoise(given: Rows, noise: options.Noise = None, clean: options.Clean = None) -> None:
+    """Take the noise out of images, or of a table.
+
+    Images go into a new folder, with a sheet of what was before and after. Without MODEL one is fitted on the data
+    itself: whether it is clean is measured, and so is the noise; noisy images alone are enough. To learn from
+    clean images: latently fit CLEAN --task denoise -o model.safetensors.
+
+    Example: latently denoise photographs -o cleaned
+    """
+    tables.check_output(_output(given), given.data)
+    _fitted(given, noise=noise, clean=clean)
+    written_rows(given, given.estimator.transform(given.rows), "cleaned")
+
+
+def _output(given: Given) -> Path:
+    assert given.output is not None
+    return given.output
+
+
+def sample(
+    data: options.Data,
+    output: options.ToEither,
+    count: options.Count = 64,
+    given: options.Given = None,
+    components: options.Components = None,
+    kind: options.KindOrNone = None,
+    seed: options.Seed = 0,
+    label: options.Label = [],  # noqa: B006 - typer copies it
+    size: options.Size = None,
+    keep: options.Keep = None,
+    as_json: options.Json = False,
+) -> None:
+    """Make new rows or images, like those of a model or of data.
+
+    DATA may be a model (latently fit --task sample); otherwise one is fitted on it first. Folders of images, and
+    --label of a table, are labels: --given LABEL draws of one only. Images go into a new folder, with a sheet.
+
+    Example: latently sample photographs -o new --count 64
+    """
+    common = {"components": components, "kind": kind, "seed": seed, "label": label, "size": size, "keep": keep,
+              "as_json": as_json}  # fmt: skip
+    if is_model(data):
+        fixed = [n for n in ("components", "kind", "label", "size", "keep") if common[n]]
+        if fixed:
+            raise BadParameter(f"--{fixed[0]} is for a fit, and {data} is fitted. Leave it out.")
+        generator = loaded(data)
+        if not hasattr(generator, "sample") or type(generator).__name__ == "Imputer":
+            raise BadParameter(f"{data} holds a model of the task {type(generator).__name__}, which draws nothing new.")
+    else:
+        source = given_of("Generator", data, None, output, common)
+        source.check()
+        (check_folder if isinstance(source, Album) else tables.check_output)(output)
+        generator = source.fitted(n_components=components, kind=kind)
+    wanted = {} if given is None else {"given": _label(generator, given)}
+    made = generator.sample(count, random_state=seed, **wanted)
+    (_images if generator.data_.shape else _table)(generator, made, output)
+    if as_json:
+        screen.emit({"output": str(output), "count": count})
+    else:
+        typer.echo(f"{output}: {count:,} new {'images, and sheet.png' if generator.data_.shape else 'rows'}")
+
+
+def _label(generator: Any, text: str) -> Any:
+    """The label that a text on the command line names."""
+    classes = getattr(generator, "classes_", None)
+    if classes is None:
+        raise BadParameter("--given needs a generator that knows labels: folders of images, or --label COLUMN.")
+    for known in classes:
+        if str(known) == text:
+            return known
+    raise BadParameter(f"--given {text}: unknown label; known: {', '.join(map(str, classes[:20]))}.")
+
+
+def _images(generator: Any, made: Any, output: Path) -> None:
+    from latently.faces.sheets import visible
+
+    check_folder(output)
+    digits = len(str(len(made) - 1))
+    for i, image in enumerate(made):
+        albums.put(output, f"{i:0{digits}d}.png", image)
+    low, high = (float(e[0]) for e in generator.data_.bounds())
+    shown = [visible(image, low, high) for image in made[: ACROSS * ACROSS]]
+    lines = [shown[i : i + ACROSS] for i in range(0, len(shown), ACROSS)]
+    albums.write_sheet(output, lines, [[""] * len(line) for line in lines], [])
+
+
+def _table(generator: Any, made: Any, output: Path) -> None:
+    import pyarrow as pa
+
+    tables.check_output(output)
+    names = generator.data_.names
+    tables.write(pa.table({n: pa.array(list(made[:, j])) for j, n in enumerate(names)}), output)

@@ -1,0 +1,134 @@
+"""Verbs of compressed files: compress, decompress, verify."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from latently.errors import BadParameter, FileProblem
+from latently.faces import options, screen
+from latently.faces.album import Album
+from latently.faces.given import Given, loaded
+from latently.faces.places import check_folder, check_place
+from latently.faces.rows import Rows
+from latently.faces.verb import verb
+from latently.faces.verbs import albums
+
+__all__ = ["compress", "decompress", "verify"]
+
+
+def _packed(given: Album, quality: str | None = None, max_error: float | None = None) -> None:
+    from latently.disk import replace
+
+    assert given.output is not None
+    check_place(given.output)
+    chosen: dict[str, Any] = {"quality": _quality(quality), "max_error": max_error}
+    exact = chosen["quality"] == "lossless" or max_error is not None
+    if given.model is None and not exact and given.common["keep"] is None:
+        raise BadParameter(
+            "a learned file cannot be read without its model: --keep model.safetensors writes it too. "
+            "--quality lossless needs none."
+        )
+    coder = _coder(given, chosen, exact)
+    data = coder.compress(given.rows, names=list(given.rows.names))
+    replace(given.output, data)
+    before = sum(p.stat().st_size for p in set(given.rows.paths or []))
+    told = {"file": str(given.output), "images": given.count, "bytes": len(data), "bytes_before": before}
+    if given.common["as_json"]:
+        screen.emit(told)
+    else:
+        share = f", {100 * len(data) / before:.1f} % of {before / 1e6:.2f} MB" if before else ""
+        typer.echo(f"{given.output}: {given.count:,} images in {len(data) / 1e6:.3f} MB{share}")
+
+
+def _coder(given: Given, chosen: dict[str, Any], exact: bool) -> Any:
+    import latently
+
+    named = {n: v for n, v in chosen.items() if v is not None}
+    if exact and given.model is None:
+        return latently.Compressor(**named)
+    if given.model is None:
+        return given.fitted(n_components=given.common["components"], **named)
+    return given.estimator.set_params(**named) if named else given.estimator
+
+
+def _quality(text: str | None) -> int | str | None:
+    if text is None or text == "lossless":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise BadParameter(f"--quality {text}: expected 1 to 100, or lossless.") from None
+
+
+@verb("Compressor", options.ToFile, images=_packed)
+def compress(given: Rows, quality: options.Quality = None, max_error: options.MaxError = None) -> None:
+    """Write images as one small, checked file.
+
+    Blocks of an image become rounded codes of an autoencoder. The file can be read with its model alone: --keep
+    writes the one that is fitted on these images, or give MODEL. --quality lossless and --max-error need none.
+
+    Example: latently compress model.safetensors photographs -o photographs.ltn --quality 50
+    """
+    raise BadParameter(f"{given.data} is a table; compress takes images. Parquet with zstd keeps tables small.")
+
+
+def decompress(
+    model: options.MaybeModel,
+    file: options.File,
+    output: options.ToFolder,
+    as_json: options.Json = False,
+) -> None:
+    """Write the images of a compressed file into a new folder.
+
+    MODEL is the one that it was written with; lossless and bounded files need none. A damaged file, and one of another
+    model, is refused as a whole.
+
+    Example: latently decompress model.safetensors photographs.ltn -o photographs
+    """
+    check_folder(output)
+    coder, data = _opened(model, file)
+    made, names = coder.decompress(data), coder.verify(data)["names"]
+    digits = len(str(max(len(made) - 1, 0)))
+    for i, image in enumerate(made):
+        albums.put(output, names[i] if names else f"{i:0{digits}d}.png", image)
+    if as_json:
+        screen.emit({"folder": str(output), "images": len(made)})
+    else:
+        typer.echo(f"{output}: {len(made):,} images")
+
+
+def verify(model: options.MaybeModel, file: options.File, as_json: options.Json = False) -> None:
+    """Say what a compressed file holds, and whether every bit of it is as it was written.
+
+    With MODEL also whether it is the model that the file needs.
+
+    Example: latently verify photographs.ltn
+    """
+    coder, data = _opened(model, file)
+    told = coder.verify(data)
+    if as_json:
+        screen.emit({"file": str(file), **told})
+        return
+    codecs = ", ".join(sorted({b["codec"] for b in told["blocks"]}))
+    screen.pairs(str(file), [
+        ("images", f"{told['images']:,} in {len(told['blocks']):,} blocks"), ("size", f"{told['bytes'] / 1e6:.3f} MB"),
+        ("written", codecs), ("model", told["model"] or "none needed"),
+    ])  # fmt: skip
+    typer.echo("every bit is as it was written")
+
+
+def _opened(model: list[Path] | None, file: Path) -> tuple[Any, bytes]:
+    """A coder, and the bytes of the file."""
+    if model and len(model) > 1:
+        raise FileProblem(f"got {' '.join(map(str, [*model, file]))}; expected a model, if any, and one file.")
+    if not file.is_file():
+        raise FileProblem(f"{file} {'is a folder' if file.is_dir() else 'does not exist'}; expected a compressed file.")
+    import latently
+
+    coder = loaded(model[0]) if model else latently.Compressor()
+    if not isinstance(coder, latently.Compressor):
+        raise BadParameter(f"{model[0]} holds a {type(coder).__name__}; expected a Compressor." if model else "")
+    return coder, file.read_bytes()

@@ -1,0 +1,155 @@
+"""Search: build an index of rows or images, and ask it which are the most alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from latently.errors import BadParameter, FileProblem
+from latently.faces import options, screen, tables
+from latently.faces.album import Album
+from latently.faces.given import Given, check_model_name
+from latently.faces.places import check_folder
+from latently.faces.rows import Rows
+from latently.faces.verb import given_of, verb
+from latently.faces.verbs import albums
+
+__all__ = ["build", "query"]
+
+SHOWN = 24  # queries on a sheet
+ACROSS = 10  # of their matches
+
+
+def build(
+    data: options.Data,
+    output: options.ToModel,
+    bits: options.Bits = None,
+    components: options.Components = None,
+    kind: options.KindOrNone = None,
+    epochs: options.Epochs = "auto",
+    seed: options.Seed = 0,
+    id: options.Id = [],  # noqa: B006 - typer copies it
+    label: options.Label = [],  # noqa: B006
+    drop: options.Drop = [],  # noqa: B006
+    size: options.Size = None,
+    skip: options.Skip = False,
+    as_json: options.Json = False,
+) -> None:
+    """Learn what is alike in rows or images, and write an index of them.
+
+    Rows are named by the first --id column, or by their number; images by their paths. --bits 64 keeps 8 bytes of each.
+
+    Example: latently search build photographs -o index.safetensors
+    """
+    check_model_name(output)
+    tables.check_place(output, data)
+    common = {"seed": seed, "id": id, "label": label, "drop": drop, "size": size, "skip": skip, "as_json": as_json}
+    given = given_of("SearchIndex", data, None, output, common)
+    given.check()
+    index = given.fitted(n_components=components, kind=kind, epochs=epochs, bits=bits)
+    from latently import save
+
+    save(index, output)
+    size_of_file = output.stat().st_size
+    if as_json:
+        screen.emit({"file": str(output), "items": len(index.names_), "bytes": size_of_file})
+    else:
+        typer.echo(f"{output}: an index of {len(index.names_):,} {given.items}, {size_of_file / 1e6:.2f} MB")
+        typer.echo(f"\nNext: latently search query {output} {data} -o found.csv")
+
+
+def _images(given: Album, nearest: int = 10) -> None:
+    from latently.faces.places import WRITTEN
+
+    assert given.output is not None
+    if given.output.name.lower().endswith(WRITTEN):
+        _rows(given, nearest)
+        return
+    check_folder(given.output)
+    found = _found(given, nearest)
+    given.output.mkdir(exist_ok=True)
+    tables.write(_table(given, *found), given.output / "found.csv")
+    lines, captions = _shown(given, *found)
+    albums.write_sheet(given.output, lines, captions, ["asked for", *(str(j + 1) for j in range(min(nearest, ACROSS)))])
+    _tell(given, f"{given.output}: found.csv, and sheet.png to look at")
+
+
+def _rows(given: Given, nearest: int = 10) -> None:
+    assert given.output is not None
+    tables.check_output(given.output, given.data)
+    tables.write(_table(given, *_found(given, nearest)), given.output)
+    _tell(given, f"{given.output}: the {nearest} most alike of {given.count:,} {given.items}")
+
+
+@verb("SearchIndex", options.ToEither, images=_images)
+def query(given: Rows, nearest: options.Nearest = 10) -> None:
+    """Find what is most alike in an index.
+
+    Writes a line for each of the nearest: what was asked for, rank, name, distance. Of images, OUT may be a new folder:
+    it then gets a sheet of them too.
+
+    Example: latently search query index.safetensors new.png -o found
+    """
+    _rows(given, nearest)
+
+
+def _found(given: Given, nearest: int) -> tuple[Any, Any]:
+    if given.model is None:
+        raise BadParameter(
+            f"query asks an index. Try: latently search build {given.data} -o index.safetensors, "
+            f"then latently search query index.safetensors {given.data} -o {given.output}."
+        )
+    distances, names = given.estimator.query(given.rows, k=min(nearest, len(given.estimator.names_)))
+    return distances, names
+
+
+def _asked(given: Given) -> list[Any]:
+    """The name of each row or image that was asked for: the first of its keys."""
+    first = next(iter(given.keys().values()))
+    return list(first.to_pylist() if hasattr(first, "to_pylist") else first)
+
+
+def _table(given: Given, distances: Any, names: Any) -> Any:
+    import numpy as np
+    import pyarrow as pa
+
+    k = names.shape[1]
+    asked = [v for v in _asked(given) for _ in range(k)]
+    ranks = np.tile(np.arange(1, k + 1), len(names))
+    return pa.table({"query": asked, "rank": ranks, "name": list(names.ravel()), "distance": distances.ravel()})
+
+
+def _shown(given: Album, distances: Any, names: Any) -> tuple[list[list[Any]], list[list[str]]]:
+    """Queries and their matches, as far as the files of these are still where they were."""
+    import numpy as np
+
+    from latently.faces.sheets import visible
+
+    lines, captions = [], []
+    for i in range(min(SHOWN, given.count)):
+        line, words = [visible(given.rows[i])], [given.rows.names[i]]
+        for name, distance in zip(names[i, :ACROSS], distances[i], strict=False):
+            line.append(_picture(str(name)) if Path(str(name)).is_file() else np.full((8, 8, 3), 200, np.uint8))
+            words.append(f"{distance:.3g} {Path(str(name)).name}")
+        lines.append(line)
+        captions.append(words)
+    return lines, captions
+
+
+def _picture(name: str) -> Any:
+    from latently.faces.sheets import visible
+    from latently.modalities.pictures import pictures
+
+    try:
+        return visible(pictures(name)[0])
+    except (FileProblem, ValueError) as problem:
+        raise FileProblem(f"{name} is in the index, and cannot be read any more: {problem}") from None
+
+
+def _tell(given: Given, text: str) -> None:
+    if given.common["as_json"]:
+        screen.emit({"output": str(given.output), "queries": given.count})
+    else:
+        typer.echo(text)
