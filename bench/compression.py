@@ -64,7 +64,9 @@ def main() -> None:
     print(f"{len(images)} images of kodak_odd; bits a pixel, whole files; PSNR in dB, mean of the images'")
     for name, points in rivals.items():
         print(f"{name:>5}", " ".join(f"{b:.3f}@{e:.2f}" for b, e in points))
-    print("quality    bits   PSNR   " + "".join(f"{n:>6} bits  ours" for n in rivals) + "   fit s  file s  back s  (CPU)")
+    print(
+        "quality    bits   PSNR   " + "".join(f"{n:>6} bits  ours" for n in rivals) + "   fit s  file s  back s  (CPU)"
+    )
     for quality in given.qualities:
         start = time.process_time()
         repair = "auto" if given.repair is None else given.repair
@@ -78,7 +80,9 @@ def main() -> None:
         error = float(np.mean([psnr(a, b) for a, b in zip(back, images, strict=True)]))
         others = "".join(f"{at(p, error):>11.3f} {100 * (bits / at(p, error) - 1):>+4.0f}%" for p in rivals.values())
         times = (fitted - start, (written - fitted) / len(images), (end - written) / len(images))
-        print(f"{quality:>7} {bits:>7.3f} {error:>6.2f}   {others}   {times[0]:>5.0f} {times[1]:>7.2f} {times[2]:>7.2f}")
+        print(
+            f"{quality:>7} {bits:>7.3f} {error:>6.2f}   {others}   {times[0]:>5.0f} {times[1]:>7.2f} {times[2]:>7.2f}"
+        )
 
 
 if __name__ == "__main__":

@@ -108,7 +108,9 @@ def read(data: bytes, most_pixels: int = MOST_PIXELS) -> Container:
     if len(data) < FIXED.size or data[:4] != MAGIC:
         raise FileProblem(f"these {len(data)} bytes are not a latently compressed file, or their beginning is damaged.")
     if data[4] != VERSION:
-        raise FileProblem(f"the file has format version {data[4]}; this version of latently reads {VERSION}. Update it.")
+        raise FileProblem(
+            f"the file has format version {data[4]}; this version of latently reads {VERSION}. Update it."
+        )
     _, _, layout, model, step, count, named = FIXED.unpack_from(data)
     end = FIXED.size + count * ENTRY.size + named
     if len(data) < end + SUM.size:
@@ -137,7 +139,8 @@ def _names(data: bytes, images: int) -> tuple[str, ...]:
 def _blocks(data: bytes, end: int, count: int) -> tuple[Block, ...]:
     place, blocks = end + SUM.size, []
     for i in range(count):
-        *form, dtype, codec, _, length, checksum = ENTRY.unpack_from(data, FIXED.size + i * ENTRY.size)
+        entry = ENTRY.unpack_from(data, FIXED.size + i * ENTRY.size)
+        images, height, width, channels, dtype, codec, _, length, checksum = entry
         payload = data[place : place + length]
         if len(payload) < length:
             raise FileProblem(f"the file is cut short in block {i + 1} of {count}. Take another copy.")
@@ -145,7 +148,7 @@ def _blocks(data: bytes, end: int, count: int) -> tuple[Block, ...]:
             raise FileProblem(f"block {i + 1} of {count} is damaged: its checksum does not match. Take another copy.")
         if codec >= len(CODECS) or dtype >= len(DTYPES):
             raise FileProblem("the file was written by a newer version of latently: a block's codec is unknown.")
-        blocks.append(Block(*form, DTYPES[dtype], CODECS[codec], payload))
+        blocks.append(Block(images, height, width, channels, DTYPES[dtype], CODECS[codec], payload))
         place += length
     if place != len(data):
         raise FileProblem(f"the file has {len(data) - place} bytes behind its end. Take another copy.")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ __all__ = ["Contexts", "Scores", "Weights", "magnitudes", "neighbours", "sites"]
 
 Ints = NDArray[np.int32]
 Floats = NDArray[np.float64]
+F = TypeVar("F", np.float32, np.float64)
 
 FINE = 16  # steps of a magnitude for each doubling
 SCALE = 1 << 12  # one, in weights
@@ -36,10 +38,10 @@ def magnitudes(symbols: Ints) -> Floats:
     return _SIZE[np.minimum(np.abs(symbols), LARGEST)].astype(np.float64)
 
 
-def neighbours(m: Floats) -> Floats:
+def neighbours(m: NDArray[F]) -> NDArray[F]:
     """The sum over the four neighbours on the last two axes; one beyond the edge counts as its opposite."""
 
-    def along(a: Floats) -> Floats:
+    def along(a: NDArray[F]) -> NDArray[F]:
         if a.shape[-1] == 1:
             return np.zeros_like(a)
         return np.concatenate([2 * a[..., 1:2], a[..., :-2] + a[..., 2:], 2 * a[..., -2:-1]], -1)
@@ -134,7 +136,7 @@ class Contexts:
     def fit(cls, symbols: list[Ints], planes: int, tables: int) -> Contexts:
         """From the symbols of training images, each `(images, rows, columns, planes or more)`."""
         weights = (_regress(symbols, planes, 0), _regress(symbols, planes, 1))
-        return cls(weights, _thresholds(weights, symbols, planes, tables))
+        return cls(weights, _thresholds(weights, symbols, tables))
 
 
 def _regress(symbols: list[Ints], planes: int, half: int) -> Weights:
@@ -171,11 +173,11 @@ def _rows(symbols: list[Ints], planes: int, half: int) -> Iterator[tuple[NDArray
         if len(images):
             m = magnitudes(np.moveaxis(images[..., :planes], -1, 0)).astype(np.float32)
             where = sites(images.shape[:3])[half]
-            near = neighbours(m)  # type: ignore[arg-type]
-            yield m.reshape(planes, -1)[:, where].T, near.reshape(planes, -1)[:, where].T  # type: ignore[misc]
+            near = neighbours(m)
+            yield m.reshape(planes, -1)[:, where].T, near.reshape(planes, -1)[:, where].T
 
 
-def _thresholds(weights: tuple[Weights, Weights], symbols: list[Ints], planes: int, tables: int) -> NDArray[np.int64]:
+def _thresholds(weights: tuple[Weights, Weights], symbols: list[Ints], tables: int) -> NDArray[np.int64]:
     """Cuts between guesses so that each table gets about the same share of what there is to tell."""
     seen: list[Floats] = []
 

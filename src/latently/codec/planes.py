@@ -23,14 +23,15 @@ STATIC = tuple(2.0**k for k in range(-5, 6))  # mean magnitudes of the tables fo
 EMPTY, BY_CONTEXT = 0, 1  # how a plane is coded; from 2 on: by which static table
 TABLES = 48  # by guess: 24 cost 0.4 % more (measured)
 ACTIVE = 2e-4  # share of symbols that are not zero: rarer planes are left to the static tables
+PER_PLANE, FEWEST = 8, 8  # blocks for each plane with a context: from fewer its weights cannot be told
 MOST_REACH, LEAST_REACH = 255, 15
 KEEP = 0.4  # a magnitude is rounded up from a fraction of 1 - this on: -0.35 dB for -11 % bits (step 40, measured)
 RARE = 0.25  # images, shared by the static tables: a plane that never needed one may
 
 
-def rounded(values: Floats) -> Ints:
+def rounded(values: NDArray[np.floating[Any]]) -> Ints:
     """Whole numbers, magnitudes rounded down a little further than to the nearest: large ones cost more bits."""
-    return np.copysign(np.floor(np.abs(values) + KEEP), values).astype(np.int32)
+    return np.asarray(np.copysign(np.floor(np.abs(values) + KEEP), values), np.int32)
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ class PlaneCoder:
         """Learn everything from the symbols of training images, each `(images, rows, columns, planes)`."""
         alive = np.mean([np.mean(s != 0, (0, 1, 2)) for s in symbols], 0)
         active = int(np.flatnonzero(alive > ACTIVE)[-1]) + 1 if (alive > ACTIVE).any() else 1
+        blocks = sum(s[..., 0].size for s in symbols)
+        active = min(active, max(FEWEST, blocks // PER_PLANE))
         contexts = Contexts.fit(symbols, active, TABLES)
         size = np.concatenate([np.abs(s).max((0, 1, 2), initial=0) for s in symbols])
         reach = int(np.clip(size.max(initial=0), LEAST_REACH, MOST_REACH))

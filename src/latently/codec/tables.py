@@ -28,7 +28,7 @@ def whole(counts: Counts) -> NDArray[np.int32]:
     for row, wanted in zip(found, exact, strict=True):
         short = free - int(row.sum())
         row[np.argsort(row - wanted, kind="stable")[:short]] += 1
-    return (found + 1).astype(np.int32)
+    return np.asarray(found + 1, np.int32)
 
 
 def laplace(scale: float, reach: int) -> Counts:
@@ -59,7 +59,7 @@ class Tables:
     @functools.cached_property
     def reach(self) -> int:
         """The largest magnitude that has a frequency of its own."""
-        return self.frequencies.shape[1] // 2 - 1
+        return int(self.frequencies.shape[1]) // 2 - 1
 
     @functools.cached_property
     def models(self) -> list[Any]:
@@ -87,10 +87,8 @@ class Tables:
         size = np.abs(values)
         down = np.minimum(np.floor(size), 2**30)
         near = [np.copysign(down + up, values).astype(np.int32) for up in (0, 1)]
-        low, high = (
-            np.square(size - down - up) + price * self.prices[rows, self.places(near[up])] for up in (0, 1)
-        )
-        return np.where(low <= high, near[0], near[1])
+        low, high = (np.square(size - down - up) + price * self.prices[rows, self.places(near[up])] for up in (0, 1))
+        return np.asarray(np.where(low <= high, near[0], near[1]))
 
     def write(self, writer: Writer, symbols: NDArray[np.int32], rows: NDArray[np.intp]) -> None:
         """Each symbol by the table of its row: table by table, then what escaped."""
