@@ -26,7 +26,7 @@ ACTIVE = 2e-4  # share of symbols that are not zero: rarer planes are left to th
 PER_PLANE, FEWEST = 8, 8  # blocks for each plane with a context: from fewer its weights cannot be told
 MOST_REACH, LEAST_REACH = 255, 15
 KEEP = 0.4  # a magnitude is rounded up from a fraction of 1 - this on: -0.35 dB for -11 % bits (step 40, measured)
-RARE = 0.25  # images, shared by the static tables: a plane that never needed one may
+RARE = 0.25  # groups of images, shared by the static tables: a plane that never needed one may
 
 
 def rounded(values: NDArray[np.floating[Any]]) -> Ints:
@@ -78,10 +78,10 @@ class PlaneCoder:
         counts, full = np.zeros((len(contexts.thresholds) + 1, 2 * reach + 2)), np.zeros(len(alive))
         for s in symbols:
             _count(contexts, s, counts)
-            full += (s != 0).any((1, 2)).sum(0)
-        images = sum(len(s) for s in symbols)
+            full += (s != 0).any((0, 1, 2))
+        stacks = len(symbols)
         sorts = np.zeros((len(alive), 2 + len(STATIC)))
-        sorts[:, EMPTY], sorts[:, BY_CONTEXT] = images - full + RARE, full + RARE
+        sorts[:, EMPTY], sorts[:, BY_CONTEXT] = stacks - full + RARE, full + RARE
         sorts[active:, BY_CONTEXT] = 0
         sorts[:, 2:] = (RARE + (np.arange(len(alive)) >= active) * full)[:, None] / len(STATIC)
         static = Tables(whole(np.stack([laplace(scale, reach) for scale in STATIC])))

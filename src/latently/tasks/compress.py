@@ -161,14 +161,12 @@ class Compressor(Task):
             neck.observe(h)
         activity = neck.symbols(h).abs().mean(0).cpu().numpy()
         learned = Learned(self.model_, self._blocks, np.argsort(-activity, kind="stable"))
-        images = list(self._training())
-        symbols = learned.learn([image[None] for image in images])
+        images = list(stacks(self._training()))
+        symbols = learned.learn(images)
         steps = REPAIR if self.repair == "auto" else int(self.repair)
         if steps:
-            seen = [
-                learned.pixels(learned.drawn(s, (1, *i.shape[:2])))[0] for s, i in zip(symbols, images, strict=True)
-            ]
-            learned.repair = second.trained(self, self._blocks, seen, images, steps)
+            seen = [learned.pixels(learned.drawn(s, i.shape[:3])) for s, i in zip(symbols, images, strict=True)]
+            learned.repair = second.trained(self, self._blocks, _each(seen), _each(images), steps)
         self.learned_ = learned
 
     def _training(self) -> Iterator[NDArray[np.uint8]]:
@@ -183,7 +181,7 @@ class Compressor(Task):
     def compress(self, X: Any, names: Sequence[str] | None = None) -> bytes:
         """One file of all images of `X`: `(n, height, width[, channels])`, a list of arrays, or paths.
 
-        `names` of the images are kept in it.
+        `names` of the images are kept in it. A list's grey images come back without an axis for their one channel.
         """
         self._check()
         if not self._exact:
@@ -192,9 +190,11 @@ class Compressor(Task):
         if names is not None and len(names) != len(source):
             raise BadData(f"got {len(names)} names for {len(source)} images.")
         layout = "array" if source.array is not None else "list"
-        blocks = tuple(self._block(stack) for stack in stacks(source.each(lambda image: image)))
+        thin = source.array is not None and source.array.ndim == 4 and source.array.shape[3] == 1
+        images = source.each(lambda image: image[..., None] if thin and image.ndim == 2 else image)
+        blocks = tuple(self._block(stack) for stack in stacks(images))
         learned = any(b.codec == "learned" for b in blocks)
-        step = self.step_ if learned else float(spacing(self.max_error or 0))
+        step = self.step_ if learned else float(spacing(float(self.max_error or 0)))
         name = self.learned_.name if learned else NO_MODEL
         return write(Container(name, layout, step, blocks, tuple(names or ())))
 
@@ -209,7 +209,7 @@ class Compressor(Task):
 
     def _block(self, stack: Pixels) -> Block:
         if self.max_error is not None:
-            return bounded(stack, self.max_error) if self.max_error >= 1 else kept(stack)
+            return bounded(stack, float(self.max_error)) if self.max_error >= 1 else kept(stack)
         if self.quality == "lossless" or not self.learned_.takes(stack):
             return kept(stack)
         block = self.learned_.block(stack)
@@ -283,3 +283,7 @@ class Compressor(Task):
         self.step_ = extra["step"]
         repair = second.restored(self, self._blocks, extra)
         self.learned_ = Learned(self.model_, self._blocks, extra["order"], coder, repair)
+
+
+def _each(found: list[NDArray[np.uint8]]) -> list[Pixels]:
+    return [image for stack in found for image in stack]
