@@ -17,6 +17,7 @@ from latently.parts.neighbours import Neighbours
 from latently.parts.networks import Dense, Network, Pyramid
 from latently.parts.part import Part
 from latently.parts.penalties import Contraction, Penalty
+from latently.parts.rounded import Rounded
 from latently.parts.quantised import FSQ, Quantised, VectorQuantised
 from latently.parts.spatial import BlindSpot, Block
 
@@ -45,6 +46,7 @@ __all__ = [
     "Pyramid",
     "Quantised",
     "Remasking",
+    "Rounded",
     "SaltAndPepper",
     "Single",
     "Swap",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
@@ -38,15 +39,14 @@ Pixels = NDArray[Any]
 
 TABLED = 1 << 25  # pixels of training images whose symbols are counted
 REPAIR = 1500  # steps
-DEAR = 2.5  # bits a value: a learned block that takes more may be longer than a lossless one
-SMALL = 4096  # values an image: here, too
+HOPELESS = 6  # times a learned block's length: where zlib's quickest is longer, nothing lossless gets below the block
 SPREAD = 20_000  # blocks that tell how active each unit is
 NO_MODEL = bytes(8)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Compressor(Task):
-    """Images as files: learned from images like them, checked to the last bit, never longer than lossless.
+    """Images as files: learned from images like them, lossless where that is shorter, checked to the last bit.
 
     Blocks of an image go through a linear autoencoder, by default the principal directions of the blocks; the code is
     rounded to whole steps and written by an entropy coder whose tables follow from symbols that are known already. A
@@ -213,10 +213,10 @@ class Compressor(Task):
         if self.quality == "lossless" or not self.learned_.takes(stack):
             return kept(stack)
         block = self.learned_.block(stack)
-        if len(block.payload) * 8 > DEAR * stack.size or stack[0].size < SMALL:
-            exact = kept(stack)
-            return exact if len(exact.payload) <= len(block.payload) else block
-        return block
+        if len(zlib.compress(stack.tobytes(), 1)) > HOPELESS * len(block.payload):
+            return block
+        exact = kept(stack)
+        return exact if len(exact.payload) <= len(block.payload) else block
 
     def decompress(self, data: bytes, only: Sequence[int] | None = None, most_pixels: int = MOST_PIXELS) -> Any:
         """The images of a file, as a stack where one was given, else as a list; of `only` some, by their numbers.
