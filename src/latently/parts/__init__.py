@@ -17,8 +17,8 @@ from latently.parts.neighbours import Neighbours
 from latently.parts.networks import Dense, Network, Pyramid
 from latently.parts.part import Part
 from latently.parts.penalties import Contraction, Penalty
-from latently.parts.rounded import Rounded
 from latently.parts.quantised import FSQ, Quantised, VectorQuantised
+from latently.parts.rounded import Rounded
 from latently.parts.spatial import BlindSpot, Block
 
 __all__ = [
