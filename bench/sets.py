@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.csv
 from numpy.typing import NDArray
 
-__all__ = ["columns", "folder", "matrix"]
+__all__ = ["columns", "folder", "images", "matrix"]
 
 
 def folder() -> Path:
@@ -45,3 +45,23 @@ def matrix(name: str, target: bool = False) -> NDArray[np.float64]:
     if not target:
         found.pop(TARGETS.get(name, "class"))
     return np.column_stack([v.astype(np.float64) for v in found.values()])
+
+
+Part = tuple[NDArray, NDArray]
+
+
+def images(name: str) -> tuple[Part, Part]:
+    """Images and labels to train on, and those to test on: the official parts, or a fifth kept by chance (seed 0)."""
+    if name == "digits":
+        from sklearn.datasets import load_digits
+
+        found = load_digits()
+        x, y = found.images.astype(np.uint8), found.target
+    else:
+        held = np.load(folder() / name / f"{name}.npz")
+        if "X_train" in held:
+            return (held["X_train"], held["y_train"]), (held["X_test"], held["y_test"])
+        x, y = held["X"], held["y"]
+    order = np.random.default_rng(0).permutation(len(x))
+    test, train = order[: len(x) // 5], order[len(x) // 5 :]
+    return (x[train], y[train]), (x[test], y[test])

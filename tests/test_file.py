@@ -102,7 +102,7 @@ def test_one_fit_saved_twice_gives_one_file(model, tmp_path):
 def test_a_file_is_safetensors_and_json_and_readable_by_others(file):
     data = file.read_bytes()
     facts = json.loads(header(data)["__metadata__"]["latently"])
-    assert (facts["schema"], facts["what"], facts["facts"]["task"]) == (1, "model", "Autoencoder")
+    assert (facts["schema"], facts["what"], facts["facts"]["task"]) == (store.SCHEMA, "model", "Autoencoder")
     assert all(t.dtype in (torch.float32, torch.float64, torch.bool) for t in safetensors.torch.load(data).values())
     assert b"sklearn" not in data
     assert b"latently." not in data, "a class is looked up by its import path"
@@ -214,7 +214,10 @@ FOREIGN = {
         lambda data: safetensors.torch.save({"w": torch.ones(3)}, {"format": "pt", "latently": "[1, 2]"}),
         "not a latently file",
     ),
-    "newer": (lambda data: rewritten(data, lambda b: b.update(schema=2)), "schema 2.*reads 1.*Update latently"),
+    "newer": (
+        lambda data: rewritten(data, lambda b: b.update(schema=store.SCHEMA + 1)),
+        f"schema {store.SCHEMA + 1}.*reads up to {store.SCHEMA}.*Update latently",
+    ),
     "another sort": (lambda data: rewritten(data, lambda b: b.update(what="index")), "is a index|is an index"),
     "an unknown task": (lambda data: rewritten(data, lambda b: b["facts"].update(task="Oracle")), "Oracle.*known"),
     "no facts": (lambda data: rewritten(data, lambda b: b.update(facts={})), "m"),
@@ -313,8 +316,20 @@ def test_a_file_of_every_schema_number_loads_for_ever(path):
     assert json.loads(json.dumps(model.summary()["schema"])) == facts["schema"]
 
 
-def test_there_is_a_golden_file_of_this_schema_number():
-    assert (GOLDEN / f"schema{store.SCHEMA}.safetensors").is_file()
+def test_there_is_a_golden_file_of_every_schema_number():
+    names = [f"schema{n}" for n in range(1, store.SCHEMA + 1)]
+    assert sorted(p.stem for p in GOLDEN.glob("*.safetensors")) == names
+    for name in names:
+        facts = json.loads(header((GOLDEN / f"{name}.safetensors").read_bytes())["__metadata__"]["latently"])
+        assert f"schema{facts['schema']}" == name
+
+
+def test_what_an_older_schema_held_is_saved_in_this_one(tmp_path):
+    save(load(GOLDEN / "schema1.safetensors", device="cpu"), tmp_path / "m")
+    assert json.loads(header((tmp_path / "m").read_bytes())["__metadata__"]["latently"])["schema"] == store.SCHEMA
+    first, again = (load(p, device="cpu") for p in (GOLDEN / "schema1.safetensors", tmp_path / "m"))
+    assert again.data_.schema() == first.data_.schema()
+    assert_array_equal(again.codes_, first.codes_)
 
 
 # ---------------------------------------------------------------- writing that fails

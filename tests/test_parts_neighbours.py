@@ -10,7 +10,7 @@ from torch import nn
 from latently import Autoencoder
 from latently.errors import BadParameter
 from latently.parts import Neighbours
-from latently.parts.neighbours import SPREAD, affinities, squared_distances
+from latently.parts.neighbours import REACH, SPREAD, affinities, squared_distances
 from latently.parts.networks import MLP
 from latently.values import Sizes, Weight
 
@@ -63,6 +63,13 @@ def test_the_price_is_the_divergence_of_the_map_from_the_data():
     np.testing.assert_allclose(
         ref.array(Neighbours(perplexity=7.0)(network, x, 2, None)), expected, rtol=0.02, atol=0.01
     )
+
+
+def test_bounded_units_are_compared_through_tanh():
+    network, x = encoder(), ref.draw(ROWS, IN)
+    z = REACH * np.tanh(ref.array(network.plain(x)))
+    price = Neighbours(perplexity=7.0, bounded=True)(network, x, 2, None)
+    np.testing.assert_allclose(ref.array(price), by_hand(ref.array(x), z, 7.0), rtol=0.02, atol=0.01)
 
 
 def test_its_gradient_is_the_one_of_t_sne():

@@ -10,9 +10,11 @@ _HOME = {
     "Autoencoder": "latently.tasks.autoencoder",
     "Compressor": "latently.tasks.compress",
     "Denoiser": "latently.tasks.denoise",
+    "Generator": "latently.tasks.generate",
     "Image": "latently.modalities",
     "Imputer": "latently.tasks.imputer",
     "Map": "latently.tasks.map",
+    "SearchIndex": "latently.tasks.search",
     "Table": "latently.modalities",
     "evaluate": "latently.tasks.evaluate",
     "load": "latently.tasks.file",
@@ -21,7 +23,8 @@ _HOME = {
 _MODULES = ("errors", "parts", "recipes")
 
 __all__ = [
-    "AnomalyDetector", "Autoencoder", "Compressor", "Denoiser", "Image", "Imputer", "Map", "Table", "__version__",
+    "AnomalyDetector", "Autoencoder", "Compressor", "Denoiser", "Generator", "Image", "Imputer", "Map", "SearchIndex",
+    "Table", "__version__",
     "errors", "evaluate", "load", "parts", "recipes", "save",
 ]  # fmt: skip
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from latently.model import Composition
 from latently.parts.bottlenecks import Identity
-from latently.parts.networks import MLP, Network, Skip
+from latently.parts.networks import MLP, Network
 from latently.values import Batch
 
 __all__ = ["align"]
@@ -49,9 +49,8 @@ def align(model: Composition, rows: Batch) -> bool:
 
 
 def _stacks(network: Network) -> list[MLP]:
-    if isinstance(network, Skip):
-        return [network.line, network.deep]
-    return [network] if isinstance(network, MLP) else []
+    heads = network.heads()
+    return [h for h in heads if isinstance(h, MLP)] if all(isinstance(h, MLP) for h in heads) else []
 
 
 def _coordinates(z: Tensor, x: Tensor, orthogonal: bool) -> Tensor | None:

@@ -41,7 +41,11 @@ def principal(batch: Batch, k: int, rng: torch.Generator) -> Principal:
     mean = x.mean(0) if weight is None else (x * weight[:, None]).sum(0) / weight.sum()
     centred = x - mean if weight is None else (x - mean) * weight[:, None].sqrt()
     k = min(k, *x.shape)
-    if x.shape[1] <= EXACT_UP_TO or 2 * k > min(x.shape):
+    most, wide = 2 * k > min(x.shape), x.shape[1] > EXACT_UP_TO
+    if most and wide and len(x) < x.shape[1]:
+        _, spread, vectors = torch.linalg.svd(centred.cpu().double(), full_matrices=False)
+        directions, squares = vectors[:k], spread[:k].square() / len(x)
+    elif most or not wide:
         values, vectors = torch.linalg.eigh((centred.t() @ centred).cpu().double() / len(x))
         directions, squares = vectors.flip(1)[:, :k].t(), values.flip(0)[:k]
     else:
@@ -70,7 +74,7 @@ def start_linear(model: Composition, rows: Batch, rng: torch.Generator) -> bool:
     found = principal(rows, model.code, rng)
     tied = not len(out.weights)
     size = found.scales.clamp(min=1e-3 * float(found.scales[0]) + 1e-12)
-    if not model.bottleneck.whiten:
+    if not (model.bottleneck.whiten or model.decoder.even):
         size = torch.ones_like(size) if tied else size[:1].expand_as(size)
     w = found.directions / size[:, None]
     into.weights[0].zero_()

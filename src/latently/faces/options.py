@@ -77,7 +77,7 @@ KindOrNone = Annotated[
     Option(
         "--kind",
         metavar="KIND",
-        help="undercomplete, sparse, topk, denoising, remasking, contractive, neighbours, variational, "
+        help="undercomplete, sparse, topk, denoising, remasking, contractive, neighbours, hashing, variational, "
         "or parts: masking:.3+topk:8.",
     ),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -249,6 +250,8 @@ def refuse_infinite(x: Matrix, names: Sequence[str]) -> None:
 
 def numbers(owner: Any, found: Any, names: Sequence[str]) -> Matrix:
     """Rows as a matrix with NaN where missing, for the estimator `owner`; infinity and other shapes are refused."""
+    if isinstance(found, os.PathLike):
+        raise UnsupportedInput(f"got the path {found}; expected a table of rows. Read it first, or name images by it.")
     x = check_array(found, dtype=np.float64, ensure_all_finite=False, estimator=owner)
     refuse_infinite(x, names)
     return x  # type: ignore[no-any-return]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from numbers import Real
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -13,19 +13,20 @@ from torch import Tensor
 
 from latently.errors import BadData, BadParameter
 from latently.modalities.base import Modality, Remember
-from latently.modalities.holes import holes_of, without_holes
+from latently.modalities.holes import Holes, filled, masks_of, shrunk, without_holes
+from latently.modalities.intensities import as_pixels, banded, moments
 from latently.modalities.pictures import Pictures, accepts, pictures
-from latently.modalities.pixels import WHITE, common, conform, resized
+from latently.modalities.pixels import WHITE, common, conform, is_length, resized
 from latently.modalities.rows import merged
 from latently.parts.doors import Door
 from latently.parts.likelihoods import Bernoulli, Gaussian, Likelihood
+from latently.parts.networks import Conv, Design
 from latently.values import Batch
 
 __all__ = ["Image"]
 
 Pixels = NDArray[Any]
 LONGEST = 96  # pixels a side that a model sees when nobody says otherwise: larger images are shrunk for it
-AT_ONCE = 1024  # images whose sums are taken together
 COLOUR = 4  # channels: up to here they are grey, colours and alpha, in one unit; beyond, each has its own
 
 
@@ -42,13 +43,13 @@ class Image(Modality):
         What the model sees, in pixels. "auto" is the images' own size where they share one and no side is over 96;
         else their median size, shrunk until its longer side is 96. A number is the longer side.
     missing : number or None
-        A pixel value that means a hole, in all channels. NaN and masked pixels always do.
+        A pixel value that means a hole, where all channels have it. NaN and masked pixels of arrays always do.
     skip : bool
         Leave out files that cannot be read, with a warning; otherwise the first one raises an error.
     """
 
-    size: int | tuple[int, int] | Literal["auto"] = "auto"
-    missing: float | None = None
+    size: Any = "auto"
+    missing: Any = None
     skip: bool = False
 
     @classmethod
@@ -60,6 +61,8 @@ class Image(Modality):
 
     def learn(self, owner: Any, data: Any, weight: Any, natural: bool) -> tuple[Batch, Remember]:
         """One form for all images, and the scale of their pixels; the images as rows, equal ones merged."""
+        if isinstance(self.missing, bool) or not isinstance(self.missing, Real | None):
+            raise BadParameter(f"missing={self.missing!r}: expected a pixel value that means a hole, or None.")
         source, holes = self._source(data)
         headers = source.headers()
         channels, dtype = common(headers)
@@ -81,25 +84,34 @@ class Image(Modality):
         """The images themselves, each read when asked for."""
         return self._source(data)[0]
 
-    def _source(self, data: Any) -> tuple[Pictures, list[NDArray[np.bool_] | None] | None]:
+    def _source(self, data: Any) -> tuple[Pictures, Holes | None]:
         """The images, and where their holes are (None: nowhere)."""
-        holes = holes_of(data, self.missing)
-        return pictures(data if holes is None else without_holes(data), skip=self.skip), holes
+        masks = masks_of(data)
+        plain = without_holes(data) if masks is not None or isinstance(data, np.ma.MaskedArray) else data
+        found = pictures(plain, skip=self.skip)
+        return found, None if masks is None and self.missing is None else Holes(found, masks, self.missing)
 
     def _sized(self, heights: NDArray[np.int64], widths: NDArray[np.int64]) -> tuple[int, int]:
         if isinstance(self.size, tuple):
-            if len(self.size) != 2 or not all(isinstance(s, int) and s > 0 for s in self.size):
+            if len(self.size) != 2 or not all(map(is_length, self.size)):
                 raise BadParameter(f"size={self.size!r}: expected (height, width), pixels.")
-            return self.size
-        if not (self.size == "auto" or (isinstance(self.size, int) and self.size > 0)):
+            return int(self.size[0]), int(self.size[1])
+        if not (is_length(self.size) or (isinstance(self.size, str) and self.size == "auto")):
             raise BadParameter(f"size={self.size!r}: expected 'auto', a number of pixels, or (height, width).")
         height, width = int(np.median(heights)), int(np.median(widths))
         longest = max(height, width)
         wanted = min(longest, LONGEST) if self.size == "auto" else int(self.size)
         return max(1, round(height * wanted / longest)), max(1, round(width * wanted / longest))
 
-    def _rows(self, source: Pictures, holes: list[NDArray[np.bool_] | None] | None) -> NDArray[np.float32]:
+    def _rows(self, source: Pictures, holes: Holes | None) -> NDArray[np.float32]:
         """`(n, channels * height * width)` in user units; NaN in holes."""
+        with np.errstate(over="ignore"):  # what becomes infinite is said below
+            rows = self._read(source, holes)
+        if np.isinf(rows).any():
+            raise BadData("pixels lie beyond 3.4e38, the range of float32. Scale the images: images / images.max().")
+        return rows
+
+    def _read(self, source: Pictures, holes: Holes | None) -> NDArray[np.float32]:
         n, shape = len(source), (self.height_, self.width_)
         rows = np.empty((n, self.channels_, *shape), np.float32)
         stack = source.array
@@ -110,8 +122,7 @@ class Image(Modality):
             rows[i] = image
             gap = None if holes is None else holes[i]
             if gap is not None:
-                gap = gap if gap.shape == shape else resized(gap.astype(np.float32), *shape) > 0
-                rows[i][:, gap] = np.nan
+                rows[i][:, shrunk(gap, shape)] = np.nan
         return rows.reshape(n, -1)
 
     def _same_form(self, stack: Pixels) -> bool:
@@ -127,9 +138,14 @@ class Image(Modality):
 
         Floats are taken for integers of the same range where the fit was of integers, and the other way round.
         """
-        if image.dtype.kind == "f" or np.dtype(self.dtype_).kind == "f":
+        if np.dtype(self.dtype_).kind == "f":
             return conform(image.astype(self.dtype_), self.channels_, self.dtype_)
-        return conform(image, self.channels_, self.dtype_)
+        if image.dtype.kind != "f":
+            return conform(image, self.channels_, self.dtype_)
+        made = conform(image, self.channels_, image.dtype)
+        if self.channels_ in (2, 4) and (image.ndim == 2 or image.shape[2] in (1, 3)):
+            made[..., -1] = WHITE.get(self.dtype_, 1)  # opaque in the unit of the fit
+        return made
 
     def _measure(self, rows: NDArray[np.float32], counts: NDArray[np.float64] | None, natural: bool) -> None:
         """Shift and scale of the pixels, their limits, and whether any was missing."""
@@ -137,10 +153,10 @@ class Image(Modality):
         groups = [slice(None)] if self.channels_ <= COLOUR else [slice(c, c + 1) for c in range(self.channels_)]
         self.shift_, self.scale_, self.low_, self.high_ = (np.zeros(self.channels_) for _ in range(4))
         for group in groups:
-            mean, deviation = _moments(each[:, group], counts)
+            mean, deviation = moments(each[:, group], counts)
             self.shift_[group], self.scale_[group] = mean, deviation
             self.low_[group], self.high_[group] = np.nanmin(each[:, group]), np.nanmax(each[:, group])
-        self.masked_ = bool(np.isnan(rows).any())
+        self.missing_ = float(np.isnan(rows).mean())
         top = float(self.high_.max())
         self.binary_ = natural and top > 0 and bool(np.isin(rows, (0, top)).all())
         if self.binary_:
@@ -164,6 +180,11 @@ class Image(Modality):
     # ------------------------------------------------------------------ what it calls for
 
     @property
+    def masked_(self) -> bool:
+        """Whether pixels were missing in the fit."""
+        return self.missing_ > 0
+
+    @property
     def cells(self) -> int:
         """Numbers an image."""
         return self.channels_ * self.height_ * self.width_
@@ -177,15 +198,18 @@ class Image(Modality):
         """Pixels as they are, and which are known."""
         return Door(self.levels, self.masked_ or masked, common=True)
 
+    def network(self) -> Design:
+        """Filters."""
+        return Conv()
+
     def likelihood(self, numbers: Likelihood | None = None) -> Likelihood:
         """`numbers`; a normal with a learned spread if None, Bernoulli of black and white."""
         return numbers if numbers is not None else Bernoulli() if self.binary_ else Gaussian()
 
     def limits(self) -> tuple[Tensor, Tensor]:
         """Least and greatest value of each pixel in model units."""
-        ends = ((end - self.shift_) / self.scale_ for end in (self.low_, self.high_))
-        low, high = (torch.from_numpy(self._spread(end).astype(np.float32)) for end in ends)
-        return low, high
+        low, high = ((end - self.shift_) / self.scale_ for end in (self.low_, self.high_))
+        return torch.from_numpy(self._spread(low)).float(), torch.from_numpy(self._spread(high)).float()
 
     def bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Least and greatest value of each pixel in user units."""
@@ -205,7 +229,7 @@ class Image(Modality):
     def array(self, cells: Tensor, like: Pixels) -> Pixels:
         """Model units `(channels, height, width)` of any size as an image of the dtype of `like`."""
         values = cells.cpu().numpy() * self.scale_[:, None, None] + self.shift_[:, None, None]
-        return self._pixels(np.asarray(values), like.dtype, like.ndim == 2)
+        return self._image(np.asarray(values), like)
 
     def values(self, cells: Tensor) -> NDArray[np.float32]:
         """Rows in user units, `(n, channels * height * width)`."""
@@ -213,53 +237,36 @@ class Image(Modality):
         values = each * self.scale_[:, None].astype(np.float32) + self.shift_[:, None].astype(np.float32)
         return np.asarray(values.reshape(len(cells), -1), np.float32)
 
-    def _pixels(self, values: Pixels, dtype: np.dtype[Any], flat: bool) -> Pixels:
-        """`(..., channels, height, width)` in user units as images of this dtype, within its range."""
-        made = np.moveaxis(values, -3, -1)
-        have = np.dtype(self.dtype_)
-        if dtype.name in WHITE and have.name in WHITE and dtype != have:
-            made = made * (WHITE[dtype.name] / WHITE[have.name])
-        if dtype.kind in "iu":
-            made = np.clip(np.rint(made), np.iinfo(dtype).min, np.iinfo(dtype).max)
-        elif dtype.kind == "b":
-            made = made > 0.5
-        else:
-            made = np.clip(made, self.low_, self.high_)
-        return made[..., 0].astype(dtype) if self.channels_ == 1 and flat else made.astype(dtype)
-
     def shown(self, values: Pixels) -> Pixels:
         """Images `(n, height, width[, channels])` in the dtype of the fit."""
-        return self._pixels(values.reshape(-1, *self.shape), np.dtype(self.dtype_), flat=True)
+        made = as_pixels(self._within(values.reshape(-1, *self.shape)), self.dtype_, self.dtype_)
+        return made[..., 0] if self.channels_ == 1 else made
+
+    def _within(self, values: Pixels) -> Pixels:
+        """`(..., channels, height, width)` with its channels last, within what the fit saw."""
+        return np.clip(np.moveaxis(values, -3, -1), self.low_, self.high_)
+
+    def _image(self, values: Pixels, like: Pixels) -> Pixels:
+        """`(channels, height, width)` of any size in user units as an image of the form and size of `like`."""
+        made = banded(self._within(values), 1 if like.ndim == 2 else like.shape[2])
+        return as_pixels(resized(made, *like.shape[:2]), self.dtype_, like.dtype).reshape(like.shape)
 
     def rebuilt(self, values: Pixels, like: Any, changed: NDArray[np.bool_] | None = None) -> Any:
-        """Images of `values` in the dtypes and sizes of `like`: a stack for a stack, a list for anything else.
+        """Images of `values` in the forms and sizes of `like`: a stack for a stack, a list for anything else.
 
-        With `changed`, only in those pixels; all others are bit for bit those of `like`.
+        With `changed`, only in those pixels, holes as they lie in `like`; all others are bit for bit those of `like`.
         """
-        source, _ = self._source(like)
-        values = values.reshape(-1, *self.shape)
-        masks = None if changed is None else changed.reshape(-1, *self.shape)
-        made = [
-            self._again(image, values[i], None if masks is None else masks[i])
-            for i, image in enumerate(source.each(lambda image: image))
-        ]
-        return np.stack(made).reshape(like.shape) if isinstance(like, np.ndarray) else made
-
-    def _again(self, image: Pixels, values: Pixels, mask: NDArray[np.bool_] | None) -> Pixels:
-        made = self._pixels(values, image.dtype, image.ndim == 2)
-        made = resized(made, *image.shape[:2])
-        if mask is None:
-            return made
-        gap = np.asarray(mask.any(0))
-        if gap.shape != image.shape[:2]:
-            gap = resized(gap.astype(np.float32), *image.shape[:2]) > 0
-        return np.where(gap if image.ndim == 2 else gap[..., None], made, image)
-
-    def batches(self, data: Any, rows: int) -> Iterator[Batch]:
-        """Images as batches of at most `rows`, read one after the other."""
-        source = self.pictures(data)
-        for i in range(0, len(source), rows):
-            yield self._batch(self._rows(source.take(range(i, min(i + rows, len(source)))), None))
+        source, holes = self._source(like)
+        values, stack = values.reshape(-1, *self.shape), isinstance(like, np.ndarray)
+        made = []
+        for i, image in enumerate(source.each(lambda image: image)):
+            old = like[i] if stack or (isinstance(like, (list, tuple)) and isinstance(like[i], np.ndarray)) else image
+            fresh = self._image(values[i], old)
+            if changed is not None:
+                hole = None if holes is None else holes[i]
+                fresh = filled(fresh, old, changed.reshape(-1, *self.shape)[i], hole)
+            made.append(fresh)
+        return (np.ma.stack if isinstance(made[0], np.ma.MaskedArray) else np.stack)(made) if stack else made
 
     # ------------------------------------------------------------------ what was decided
 
@@ -273,7 +280,7 @@ class Image(Modality):
     def schema(self) -> list[dict[str, Any]]:
         """What the model sees of an image."""
         return [{
-            "name": "image", "sort": "image", "role": "learned", "why": "", "levels": 0, "missing": 0.0,
+            "name": "image", "sort": "image", "role": "learned", "why": "", "levels": 0, "missing": self.missing_,
             "channels": self.channels_, "height": self.height_, "width": self.width_, "dtype": self.dtype_,
             "range": (float(self.low_.min()), float(self.high_.max())),
             "scaled": "one unit for all pixels" if self.channels_ <= COLOUR else "each channel by its spread",
@@ -289,20 +296,4 @@ class Image(Modality):
             setattr(self, name, state[name[:-1]])
         return self
 
-    _learned = ("channels_", "dtype_", "height_", "width_", "shift_", "scale_", "low_", "high_", "masked_", "binary_")
-
-
-def _moments(each: NDArray[np.float32], counts: NDArray[np.float64] | None) -> tuple[float, float]:
-    """Mean and standard deviation of all known numbers, 1 in place of no deviation; images count `counts`."""
-    sums = np.zeros(3)
-    for i in range(0, len(each), AT_ONCE):
-        piece = each[i : i + AT_ONCE].reshape(len(each[i : i + AT_ONCE]), -1).astype(np.float64)
-        known = ~np.isnan(piece)
-        piece[~known] = 0.0
-        weight = np.ones(len(piece)) if counts is None else counts[i : i + AT_ONCE]
-        sums += [weight @ known.sum(1), weight @ piece.sum(1), weight @ np.square(piece).sum(1)]
-    if not sums[0]:
-        raise BadData("no pixel is known in any image; nothing can be learned from holes.")
-    mean = sums[1] / sums[0]
-    deviation = float(np.sqrt(max(sums[2] / sums[0] - mean**2, 0.0)))
-    return float(mean), deviation if deviation > 1e-6 * abs(mean) else 1.0
+    _learned = ("channels_", "dtype_", "height_", "width_", "shift_", "scale_", "low_", "high_", "missing_", "binary_")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from latently.errors import BadData, BadParameter, UnsupportedInput
 
-__all__ = ["WHITE", "Header", "Headers", "check", "check_stack", "common", "conform", "resized"]
+__all__ = ["WHITE", "Header", "Headers", "check", "check_stack", "common", "conform", "is_length", "resized"]
 
 Pixels = NDArray[Any]
 SCALED = ("bool", "uint8", "uint16")  # full scale is white in each, so each goes into the next without loss
@@ -188,6 +189,11 @@ def conform(array: Pixels, channels: int, dtype: DTypeLike) -> Pixels:
 
 
 # ---------------------------------------------------------------------- another size
+
+
+def is_length(value: Any) -> bool:
+    """Whether it may be a side of an image, in pixels."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) > 0
 
 
 def resized(array: Pixels, height: int, width: int) -> Pixels:

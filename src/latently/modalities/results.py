@@ -104,7 +104,7 @@ def _to_pandas(array: Any, native: Any) -> Any:
     return found if found.dtype == native.dtype else found.astype(native.dtype)
 
 
-def as_dtype(values: Matrix, dtype: Any) -> NDArray[Any]:
+def as_dtype(values: NDArray[Any], dtype: Any) -> NDArray[Any]:
     """Numbers in a dtype: rounded and within limits where it is whole."""
     kind = np.dtype(dtype)
     if kind.kind == "b":

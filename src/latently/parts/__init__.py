@@ -14,7 +14,7 @@ from latently.parts.corruptions import (
     Uniform,
 )
 from latently.parts.neighbours import Neighbours
-from latently.parts.networks import Dense, Network, Pyramid
+from latently.parts.networks import Conv, Dense, Network, Pyramid
 from latently.parts.part import Part
 from latently.parts.penalties import Contraction, Penalty
 from latently.parts.quantised import FSQ, Quantised, VectorQuantised
@@ -30,6 +30,7 @@ __all__ = [
     "Bound",
     "Chain",
     "Contraction",
+    "Conv",
     "Corruption",
     "Dense",
     "Gaussian",

@@ -17,6 +17,7 @@ __all__ = ["Neighbours"]
 
 PIECE = 512  # rows compared with each other: their distances are a square
 SPREAD = 3.0  # codes start with a standard deviation near one; a map of t-SNE's kernel wants room (3 and 10 do alike)
+REACH = 2.0  # of a bounded unit (1, 3 and 4 find less, by .01)
 ROUNDS = 4  # of Newton: the perplexity is then met to 4 % on the heaviest tails tried, to 2e-4 on digits
 STRIDE = 1.5  # greatest step in log beta
 FEWEST = 3  # rows: two are each other's neighbours whatever the map
@@ -30,7 +31,7 @@ class Neighbours(Penalty):
     `perplexity` neighbours, `P_ij = (p_j|i + p_i|j) / 2n`, and `Q_ij ~ 1 / (1 + ||s z_i - s z_j||^2)`. A row pays
     `n sum_j P_ij log(P_ij / Q_ij)`, in nats. While training, P is that of the rows and Q that of rows moved at
     random, each by about `noise` times its distance to the nearest row of the batch: so the map holds between the rows
-    that it learned from, too.
+    that it learned from, too. With `bounded`, z is seen through tanh: neighbours then differ in few signs.
     """
 
     name = "neighbours"
@@ -39,9 +40,11 @@ class Neighbours(Penalty):
         "steps": 1600,
     }  # in fewer rows are fewer neighbours; 500 steps lost .03 of 1-NN
 
-    def __init__(self, alpha: float = 300.0, perplexity: float = 10.0, noise: float = 0.6) -> None:
+    def __init__(
+        self, alpha: float = 300.0, perplexity: float = 10.0, noise: float = 0.6, bounded: bool = False
+    ) -> None:
         super().__init__()
-        self.alpha, self.perplexity, self.noise = alpha, perplexity, noise
+        self.alpha, self.perplexity, self.noise, self.bounded = alpha, perplexity, noise, bounded
 
     def check(self, sizes: Sizes) -> None:
         """`alpha >= 0`, `perplexity > 1`, `noise >= 0`."""
@@ -60,7 +63,8 @@ class Neighbours(Penalty):
             far = [squared_distances(x).fill_diagonal_(math.inf) for x in features.chunk(count)]
             p = [affinities(d, self.perplexity) for d in far]
             seen = features if rng is None or not self.noise else self._moved(features, far, rng)
-        z = SPREAD * encoder.plain(seen)[:, :code]
+        z = encoder.plain(seen)[:, :code]
+        z = REACH * z.tanh() if self.bounded else SPREAD * z
         return torch.cat([_divergence(a, b) for a, b in zip(p, z.chunk(count), strict=True)])
 
     def _moved(self, x: Tensor, far: list[Tensor], rng: torch.Generator) -> Tensor:

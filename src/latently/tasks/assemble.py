@@ -138,7 +138,13 @@ class Blueprint:
 
     def work(self) -> int:
         """Multiplications a row in one pass, for choosing threads."""
-        if not isinstance(self.network, Design):
-            return 10**6
+        return self.network.work(self._alone()) if isinstance(self.network, Design) else 10**6
+
+    def pace(self) -> dict[str, Any]:
+        """What "auto" stands for in a plan of training with these networks."""
+        return self.network.plan(self._alone()) if isinstance(self.network, Design) else {}
+
+    def _alone(self) -> Ends:
+        """The networks' ends before the parts have a say."""
         width = sum(n or 1 for n in self.data.levels)
-        return self.network.work(Ends(width, self.code, self.code, width, self.rows, None, self.data.shape))
+        return Ends(width, self.code, self.code, width, self.rows, None, self.data.shape)

@@ -18,6 +18,7 @@ from latently import rng as chance
 from latently.errors import BadData, BadParameter
 from latently.parts.bottlenecks import Normal
 from latently.tasks.base import Task
+from latently.tasks.density import FEW, mixture
 from latently.values import Batch
 
 __all__ = ["Autoencoder"]
@@ -38,9 +39,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         "undercomplete", "sparse", "topk", "denoising", "contractive", "variational", "vector_quantised", "fsq", a
         spelling of parts such as "masking:.3+topk:32+contractive", or a recipe with its options,
         `Sparse(penalty="kl", rho=0.05)`.
-    network : "auto", int, widths, Dense or (encoder, decoder)
-        Hidden widths from input to code; the decoder mirrors them. "auto" follows from the data's size.
-        `Dense(hidden=..., activation=..., tied=True)` says more; two torch modules are taken as they are.
+    network : "auto", int, widths, Dense, Conv or (encoder, decoder)
+        Hidden widths from input to code; the decoder mirrors them. "auto" follows from the data's size: fully connected
+        layers for columns, filters for images. `Dense(hidden=..., activation=..., tied=True)` or
+        `Conv(channels=..., patch=...)` says more; two torch modules are taken as they are.
     data : "auto" or Table
         How columns are read: `Table(label="y", id="key", drop=..., types={"zip": "category"})`. "auto" infers it all.
     loss : {"auto", "squared_error", "mean_squared_error", "l1", "huber", "likelihood"}
@@ -172,8 +174,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         """New rows in user units, `(n_samples, columns)`.
 
         A variational kind draws codes from its prior N(0, I). A plain kind has no prior: a Gaussian mixture fitted to
-        training codes stands in for it (Bayesian information criterion over 1 to 10 components), and a quantised kind
-        takes the nearest code that it could have made.
+        training codes stands in for it, of as many components, up to 10, as make held-out codes most likely, and a
+        quantised kind takes the nearest code that it could have made.
         """
         check_is_fitted(self, "model_")
         if not isinstance(n_samples, (int, np.integer)) or n_samples < 1:
@@ -183,32 +185,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         if isinstance(self.model_.bottleneck, Normal):
             z = torch.empty(int(n_samples), self.n_components_).normal_(generator=rng).numpy()
         else:
-            z = _mixture(self.codes_, int(n_samples), int(rng.initial_seed() % 2**31))
-        likelihood = self.model_.likelihood
-        params = self._map(
-            lambda b: self.model_.decoder.plain(self.model_.bottleneck.nearest(b.x)), Batch(torch.from_numpy(z))
-        )
-        with torch.no_grad():
-            cells = copy.deepcopy(likelihood).cpu().sample(torch.from_numpy(params), rng)
-        return self.data_.shown(self.data_.values(cells))
+            z = mixture(self.codes_, FEW, int(rng.initial_seed() % 2**31)).draw(int(n_samples), rng)
+        return self._drawn(z, rng)
 
     def to_torch(self) -> torch.nn.Module:
         """A copy of the fitted torch module; `encode(batch)` and `decode(z)` work in model units."""
         check_is_fitted(self, "model_")
         return copy.deepcopy(self.model_)
-
-
-def _mixture(codes: Rows, count: int, seed: int) -> Rows:
-    """Codes from the Gaussian mixture of least Bayesian information criterion, within the limits seen in training."""
-    from sklearn.mixture import GaussianMixture
-
-    most = min(len(codes) // 4, len(np.unique(codes, axis=0)))  # codes of few tokens repeat
-    sizes = [k for k in (1, 2, 3, 5, 10) if k <= most] or [1]
-    if len(codes) < 2:
-        return np.repeat(codes, count, 0)
-    spread = np.where(codes.std(0) > 0, codes.std(0), 1.0).astype(np.float64)
-    units = codes / spread
-    fits = [GaussianMixture(k, reg_covar=1e-4, random_state=seed).fit(units) for k in sizes]
-    best = min(fits, key=lambda m: m.bic(units))
-    drawn = best.sample(count)[0] * spread
-    return np.clip(drawn, codes.min(0), codes.max(0)).astype(np.float32)  # type: ignore[no-any-return]

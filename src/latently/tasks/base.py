@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import warnings
 from dataclasses import asdict, dataclass, field, replace
@@ -102,6 +103,7 @@ class Task(BaseEstimator):
         k, curve = given.pop("n_components"), None
         fixed = replace(plan, code=1 if k == "auto" else k)
         fixed.check()
+        given |= {n: v for n, v in fixed.pace().items() if given.get(n, "auto") == "auto"}
         checkpoint = Checkpoint(
             self.checkpoint, "" if self.checkpoint is None else fingerprint(self.get_params(deep=False), rows)
         )
@@ -176,6 +178,19 @@ class Task(BaseEstimator):
         device = next(self.model_.parameters()).device
         widest = max(self.model_.encoder.inputs, *(p.shape[0] for p in self.model_.parameters()))
         return np.asarray(pieces(function, batch, machine.chunk_rows(widest), device))
+
+    def _drawn(self, z: NDArray[np.float32], rng: torch.Generator) -> NDArray[Any]:
+        """Rows in user units from drawn codes: every cell drawn from the likelihood, of images the mean.
+
+        For noise that knows nothing of neighbours is no picture. A quantised kind takes the nearest code it could make.
+        """
+        model, data = self.model_, self.data_
+        params = self._map(lambda b: model.decoder.plain(model.bottleneck.nearest(b.x)), Batch(torch.from_numpy(z)))
+        with torch.no_grad():
+            likelihood, found = copy.deepcopy(model.likelihood).cpu(), torch.from_numpy(params)
+            if not model.door.common:
+                return data.shown(data.values(likelihood.sample(found, rng)))
+            return data.shown(np.clip(data.values(likelihood.mean(found)), *data.bounds()))
 
     def summary(self) -> dict[str, Any]:
         """What was fitted and how it went, as JSON values."""

@@ -58,11 +58,22 @@ def thumbnails(axes: Any, points: Points, images: list[NDArray[Any]]) -> None:
     for i in np.argsort(apart, kind="stable"):
         nearest.setdefault((int(cell[i, 0]), int(cell[i, 1])), int(i))
     side = axes.get_window_extent().width / ACROSS
-    for i in nearest.values():
-        image = images[i]
-        zoom = 0.9 * side / max(image.shape[:2]) * 72 / axes.figure.dpi
-        box = OffsetImage(image, zoom=zoom, cmap="gray" if image.ndim == 2 else None)
+    chosen = list(nearest.values())
+    for i, image in zip(chosen, _displayed([images[i] for i in chosen]), strict=True):
+        box = OffsetImage(image, zoom=0.9 * side / max(image.shape[:2]) * 72 / axes.figure.dpi)
         axes.add_artist(AnnotationBbox(box, (float(points[i, 0]), float(points[i, 1])), frameon=False, pad=0))
+
+
+def _displayed(images: list[NDArray[Any]]) -> NDArray[np.float64]:
+    """Images of one form as colours from 0 to 1: bytes by their white, all else by the least and greatest there is."""
+    stack = np.stack(images).astype(np.float64)
+    if stack.ndim == 4 and stack.shape[3] > 4:
+        raise BadParameter(f"images of {stack.shape[3]} channels have no colours to draw; plot(X) draws their points.")
+    low, high = (0.0, 255.0) if images[0].dtype == np.uint8 else (stack.min(), stack.max())
+    stack = (stack - low) / (high - low if high > low else 1.0)
+    if stack.ndim == 3 or stack.shape[3] == 2:  # grey, its alpha left out
+        stack = np.repeat((stack if stack.ndim == 3 else stack[..., 0])[..., None], 3, 3)
+    return stack
 
 
 def _new_axes() -> Any:

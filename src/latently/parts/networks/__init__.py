@@ -2,9 +2,12 @@
 
 from latently.parts.networks.activations import ACTIVATIONS
 from latently.parts.networks.base import Design, Ends, Network, Wrapped
+from latently.parts.networks.conv import Conv
 from latently.parts.networks.dense import Dense
 from latently.parts.networks.gemm import Gemm
 from latently.parts.networks.mlp import MLP, Skip
 from latently.parts.networks.pyramid import Pyramid
 
-__all__ = ["ACTIVATIONS", "MLP", "Dense", "Design", "Ends", "Gemm", "Network", "Pyramid", "Skip", "Wrapped"]
+__all__ = [
+    "ACTIVATIONS", "MLP", "Conv", "Dense", "Design", "Ends", "Gemm", "Network", "Pyramid", "Skip", "Wrapped",
+]  # fmt: skip

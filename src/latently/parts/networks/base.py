@@ -21,6 +21,7 @@ class Network(nn.Module):
     inputs: int
     outputs: int
     gemm = Gemm()  #: how products are computed while training
+    even = False  #: whether a linear start gives all components of the code one variance
 
     def plain(self, x: Float[Tensor, "rows in_"]) -> Float[Tensor, "rows out"]:
         """The map in ordinary differentiable torch."""
@@ -59,6 +60,14 @@ class Network(nn.Module):
     def linear(self) -> Network | None:
         """The linear layer that spans input to output, if there is one: where a linear solution may be put."""
         return None
+
+    def heads(self) -> list[Network]:
+        """The fully connected stacks that end in a code, summed, or begin at one; empty where other layers do."""
+        return []
+
+    def low(self, rows: int) -> bool:
+        """Whether `run` computes in bfloat16 on batches of `rows`, and takes them so."""
+        return False
 
     def stack(self) -> list[str]:
         """The layers, one line each, for people."""
@@ -122,6 +131,10 @@ class Design:
     def work(self, ends: Ends) -> int:
         """Multiplications a row in one pass through both, for choosing threads."""
         return self.count(ends)
+
+    def plan(self, ends: Ends) -> dict[str, Any]:
+        """What "auto" stands for in a plan of training, where these networks ask for something."""
+        return {}
 
     def build(self, ends: Ends, rng: torch.Generator) -> tuple[Network, Network]:
         """Encoder and decoder with fresh weights."""

@@ -142,6 +142,10 @@ class MLP(Network):
         """Itself when it is one linear layer."""
         return self if len(self.activations) == 1 and self.activations[0].name == "linear" else None
 
+    def heads(self) -> list[Network]:
+        """Itself."""
+        return [self]
+
     def stack(self) -> list[str]:
         """`30 -> 64 relu` and so on; `'` marks tied weights."""
         mark = "'" if self._source else ""
@@ -152,10 +156,10 @@ class MLP(Network):
 class Skip(Network):
     """A linear path beside a stack, `y = line(x) + stack(x)`: with a stack that starts at zero, a linear model."""
 
-    def __init__(self, line: MLP, stack: MLP) -> None:
+    def __init__(self, line: MLP, stack: Network) -> None:
         super().__init__()
         self.line, self.deep = line, stack
-        self.inputs, self.outputs = line.inputs, line.outputs
+        self.inputs, self.outputs, self.even = line.inputs, line.outputs, stack.even
 
     def plain(self, x: Tensor) -> Tensor:
         """The sum of both paths."""
@@ -186,6 +190,11 @@ class Skip(Network):
     def linear(self) -> Network | None:
         """The linear path."""
         return self.line
+
+    def heads(self) -> list[Network]:
+        """The path, and what the stack begins or ends with."""
+        deep = self.deep.heads()
+        return [self.line, *deep] if deep else []
 
     def stack(self) -> list[str]:
         """The stack's layers, then the path beside it."""

@@ -1,0 +1,216 @@
+"""New rows and images like those of the fit."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.utils.validation import _num_samples, check_is_fitted, column_or_1d
+
+from latently import device as machine
+from latently import rng as chance
+from latently.engine.rank import Curve
+from latently.engine.schedule import Schedule
+from latently.errors import BadData, BadParameter
+from latently.modalities.frames import names_of
+from latently.parts.bottlenecks import Normal
+from latently.tasks.assemble import Blueprint
+from latently.tasks.base import Task
+from latently.tasks.density import MANY, mixture, mixtures, packed, unpacked
+from latently.values import Batch
+
+__all__ = ["Generator"]
+
+WIDTH = 32  # of a code
+CODES = 20_000  # of the fit's rows, that the density is fitted to
+PATHS = ("auto", "linear", "spherical")
+
+Codes = NDArray[np.float32]
+Numbers = NDArray[np.float64]
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Generator(Task):
+    """New rows or images like those of the fit, all of them or of one label; and the way from one to another.
+
+    An autoencoder makes codes of the rows, and a Gaussian mixture is fitted to the codes, of as many components as make
+    held-out codes most likely (Ghosh 2020: a density fitted afterwards beats a prior that shapes the codes). With
+    labels, each has a mixture of its own. A draw of the mixture, decoded, is a new row.
+
+    Parameters
+    ----------
+    n_components : int or "auto"
+        Width of the code: a wider one reconstructs more finely and is harder to draw from. "auto" is 32, or half the
+        columns of a narrower table.
+    kind : str, recipe class or recipe
+        As in `Autoencoder`. Of a variational kind the mixture is fitted to draws of the posterior, which is what its
+        decoder has learned to read.
+
+    Notes
+    -----
+    The other parameters are those of `Autoencoder`. Columns of a table get the noise that the likelihood names, and
+    categories are drawn by their probabilities; an image is the mean of its pixels, for noise that knows nothing of
+    neighbours is no picture.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from latently import Generator
+    >>> data = load_iris()
+    >>> flowers = Generator(3, epochs=5, random_state=0).fit(data.data, data.target_names[data.target])
+    >>> flowers.sample(10, given="setosa").shape
+    (10, 4)
+    """
+
+    # ------------------------------------------------------------------ fit
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn codes and their density from rows or images `X`; `y`, if given, names a label of each."""
+        labels = None if y is None else _labels(y)
+        if labels is not None and not isinstance(X, (str, Path)):
+            _same_length(labels, _num_samples(X))
+        self._fit(X, None)
+        batch = self._batch(X)
+        if labels is not None:
+            _same_length(labels, len(batch))
+        seed = chance.seed_of(self.random_state)
+        names, index = (None, None) if labels is None else np.unique(labels, return_inverse=True)
+        rng = chance.child(seed, "density")
+        chosen = _few(index, torch.randperm(len(batch), generator=rng).numpy())
+        codes, few = self._posterior(batch.take(torch.from_numpy(chosen)), rng), int(seed % 2**31)
+        self.classes_: NDArray[Any] | None = names
+        self._shares = np.ones(1) if index is None else np.bincount(index) / len(index)
+        self._densities = [mixture(codes, MANY, few)] if index is None else mixtures(codes, index[chosen], MANY, few)
+        return self
+
+    def _choose(self, plan: Blueprint, rows: Batch, schedule: Schedule) -> tuple[int, Curve | None]:
+        return min(WIDTH, max(1, rows.cells // 2)), None
+
+    def _posterior(self, batch: Batch, rng: torch.Generator) -> Codes:
+        """Codes of the rows; draws of them where a code is a distribution."""
+        model = self.model_
+        if not isinstance(model.bottleneck, Normal):
+            return self._map(model.encode, batch)
+        h = torch.from_numpy(self._map(lambda b: model.encoder.plain(model.door(b)), batch))
+        with torch.no_grad():
+            return np.asarray(copy.deepcopy(model.bottleneck).cpu()(h, rng).z)
+
+    def _extra(self) -> dict[str, Any]:
+        labels = None if self.classes_ is None else self.classes_.tolist()
+        arrays = {f"density.{name}": v for name, v in packed(self._densities).items()}
+        return {"labels": labels, "shares": self._shares} | arrays
+
+    def _adopt(self, extra: dict[str, Any]) -> None:
+        self.classes_ = None if extra["labels"] is None else np.array(extra["labels"])
+        self._shares = extra["shares"]
+        self._densities = unpacked({n[8:]: v for n, v in extra.items() if n.startswith("density.")})
+
+    # ------------------------------------------------------------------ draw
+
+    def sample(self, n_samples: int = 1, given: Any = None, random_state: Any = None) -> Any:
+        """New rows in user units, `(n_samples, columns)`, or images, `(n_samples, height, width[, channels])`.
+
+        `given`: a label of the fit, or one for each row; None draws labels as often as the fit saw them. The draw is
+        `random_state`'s, by default the estimator's.
+        """
+        check_is_fitted(self, "model_")
+        if not isinstance(n_samples, (int, np.integer)) or n_samples < 1:
+            raise BadParameter(f"n_samples={n_samples!r}: expected a whole number, at least 1.")
+        machine.fork_safe()
+        rng = chance.fit_generator(self.random_state if random_state is None else random_state)
+        which = self._which(given, int(n_samples), rng)
+        z = np.empty((len(which), self.n_components_), np.float32)
+        for j in np.unique(which):
+            here = which == j
+            z[here] = self._densities[j].draw(int(here.sum()), rng)
+        return self._drawn(z, rng)
+
+    def _which(self, given: Any, count: int, rng: torch.Generator) -> NDArray[np.intp]:
+        """The number of each row's label."""
+        if given is None:
+            return torch.multinomial(torch.from_numpy(self._shares), count, replacement=True, generator=rng).numpy()
+        if self.classes_ is None:
+            raise BadParameter(f"given={given!r}: this fit had no labels. Fit with them: fit(X, y).")
+        asked = np.asarray(given)
+        if asked.shape not in ((), (count,)):
+            raise BadParameter(f"given has shape {asked.shape}: expected one label, or one for each of {count} rows.")
+        unknown = ~np.isin(asked, self.classes_)
+        if unknown.any():
+            raise BadParameter(
+                f"given={np.atleast_1d(asked)[np.atleast_1d(unknown)][0]!r} is no label of the fit; these are: "
+                f"{', '.join(map(str, self.classes_))}."
+            )
+        return np.broadcast_to(np.searchsorted(self.classes_, asked), (count,))
+
+    def _shown(self, z: Codes) -> Any:
+        """What codes decode to, in user units, pixels within the range that the fit saw."""
+        cells = torch.from_numpy(self._map(lambda b: self.model_.decode(b.x), Batch(torch.from_numpy(z))))
+        values = self.data_.values(cells)
+        return self.data_.shown(np.clip(values, *self.data_.bounds()) if self.model_.door.common else values)
+
+    def interpolate(self, a: Any, b: Any, steps: int = 8, path: str = "auto") -> Any:
+        """`steps` rows or images on the way from `a` to `b`, the first and last their reconstructions.
+
+        `a`, `b`: a row of numbers, a frame of one row, or an image. `path`: "linear" is straight between the codes,
+        "spherical" an arc around the origin, which keeps to where a normal prior lies; "auto" is "spherical" for
+        variational kinds, else "linear".
+        """
+        check_is_fitted(self, "model_")
+        if not isinstance(steps, (int, np.integer)) or steps < 2:
+            raise BadParameter(f"steps={steps!r}: expected a whole number, at least 2.")
+        if path not in PATHS:
+            raise BadParameter(f"path={path!r}: expected one of {', '.join(PATHS)}.")
+        round_ = path == "spherical" or (path == "auto" and isinstance(self.model_.bottleneck, Normal))
+        start, end = (self._map(self.model_.encode, self._single(x)).astype(np.float64)[0] for x in (a, b))
+        t = np.linspace(0.0, 1.0, int(steps))[:, None]
+        z = _arc(start, end, t) if round_ else start + t * (end - start)
+        return self._shown(z.astype(np.float32))
+
+    def _single(self, x: Any) -> Batch:
+        """One row or image as a batch."""
+        framed = names_of(x) is not None
+        batch = self._batch([x] if self.data_.shape else x if framed else np.atleast_2d(x))
+        if len(batch) != 1:
+            raise BadData(f"interpolate goes from one row or image to another; got {len(batch)}. Try X[0] or X[:1].")
+        return batch
+
+
+def _arc(start: Numbers, end: Numbers, t: Numbers) -> Numbers:
+    """Shoemake's slerp (1985): the direction turns evenly, the length goes straight; a line where there is no angle."""
+    a, b = (float(np.linalg.norm(v)) for v in (start, end))
+    angle = float(np.arccos(np.clip(start @ end / (a * b), -1.0, 1.0))) if a and b else 0.0
+    if not 1e-6 < angle < np.pi - 1e-6:
+        return np.asarray(start + t * (end - start))
+    turned = (np.sin((1 - t) * angle) * start / a + np.sin(t * angle) * end / b) / np.sin(angle)
+    return np.asarray(turned * ((1 - t) * a + t * b))
+
+
+def _labels(y: Any) -> NDArray[Any]:
+    """Labels as an array that can be sorted and written down."""
+    labels = column_or_1d(np.asarray(y))
+    if labels.dtype == object and not any(v is None or v != v for v in labels):
+        labels = np.array(labels.tolist())
+    missing = labels.dtype.kind == "f" and np.isnan(labels).any()
+    if missing or labels.dtype.kind not in "biufU":
+        raise BadData(
+            f"y holds {labels.dtype} with gaps or mixed sorts; expected texts or numbers, one a row, none missing."
+        )
+    return labels
+
+
+def _same_length(labels: NDArray[Any], rows: int) -> None:
+    if len(labels) != rows:
+        raise BadData(f"y has {len(labels)} labels and X {rows} rows; each row needs one.")
+
+
+def _few(index: NDArray[np.intp] | None, order: NDArray[np.intp]) -> NDArray[np.intp]:
+    """At most `CODES` rows in the given order; as many of each label as of any other, while there are."""
+    if index is None:
+        return order[:CODES]
+    each = max(1, CODES // (int(index.max()) + 1))
+    return np.concatenate([order[index[order] == j][:each] for j in range(int(index.max()) + 1)])

@@ -1,0 +1,319 @@
+"""An index finds what brute force finds, whatever is asked beside it, and takes no codes but its own encoder's."""
+
+import doctest
+
+import numpy as np
+import pytest
+import reference as ref
+import torch
+from fits import rows
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.datasets import load_digits
+from sklearn.metrics import pairwise_distances
+
+from latently import SearchIndex, load, save
+from latently.engine import nearest, store
+from latently.engine.bits import turn
+from latently.errors import BadData, BadParameter, FileProblem
+from latently.tasks import search
+from latently.tasks.search import Codes
+
+pytestmark = pytest.mark.filterwarnings("ignore::latently.errors.FitAlarm")
+
+OPTIONS = {
+    "cosine": {},
+    "euclidean": {"metric": "euclidean"},
+    "bits": {"bits": 16},
+}
+
+
+def index(x=None, names=None, **options):
+    given = {"epochs": 3, "random_state": 0, "device": "cpu", **options}
+    return SearchIndex(8, **given).fit(rows() if x is None else x, names=names)
+
+
+@pytest.fixture(scope="module", params=list(OPTIONS))
+def small(request):
+    """An index of 80 rows, never changed by a test."""
+    return index(**OPTIONS[request.param])
+
+
+def brute(model, queries):
+    """Distances of all codes from all, pair by pair, in double precision."""
+    a, b = (c.values for c in (queries, model.codes()))
+    if a.dtype == np.uint8:
+        bits = [np.unpackbits(v, axis=1) for v in (a, b)]
+        return (bits[0][:, None] != bits[1]).sum(2)
+    return pairwise_distances(a.astype(float), b.astype(float), metric="cosine" if model._measure == "cosine" else "l2")
+
+
+# ---------------------------------------------------------------- search is exact
+
+
+def test_what_is_found_is_what_brute_force_finds(small):
+    queries = small.encode(rows(200)[80:])
+    expected = brute(small, queries)
+    order = np.argsort(expected, axis=1, kind="stable")
+    distances, names = small.query(queries, k=80)
+    assert_allclose(distances, np.take_along_axis(expected, order, 1), atol=1e-6)
+    assert_allclose(np.take_along_axis(expected, names, 1), distances, atol=1e-6)
+    for k in (1, 7):
+        assert_array_equal(small.query(queries, k)[1], names[:, :k])
+
+
+def test_everything_within_a_radius_is_found_and_nothing_beyond(small):
+    queries = small.encode(rows(100)[80:])
+    expected = brute(small, queries)
+    radius = float(np.median(expected))
+    distances, names = small.within(queries, radius + 1e-9)
+    assert len(distances) == len(names) == 20
+    for row, far, found in zip(expected, distances, names, strict=True):
+        assert set(found) == set(np.flatnonzero(row <= radius + 1e-9))
+        assert (np.diff(far) >= 0).all()
+
+
+def test_a_result_does_not_depend_on_the_queries_beside_it(small):
+    queries = rows(300)
+    distances, names = small.query(queries, k=5)
+    alone = [small.query(small.encode(queries[i : i + 1]), k=5) for i in (0, 17, 299)]
+    for i, (far, found) in zip((0, 17, 299), alone, strict=True):
+        assert_array_equal(found[0], names[i])
+        assert_allclose(far[0], distances[i], atol=1e-6)
+    codes = small.encode(queries)
+    whole = small.query(codes, k=5)
+    for i in (0, 17, 299):
+        one = small.query(Codes(codes.values[i : i + 1], codes.encoder), k=5)
+        assert_array_equal(one[0][0], whole[0][i])
+        assert_array_equal(one[1][0], whole[1][i])
+
+
+def test_a_row_of_the_index_finds_itself_first(small):
+    distances, names = small.query(small.codes(), k=1)
+    assert_array_equal(distances, 0)
+    same = [np.flatnonzero((small.codes().values == row).all(1))[0] for row in small.codes().values]
+    assert_array_equal(names[:, 0], same)  # equal codes: the one that stands first
+
+
+def test_equal_rows_come_in_the_order_of_the_index():
+    x = np.repeat(rows(10), 5, axis=0)
+    model = index(x, names=[f"row {i:02d}" for i in range(50)])
+    codes = model.codes()
+    model._codes = np.ascontiguousarray(np.repeat(codes.values[::5], 5, axis=0))  # the last bit of a code may differ
+    _, names = model.query(Codes(codes.values[::5], codes.encoder), k=5)
+    assert_array_equal(names, np.array([f"row {i:02d}" for i in range(50)], object).reshape(10, 5))
+
+
+@pytest.mark.parametrize("count", [nearest._ones, nearest._looked_up], ids=["numpy", "looked up"])
+@pytest.mark.parametrize("size", [1, 8, 11])
+def test_bits_are_counted_right_with_and_without_numpy_2(count, size, monkeypatch):
+    monkeypatch.setattr(nearest, "_ones", count)
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 256, (6, size), np.uint8), rng.integers(0, 256, (40, size), np.uint8)
+    far, places = nearest.nearest(nearest.Bits(b), a, 40)
+    expected = (np.unpackbits(a, axis=1)[:, None] != np.unpackbits(b, axis=1)).sum(2)
+    assert_array_equal(places, np.argsort(expected, axis=1, kind="stable"))
+    assert_array_equal(far, np.sort(expected, axis=1))
+
+
+@pytest.mark.parametrize("bits", [3, 8, 20])
+def test_the_rotation_loses_less_than_any_drawn_at_random(bits):
+    """The squared distance of turned codes from their signs, at the best scale; half of the numbers vary little."""
+    z = ref.draw(400, 8).float() * torch.tensor([3.0, 3, 3, 3, 0.3, 0.3, 0.3, 0.3])
+    mean, found = turn(z, bits, ref.generator(1))
+    assert found.shape == (8, bits)
+    for block in found.split(8, dim=1):
+        assert_allclose(block.T @ block, np.eye(block.shape[1]), atol=1e-5)
+    spans = [found[:, :8], *(torch.linalg.qr(ref.draw(8, 8).float()).Q for _ in range(20))]
+    losses = [float((v - v.abs().mean() * v.sign()).square().mean()) for v in ((z - mean) @ s for s in spans)]
+    assert bits < 8 or losses[0] < min(losses[1:])
+
+
+def test_far_from_the_origin_near_rows_are_still_told_apart():
+    rng = np.random.default_rng(0)
+    items = (1000 + 1e-3 * rng.normal(size=(500, 4))).astype(np.float32)
+    _, places = nearest.nearest(nearest.Numbers(items), items[:50], 3)
+    expected = np.square(items[:50, None].astype(float) - items).sum(2)
+    assert_array_equal(places, np.argsort(expected, axis=1, kind="stable")[:, :3])
+
+
+# ---------------------------------------------------------------- what a code keeps
+
+
+@pytest.mark.parametrize("options", [{}, {"bits": 64}], ids=["numbers", "bits"])
+def test_digits_are_found_by_their_like_more_often_than_by_pixels(options):
+    """Mean average precision over the whole ranking, labels unseen in the fit, beside that of the raw pixels."""
+    x, y = load_digits(return_X_y=True)
+    order = np.random.default_rng(1).permutation(len(x))
+    x, y = x[order], y[order]
+    model = SearchIndex(epochs=40, random_state=0, **options).fit(x[:1500])
+    _, names = model.query(x[1500:], k=1500)
+    raw = np.argsort(pairwise_distances(x[1500:], x[:1500]), axis=1, kind="stable")
+    ours, pixels = (precision(y[found] == y[1500:, None]) for found in (names, raw))
+    assert ours > pixels + 0.05
+
+
+def precision(hits):
+    """Mean average precision of rankings; `hits`: whether each place holds one of the query's class."""
+    at = np.cumsum(hits, 1) / np.arange(1, hits.shape[1] + 1)
+    return float(((at * hits).sum(1) / hits.sum(1)).mean())
+
+
+def test_the_example_is_right():
+    result = doctest.testmod(search)
+    assert result.attempted
+    assert not result.failed
+
+
+def test_images_are_indexed_too():
+    x = (load_digits().images * 15).astype(np.uint8)
+    model = index(x[:100], bits=16)
+    distances, names = model.query(x[:5], k=3)
+    assert names.shape == (5, 3)
+    assert_array_equal(distances[:, 0], 0)
+
+
+def test_missing_cells_are_searched_too():
+    x = rows()
+    x[::5, 1] = np.nan
+    distances, _ = index(x).query(x[:7], k=4)
+    assert np.isfinite(distances).all()
+
+
+# ---------------------------------------------------------------- rows come and go
+
+
+def test_rows_that_are_added_are_found_and_rows_that_are_removed_are_not():
+    model, x = index(), rows(100)
+    model.add(x[80:])
+    assert_array_equal(model.names_, np.arange(100))
+    assert_array_equal(model.query(x[80:], k=1)[1][:, 0], np.arange(80, 100))
+    model.remove([81, 99]).remove(3)
+    assert len(model.names_) == 97
+    assert not np.isin([3, 81, 99], model.query(x, k=97)[1]).any()
+    model.add(x[99:])  # 99 was taken once
+    assert model.names_[-1] == 100
+    assert model.query(x[99:], k=1)[1].item() == 100
+
+
+def test_an_index_in_parts_is_the_index_of_all():
+    whole, parts = index(rows(), bits=16), index(rows(), bits=16)
+    parts.remove(np.arange(40)).remove(list(range(40, 80))).add(rows()[:30]).add(rows()[30:])
+    assert_array_equal(parts.codes().values, whole.codes().values)
+    assert_array_equal(parts.names_, np.arange(80, 160))
+
+
+def test_names_are_what_is_found():
+    names = [f"img/{i}.png" for i in range(80)]
+    model = index(names=names)
+    assert_array_equal(model.query(model.codes(["img/7.png"]), k=1)[1], [["img/7.png"]])
+    model.remove("img/7.png").add(rows()[7:8], names=["new"])
+    assert model.names_[-1] == "new"
+
+
+def test_codes_travel_between_copies_of_one_encoder(small, tmp_path):
+    save(small, tmp_path / "index")
+    again = load(tmp_path / "index", device="cpu")
+    assert_array_equal(again.query(small.encode(rows(9)), k=2)[1], small.query(rows(9), k=2)[1])
+
+
+# ---------------------------------------------------------------- on disk
+
+
+def test_a_saved_index_finds_the_same_and_is_saved_the_same(small, tmp_path):
+    save(small, tmp_path / "first")
+    again = load(tmp_path / "first", device="cpu")
+    save(again, tmp_path / "second")
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
+    for a, b in zip(again.query(rows(100), k=6), small.query(rows(100), k=6), strict=True):
+        assert_array_equal(a, b)
+
+
+def test_a_saved_index_goes_on(tmp_path):
+    for names in (None, [f"ü {i}" for i in range(80)]):
+        save(index(names=names).remove([0] if names is None else ["ü 0"]), tmp_path / "index")
+        again = load(tmp_path / "index", device="cpu")
+        again.add(rows(82)[80:], names=None if names is None else ["a", "b"])
+        assert again.names_.tolist() == [*(names or range(80))][1:] + ([80, 81] if names is None else ["a", "b"])
+
+
+def test_an_emptied_index_can_be_saved_and_filled_again(tmp_path):
+    save(index(names=[f"n{i}" for i in range(80)]).remove([f"n{i}" for i in range(80)]), tmp_path / "index")
+    again = load(tmp_path / "index", device="cpu").add(rows()[:3], names=["a", "b", "c"])
+    assert_array_equal(again.query(rows()[1:2], k=1)[1], [["b"]])
+
+
+@pytest.mark.parametrize("changed", ["model.encoder", "extra.centre", "data.mean"])
+def test_a_file_whose_codes_are_of_another_encoder_is_refused(changed, tmp_path):
+    save(index(), tmp_path / "index")
+    tensors, facts = store.read(tmp_path / "index", "model")
+    name = next(n for n in sorted(tensors) if n.startswith(changed) and tensors[n].is_floating_point())
+    tensors[name] = tensors[name] * 1.001 + 0.001
+    store.write(tmp_path / "index", "model", tensors, facts)
+    with pytest.raises(FileProblem, match="distances would mean nothing"):
+        load(tmp_path / "index", device="cpu")
+
+
+# ---------------------------------------------------------------- refusals
+
+
+def test_codes_of_another_encoder_are_refused(small):
+    other = index(random_state=1)
+    assert other.encoder_id_ != small.encoder_id_
+    for use in (small.query, small.add, lambda codes: small.within(codes, 0.1)):
+        with pytest.raises(BadData, match="have nothing to do with each other"):
+            use(other.encode(rows()))
+
+
+def test_more_neighbours_than_rows_are_refused(small):
+    with pytest.raises(BadParameter, match="holds 80 rows"):
+        small.query(rows(), k=81)
+    for k in (0, 2.5, True):
+        with pytest.raises(BadParameter, match="whole number from 1"):
+            small.query(rows(), k=k)
+    for radius in (-1, np.nan, "far"):
+        with pytest.raises(BadParameter, match="expected a distance"):
+            small.within(rows(), radius)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"metric": "l2"}, "one of auto, cosine"),
+        ({"metric": "hamming"}, "say how many"),
+        ({"metric": "cosine", "bits": 8}, "keeps none of them"),
+        ({"bits": 12}, "multiple of 8"),
+        ({"bits": True}, "multiple of 8"),
+    ],
+)
+def test_options_that_cannot_work_are_refused(options, message):
+    with pytest.raises(BadParameter, match=message):
+        index(**options)
+
+
+def test_names_that_say_too_little_are_refused():
+    with pytest.raises(BadData, match="one name for each"):
+        index(names=["a", "b"])
+    with pytest.raises(BadData, match="names more than one row"):
+        index(names=[1] * 80)
+    with pytest.raises(BadData, match="keep to one sort"):
+        index(names=[0.5] * 80)
+    with pytest.raises(BadData, match="one a row"):
+        index(names="a")
+    model = index()
+    with pytest.raises(BadData, match="already"):
+        model.add(rows()[:1], names=[5])
+    with pytest.raises(BadData, match="whole numbers here, and these are texts"):
+        model.add(rows()[:1], names=["a"])
+    with pytest.raises(BadParameter, match="no row of the index is named 99 and 1 more"):
+        model.remove([99, 98])
+    assert len(model.names_) == 80
+    with pytest.raises(BadData, match="give names for these"):
+        index(names=[f"n{i}" for i in range(80)]).add(rows()[:1])
+
+
+def test_changing_options_after_a_fit_changes_nothing_until_the_next():
+    model = index(bits=16)
+    before = model.query(rows(), k=3)
+    model.set_params(bits=None, metric="euclidean")
+    for a, b in zip(model.query(rows(), k=3), before, strict=True):
+        assert_array_equal(a, b)
