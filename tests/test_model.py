@@ -229,7 +229,8 @@ def test_surprise_is_unweighted_nats_on_the_scale_of_a_full_row(kind, what):
     ref.near(model.each(batch), nats, 1e-11)
 
 
-STRAIGHT_THROUGH = ("vector_quantised", "fsq", "compressive")  # a step has no slope; what stands for it is tested with the parts
+# A step has no slope; what stands for it is tested with the parts.
+STRAIGHT_THROUGH = ("vector_quantised", "fsq", "compressive")
 
 
 @pytest.mark.parametrize("kind", [k for k in KINDS if k not in STRAIGHT_THROUGH], ids=str)
