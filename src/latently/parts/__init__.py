@@ -18,6 +18,7 @@ from latently.parts.networks import Conv, Dense, Network, Pyramid
 from latently.parts.part import Part
 from latently.parts.penalties import Contraction, Penalty
 from latently.parts.quantised import FSQ, Quantised, VectorQuantised
+from latently.parts.rounded import Rounded
 from latently.parts.spatial import BlindSpot, Block
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "Pyramid",
     "Quantised",
     "Remasking",
+    "Rounded",
     "SaltAndPepper",
     "Single",
     "Swap",
