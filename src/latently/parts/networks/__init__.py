@@ -8,10 +8,6 @@ from latently.parts.networks.gemm import Gemm
 from latently.parts.networks.mlp import MLP, Skip
 from latently.parts.networks.pyramid import Pyramid
 
-<<<<<<< HEAD
-__all__ = ["ACTIVATIONS", "MLP", "Conv", "Dense", "Design", "Ends", "Gemm", "Network", "Pyramid", "Skip", "Wrapped"]
-=======
 __all__ = [
     "ACTIVATIONS", "MLP", "Conv", "Dense", "Design", "Ends", "Gemm", "Network", "Pyramid", "Skip", "Wrapped",
 ]  # fmt: skip
->>>>>>> codec
