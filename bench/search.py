@@ -1,9 +1,10 @@
 """Retrieval on Fashion-MNIST by label, defaults, labels unseen: `python bench/search.py [choose] [SEED ...]`.
 
 The 60,000 training images are learned from and indexed; 500 test images, drawn once, ask. Mean average precision over
-the whole ranking (mAP@all), the share of the ten nearest that have the query's label (P@10), bytes an image, seconds of a processor to learn and to index, milliseconds of
-a processor a query for the ten nearest, its encoding included. `choose`: the same on training images alone, 20,000
-indexed and 500 others that ask, which is where defaults were chosen.
+the whole ranking (mAP@all), the share of the ten nearest that have the query's label (P@10), bytes an image in the
+index, seconds of a processor to learn and to index, milliseconds of a processor a query for the ten nearest, its
+encoding included. `choose`: the same on training images alone, 20,000 indexed and 500 others that ask, which is where
+defaults were chosen.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ def ours(items: NDArray[np.uint8], queries: NDArray[np.uint8], y: Labels, wanted
         index.query(queries, k=10)
         each = time.process_time() - start
         size = index.codes().values[:1].nbytes
-        name = f"SearchIndex, {bits} bits" if bits else f"SearchIndex, {index.n_components_} numbers"
+        name = f"SearchIndex, {bits} bits" if bits else f"SearchIndex, {index.codes().values.shape[1]} numbers"
         yield name, figures(index.query(queries, k=len(items))[1], y, wanted), size, learned, each
 
 

@@ -180,6 +180,7 @@ def test_costs_carry_their_sort_and_shape(kind):
     shapes = {Sort.NATS: (draws * ROWS,), Sort.PENALTY: (ROWS,), Sort.STATISTIC: ()}
     sorts = {"reconstruction": Sort.NATS, "kl": Sort.NATS, "l1": Sort.PENALTY, "contraction": Sort.PENALTY}
     sorts["neighbours"] = sorts["commitment"] = Sort.PENALTY
+    sorts["rate"] = Sort.NATS
     costs = model.costs(model(batch, ref.generator()), ref.generator())
     assert costs["reconstruction"].sort is Sort.NATS
     for name, cost in costs.items():
@@ -222,13 +223,14 @@ def test_surprise_is_unweighted_nats_on_the_scale_of_a_full_row(kind, what):
     known = np.ones((ROWS, ref.CELLS)) if batch.known is None else ref.array(batch.known)
     nats = ref.array(model.likelihood.each(batch.x, done.params)) * known
     want = nats.sum(1) * ref.CELLS / known.sum(1)
-    if "kl" in done.code.costs:
-        want = want + ref.array(done.code.costs["kl"].value)
+    for name in done.code.costs.keys() & {"kl", "rate"}:
+        want = want + ref.array(done.code.costs[name].value)
     ref.near(model.surprise(batch), want, 1e-11)
     ref.near(model.each(batch), nats, 1e-11)
 
 
-STRAIGHT_THROUGH = ("vector_quantised", "fsq")  # a step has no slope; what stands for it is tested with the parts
+# A step has no slope; what stands for it is tested with the parts.
+STRAIGHT_THROUGH = ("vector_quantised", "fsq", "compressive")
 
 
 @pytest.mark.parametrize("kind", [k for k in KINDS if k not in STRAIGHT_THROUGH], ids=str)

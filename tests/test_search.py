@@ -164,6 +164,20 @@ def test_the_example_is_right():
     assert not result.failed
 
 
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_detail_weighs_the_rows_beside_their_code(metric):
+    x = rows()
+    alone, mixed = (index(metric=metric, detail=d).codes().values for d in (0.0, 3.0))
+    wide = index(metric=metric, detail=1e6).codes().values
+    squared = [np.square(pairwise_distances(c.astype(float))) for c in (alone, mixed, wide)]
+    assert_allclose(squared[1], squared[0] / 4 + squared[2] * 3 / 4, atol=1e-3)
+    spread = (x - x.mean(0)) / x.std(0)
+    if metric == "cosine":
+        assert_allclose(squared[2], 2 * pairwise_distances(spread, metric="cosine"), atol=1e-3)
+    else:
+        assert_allclose(squared[2] * np.square(spread).sum(1).mean(), pairwise_distances(spread) ** 2, rtol=1e-3)
+
+
 def test_images_are_indexed_too():
     x = (load_digits().images * 15).astype(np.uint8)
     model = index(x[:100], bits=16)
@@ -242,7 +256,7 @@ def test_an_emptied_index_can_be_saved_and_filled_again(tmp_path):
     assert_array_equal(again.query(rows()[1:2], k=1)[1], [["b"]])
 
 
-@pytest.mark.parametrize("changed", ["model.encoder", "extra.centre", "data.mean"])
+@pytest.mark.parametrize("changed", ["model.encoder", "extra.coder.centre", "extra.coder.axes", "data.mean"])
 def test_a_file_whose_codes_are_of_another_encoder_is_refused(changed, tmp_path):
     save(index(), tmp_path / "index")
     tensors, facts = store.read(tmp_path / "index", "model")
@@ -283,6 +297,8 @@ def test_more_neighbours_than_rows_are_refused(small):
         ({"metric": "cosine", "bits": 8}, "keeps none of them"),
         ({"bits": 12}, "multiple of 8"),
         ({"bits": True}, "multiple of 8"),
+        ({"detail": -1}, "a weight"),
+        ({"detail": np.nan}, "a weight"),
     ],
 )
 def test_options_that_cannot_work_are_refused(options, message):

@@ -8,6 +8,8 @@ from typing import Any
 _HOME = {
     "AnomalyDetector": "latently.tasks.anomaly",
     "Autoencoder": "latently.tasks.autoencoder",
+    "Compressor": "latently.tasks.compress",
+    "Denoiser": "latently.tasks.denoise",
     "Generator": "latently.tasks.generate",
     "Image": "latently.modalities",
     "Imputer": "latently.tasks.imputer",
@@ -21,8 +23,8 @@ _HOME = {
 _MODULES = ("errors", "parts", "recipes")
 
 __all__ = [
-    "AnomalyDetector", "Autoencoder", "Generator", "Image", "Imputer", "Map", "SearchIndex", "Table", "__version__",
-    "errors", "evaluate", "load", "parts", "recipes", "save",
+    "AnomalyDetector", "Autoencoder", "Compressor", "Denoiser", "Generator", "Image", "Imputer", "Map", "SearchIndex",
+    "Table", "__version__", "errors", "evaluate", "load", "parts", "recipes", "save",
 ]  # fmt: skip
 
 

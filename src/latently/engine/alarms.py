@@ -28,9 +28,9 @@ def alarms(outcome: Outcome, rows: Batch) -> list[Alarm]:
     """Every alarm that this fit raises."""
     model, found = outcome.model, []
     sample = rows.take(slice(0, LOOK_AT))
-    h = model.encoder.plain(model.door(sample))
     wide = model.code >= rows.cells and not model.bottleneck.priced  # directions to spare, and nothing lost by it
     if len(sample) > 1 and not wide:
+        h = model.encoder.plain(model.door(sample))
         found += [Alarm(name, message) for name, message in model.bottleneck.complaints(h)]
     found += _errors(outcome, rows.cells)
     history = outcome.history

@@ -22,7 +22,9 @@ from latently.values import Batch
 __all__ = ["Split", "evaluate", "fit"]
 
 BLOCK = 128 * 1024  # rows permuted at a time: a permuted copy of everything would cost its size
-CHUNK = 2048  # rows a validation call
+NUMBERS = 2**25  # in them
+CHUNK = 2048  # rows a validation call, fewer of wide codes
+WIDEST = 2**22  # numbers in the codes of one
 BAD_SHARE = 0.1  # of an epoch's steps not finite: go back to the last good state at half the rate
 MOST_ROLLBACKS = 8
 
@@ -113,7 +115,7 @@ def epoch(run: Run) -> dict[str, float]:
     every = max(4, horizon // 10)
     kept: dict[str, list[Tensor]] = {}
     order = torch.randperm(rows, generator=run.rng, device=train.x.device)
-    for block in order.split(max(BLOCK // size, 1) * size):
+    for block in order.split(max(min(BLOCK, NUMBERS // max(train.cells, 1)) // size, 1) * size):
         picked = train.take(block)
         for i in range(0, len(picked), size):
             costs = model.gradients(picked.take(slice(i, i + size)), run.rng, done / total)
@@ -137,9 +139,9 @@ def rate_at(progress: float, plan: Plan) -> float:
 def evaluate(model: Composition, batch: Batch, seed: int) -> float:
     """The mean loss of a row, the same corruption and draws at every call (`seed`), final weights of all costs."""
     rng = chance.child(seed, "validation", batch.x.device)
-    total = 0.0
-    for i in range(0, len(batch), CHUNK):
-        part = batch.take(slice(i, i + CHUNK))
+    total, size = 0.0, max(1, min(CHUNK, WIDEST // max(model.code, 1)))
+    for i in range(0, len(batch), size):
+        part = batch.take(slice(i, i + size))
         total += float(model.loss(part, rng)) * len(part)
     return total / len(batch)
 

@@ -47,7 +47,7 @@ def plan_for(rows: int, **given: Any) -> Plan:
     batch = given.get("batch_rows") or min(256, max(32, 1 << max(rows // 40, 1).bit_length()))
     batch = max(1, min(batch, rows))
     steps = -(-rows // batch)
-    epochs = given.get("epochs") or max(8, min(400, round(wanted / steps)))
+    epochs = given.get("epochs", max(8, min(400, round(wanted / steps))))
     rate = given.get("learning_rate") or 2e-3
     rest = {k: v for k, v in given.items() if k not in ("batch_rows", "epochs", "learning_rate")}
     return Plan(epochs=epochs, batch_rows=batch, learning_rate=rate, **rest)

@@ -15,7 +15,7 @@ from latently.device import fit_threads
 from latently.engine.align import align
 from latently.engine.fit import Split, fit
 from latently.engine.history import History
-from latently.engine.linear import principal, start_linear
+from latently.engine.linear import EXACT_UP_TO, principal, start_linear
 from latently.engine.plan import Plan, plan_for
 from latently.engine.store import Checkpoint
 from latently.engine.view import View
@@ -30,6 +30,7 @@ CROSS_BELOW = 2500  # rows: fewer are too few to give some away, and cheap enoug
 HELD_OUT = 0.1  # share of larger sets that only judges
 MOST_HELD_OUT = 10_000  # rows
 LEARNED = 4096  # training rows that tell the error on what was learned
+WIDEST = 2**24  # numbers in the codes that are looked at together
 FEWEST = 9  # rows: with fewer nothing is held out
 
 Build = Callable[[torch.Generator], Composition]
@@ -180,12 +181,17 @@ def _best_look(curves: list[list[float]]) -> int:
 
 @torch.no_grad()
 def _compare(model: Composition, rows: Batch, valid: Batch, rng: torch.Generator) -> HeldOut:
-    view, few = View.over(model.door, rows), rows.take(slice(0, LEARNED))
-    linear, shown = principal(view.of(rows), model.code, rng), view.of(valid)
+    most = max(1, WIDEST // model.code)
+    few, valid = rows.take(slice(0, min(LEARNED, most))), valid.take(slice(0, most))
+    view = View.over(model.door, rows)
+    shown = view.of(valid)
+    x = shown.x.flatten(1)
+    copies = model.code >= x.shape[1] > EXACT_UP_TO  # as PCA with so many components does: not worth the time
+    linear = principal(view.of(rows), 1 if copies else model.code, rng)
     return HeldOut(
         model=view.error(shown, view.guess(model, valid)),
-        mean=view.error(shown, linear.mean.expand_as(shown.x.flatten(1))),
-        pca=view.error(shown, linear.reconstruct(shown.x.flatten(1))),
+        mean=view.error(shown, linear.mean.expand_as(x)),
+        pca=0.0 if copies else view.error(shown, linear.reconstruct(x)),
         rows=len(valid),
         train=view.error(view.of(few), view.guess(model, few)),
     )

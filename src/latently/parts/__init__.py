@@ -2,12 +2,23 @@
 
 from latently.parts.bottlenecks import L1, Bottleneck, Identity, KLSparse, Normal, TopK
 from latently.parts.bounds import Bound, ImportanceWeighted, Single
-from latently.parts.corruptions import Chain, Corruption, Gaussian, Masking, Remasking, SaltAndPepper, Swap, Uniform
+from latently.parts.corruptions import (
+    Chain,
+    Corruption,
+    Gaussian,
+    GaussianRange,
+    Masking,
+    Remasking,
+    SaltAndPepper,
+    Swap,
+    Uniform,
+)
 from latently.parts.neighbours import Neighbours
-from latently.parts.networks import Conv, Dense, Network
+from latently.parts.networks import Conv, Dense, Network, Pyramid
 from latently.parts.part import Part
 from latently.parts.penalties import Contraction, Penalty
 from latently.parts.quantised import FSQ, Quantised, VectorQuantised
+from latently.parts.rounded import Rounded
 from latently.parts.spatial import BlindSpot, Block
 
 __all__ = [
@@ -23,6 +34,7 @@ __all__ = [
     "Corruption",
     "Dense",
     "Gaussian",
+    "GaussianRange",
     "Identity",
     "ImportanceWeighted",
     "KLSparse",
@@ -32,8 +44,10 @@ __all__ = [
     "Normal",
     "Part",
     "Penalty",
+    "Pyramid",
     "Quantised",
     "Remasking",
+    "Rounded",
     "SaltAndPepper",
     "Single",
     "Swap",

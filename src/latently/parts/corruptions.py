@@ -9,7 +9,17 @@ from torch import Tensor
 from latently.parts.part import Part
 from latently.values import Sizes
 
-__all__ = ["Chain", "Corruption", "Gaussian", "Masking", "Remasking", "SaltAndPepper", "Swap", "Uniform"]
+__all__ = [
+    "Chain",
+    "Corruption",
+    "Gaussian",
+    "GaussianRange",
+    "Masking",
+    "Remasking",
+    "SaltAndPepper",
+    "Swap",
+    "Uniform",
+]
 
 Cells = Float[Tensor, "rows *cells"]
 Known = Bool[Tensor, "rows *cells"]
@@ -70,6 +80,25 @@ class Gaussian(_Noise):
     def forward(self, x: Cells, rng: torch.Generator) -> Cells:
         """`x + sigma eps`."""
         return self._add(x, self.sigma * torch.empty_like(x).normal_(generator=rng))
+
+
+class GaussianRange(_Noise):
+    """White noise of a standard deviation drawn for each row from `[low, high]`: one model for every strength."""
+
+    def __init__(self, low: float = 0.0, high: float = 1.0) -> None:
+        super().__init__()
+        self.low = low
+        self.high = high
+
+    def check(self, sizes: Sizes) -> None:
+        """`0 <= low <= high`, and some noise."""
+        self.require(0 <= self.low <= self.high, "low", f"in [0, high], and high is {self.high!r}")
+        self.require(self.high > 0, "high", "positive")
+
+    def forward(self, x: Cells, rng: torch.Generator) -> Cells:
+        """`x + sigma eps`, a sigma a row."""
+        sigma = x.new_empty(len(x), *[1] * (x.ndim - 1)).uniform_(self.low, self.high, generator=rng)
+        return self._add(x, sigma * torch.empty_like(x).normal_(generator=rng))
 
 
 class Uniform(_Noise):

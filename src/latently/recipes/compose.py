@@ -33,7 +33,8 @@ __all__ = ["WORDS", "Compose", "spelled"]
 class Compose(Recipe):
     """A kind made of parts: `Compose(corruption=Masking(.3), bottleneck=TopK(32), penalties=[Contraction(1e-3)])`.
 
-    What is left out is plain. On the command line, and as a string, `masking:.3+topk:32+contractive:1e-3`.
+    What is left out is plain; `loss` is what a task's `loss="auto"` stands for with this kind. On the command line, and
+    as a string, `masking:.3+topk:32+contractive:1e-3`.
     """
 
     corruption: Corruption | None = None
@@ -41,6 +42,7 @@ class Compose(Recipe):
     penalties: list[Penalty] = field(default_factory=list)
     bound: Bound | None = None
     emphasis: float = 0.5
+    loss: str = "auto"
 
     def parts(self, n_components: int) -> Parts:
         """Copies of the parts given."""
@@ -48,7 +50,8 @@ class Compose(Recipe):
         bound = copy.deepcopy(self.bound) or Single()
         if bound.draws > 1 and isinstance(bottleneck, Normal):
             bottleneck.analytic = False  # importance weights are ratios at the drawn code
-        loss = "likelihood" if isinstance(bottleneck, Normal) else "squared_error"
+        usual = "likelihood" if isinstance(bottleneck, Normal) else "squared_error"
+        loss = usual if self.loss == "auto" else self.loss
         parts = [copy.deepcopy(p) for p in self.penalties]
         return Parts(bottleneck, copy.deepcopy(self.corruption), parts, bound, self.emphasis, loss)
 

@@ -127,7 +127,8 @@ class AnomalyDetector(OutlierMixin, Task):
             )
         return float(value)
 
-    def _reads(self, source: Modality) -> Modality:
+    def _modality(self, data: Any) -> Modality:
+        source = super()._modality(data)
         return Textures(**source.options()) if type(source) is Image else source
 
     def _learn(self, outcome: Outcome, rows: Batch) -> None:

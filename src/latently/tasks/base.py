@@ -34,6 +34,7 @@ from latently.version import version as latently_version
 __all__ = ["Task"]
 
 KEPT_CODES = 5000  # training codes kept, to fit a density to when one is asked for
+MOST_KEPT = 2**21  # numbers in them
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -94,11 +95,12 @@ class Task(BaseEstimator):
         network_of(self.network)  # refused before the data is read
         given |= {n: v for n, v in recipe.parts(1).plan().items() if given.get(n, "auto") == "auto"}
         seed = functools.partial(chance.seed_of, self.random_state)
-        source = self._reads(modality_of(self.data, data))
+        source = self._modality(data)
         rows, remember = source.learn(self, data, sample_weight, parts_loss(recipe, self.loss) == "likelihood")
         given |= {n: v for n, v in source.plan(len(rows)).items() if given.get(n, "auto") == "auto"}
         rows, network = rows.to(target), network_of(self.network, source)
         plan = Blueprint(recipe, network, source, self.loss, 1, len(rows), target, self.precision, self.remasks)
+        plan, given = self._suited(plan, given, rows)
         k, curve = given.pop("n_components"), None
         fixed = replace(plan, code=1 if k == "auto" else k)
         fixed.check()
@@ -119,15 +121,20 @@ class Task(BaseEstimator):
         if k == "auto":
             k, curve = self._choose(plan, rows, schedule)
         plan = replace(plan, code=k)
-        warn_wide(plan)
+        if rows.given is None:
+            warn_wide(plan)
         outcome = train(plan.build, rows, schedule)
         remember()
         self._keep(plan, outcome, rows, curve)
         self._learn(outcome, rows)
 
-    def _reads(self, source: Modality) -> Modality:
-        """How this task reads what `source` reads."""
-        return source
+    def _modality(self, data: Any) -> Modality:
+        """What reads the data of a fit."""
+        return modality_of(self.data, data)
+
+    def _suited(self, plan: Blueprint, given: dict[str, Any], rows: Batch) -> tuple[Blueprint, dict[str, Any]]:
+        """What a task makes of the plan and its numbers once it knows the rows."""
+        return plan, given
 
     def _paced(self, given: dict[str, Any], rows: int) -> dict[str, Any]:
         """The numbers of the plan that the user gave; a task may put its own in the place of "auto"."""
@@ -146,7 +153,8 @@ class Task(BaseEstimator):
             curve,
             [alarm for alarm in alarms(outcome, rows) if alarm.name not in self.quiet],
         )
-        self.codes_ = self._map(self.model_.encode, rows.take(slice(0, KEPT_CODES)))
+        kept = min(KEPT_CODES, max(1, MOST_KEPT // plan.code))
+        self.codes_ = self._map(self.model_.encode, rows.take(slice(0, kept)))
         for alarm in self.alarms_:
             warnings.warn(f"{alarm.name}: {alarm.message}", FitAlarm, stacklevel=4)
 

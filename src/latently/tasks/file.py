@@ -114,8 +114,8 @@ def _rebuilt(
     estimator: Task = known[facts["task"]](**params)
     estimator.recipe_, estimator.network_ = decoded(facts["recipe"], outside), network_of(spec)
     arrays = {name[5:]: t.numpy() for name, t in tensors.items() if name.startswith("data.")}
-    chosen = estimator.data if isinstance(estimator.data, Modality) else Modality.registry[facts["modality"]]()
-    estimator.data_ = estimator._reads(chosen.fresh()).restore(facts["data"] | arrays)
+    options = estimator.data.options() if isinstance(estimator.data, Modality) else {}
+    estimator.data_ = Modality.registry[facts["modality"]](**options).restore(facts["data"] | arrays)
     estimator.rows_, estimator.n_components_ = facts["rows"], facts["components"]
     estimator._n_features_out, estimator.n_features_in_ = facts["components"], facts["columns"]
     if facts["names"]:

@@ -13,8 +13,8 @@ from numbers import Integral, Real
 from typing import Any, TypedDict, cast
 
 __all__ = [
-    "Alarm", "Codes", "Column", "Error", "Facts", "Fold", "Gallery", "Head", "HeldOut", "Histogram", "Level", "Line", "Made",
-    "Reason", "Reconstruction", "Row", "Sizes", "Strange", "Training", "tidy",
+    "Alarm", "Codes", "Column", "Error", "Facts", "Fold", "Gallery", "Head", "HeldOut", "Histogram", "Level", "Line",
+    "Made", "Reason", "Reconstruction", "Row", "Sizes", "Strange", "Training", "tidy",
 ]  # fmt: skip
 
 HUGE = 10**300  # a larger integer has no float to draw it by

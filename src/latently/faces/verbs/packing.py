@@ -72,7 +72,8 @@ def compress(given: Rows, quality: options.Quality = None, max_error: options.Ma
 
     Example: latently compress model.safetensors photographs -o photographs.ltn --quality 50
     """
-    raise BadParameter(f"{given.data} is a table; compress takes images. Parquet with zstd keeps tables small.")
+    asked = f" at quality {quality or max_error}" if quality or max_error else ""
+    raise BadParameter(f"{given.data} is a table; compress takes images{asked}. Parquet with zstd keeps tables small.")
 
 
 def decompress(

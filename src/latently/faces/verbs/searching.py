@@ -18,7 +18,7 @@ from latently.faces.verbs import albums
 
 __all__ = ["build", "query"]
 
-SHOWN = 24  # queries on a sheet
+SHOWN = 12  # queries on a sheet
 ACROSS = 10  # of their matches
 
 

@@ -6,5 +6,8 @@ from latently.parts.networks.conv import Conv
 from latently.parts.networks.dense import Dense
 from latently.parts.networks.gemm import Gemm
 from latently.parts.networks.mlp import MLP, Skip
+from latently.parts.networks.pyramid import Pyramid
 
-__all__ = ["ACTIVATIONS", "MLP", "Conv", "Dense", "Design", "Ends", "Gemm", "Network", "Skip", "Wrapped"]
+__all__ = [
+    "ACTIVATIONS", "MLP", "Conv", "Dense", "Design", "Ends", "Gemm", "Network", "Pyramid", "Skip", "Wrapped",
+]  # fmt: skip

@@ -20,6 +20,7 @@ __all__ = ["Conv"]
 HIDDEN = 512  # units between filters and code; half as many where rows are few
 FEW = 5000
 BATCH = 128  # rows: more steps of fewer rows learn more in the same time
+FEWEST = 50  # rows of which some only judge; fewer are cross-validated
 BUDGET = 3.6e13  # operations of a default fit: 240 s at 150 a nanosecond, what a core of 2025 makes of small filters
 
 
@@ -117,8 +118,12 @@ class Conv(Design):
         return reader.work() + writer.work()
 
     def plan(self, ends: Ends) -> dict[str, Any]:
-        """Batches of 128 at most, a step for every four rows but at least 6,000, within minutes of one core."""
-        rows = {"batch_rows": BATCH} if ends.rows > 40 * BATCH else {}
+        """Batches of 128 at most, a step for every four rows but at least 6,000, within minutes of one core.
+
+        A tenth of the rows judges, few as they may be: four fits of filters, as cross-validation has, take too long.
+        """
+        rows: dict[str, Any] = {"batch_rows": BATCH} if ends.rows > 40 * BATCH else {}
+        rows |= {"validation": 0.1} if ends.rows >= FEWEST else {}
         most = int(BUDGET / (6 * BATCH * self.work(ends)))
         return rows | {"learning_rate": 3e-3, "steps": min(most, max(6000, ends.rows // 4))}
 
