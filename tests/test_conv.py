@@ -287,6 +287,6 @@ def test_the_pace_follows_from_sizes_and_is_the_default_of_a_fit():
     small, large = (Conv().plan(Ends(784, 32, 32, 784, n, None, (1, 28, 28))) for n in (1000, 60_000))
     assert "batch_rows" not in small
     assert large["batch_rows"] == 128
-    assert 6000 == small["steps"] < large["steps"]
+    assert 3000 == small["steps"] < large["steps"]
     huge = Conv().plan(Ends(3 * 96**2, 32, 32, 3 * 96**2, 60_000, None, (3, 96, 96)))
     assert huge["steps"] < large["steps"]
