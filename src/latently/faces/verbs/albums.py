@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -49,17 +50,23 @@ def write_sheet(folder: Path, rows: list[list[Any]], captions: list[list[str]], 
 
 def cleaned(given: Given, verb: str, function: Any) -> None:
     """`function` of every image, one by one: into a folder, the first of them on a sheet beside what they were."""
-    from latently.faces.sheets import visible
+    from latently.faces.sheets import small, visible
 
     folder, source = folder_of(given), given.rows
     _ = given.estimator
     rows, captions = [], []
-    for i, name in enumerate(source.names):
-        made = function(source.take([i]))[0]
-        put(folder, name, made)
-        if i < SHOWN:
-            rows.append([visible(source[i]), visible(made)])
-            captions.append([name, ""])
+    waiting: Future[Path] | None = None
+    with ThreadPoolExecutor(1) as writer:  # packing a large image takes as long as computing it
+        for i, name in enumerate(source.names):
+            made = function(source.take([i]))[0]
+            if waiting is not None:
+                waiting.result()
+            waiting = writer.submit(put, folder, name, made)
+            if i < SHOWN:
+                rows.append([small(visible(source[i])), small(visible(made))])
+                captions.append([name, ""])
+        if waiting is not None:
+            waiting.result()
     write_sheet(folder, rows, captions, ["before", "after"])
     if given.common["as_json"]:
         screen.emit({"folder": str(folder), "images": len(source)})
@@ -121,7 +128,7 @@ def _heated(given: Given, folder: Path, strangest: Any, columns: dict[str, Any])
     """Write heat and mask of every image; the strangest come back for the sheet."""
     import numpy as np
 
-    from latently.faces.sheets import heated, visible
+    from latently.faces.sheets import heated, small, visible
 
     detector, source = given.estimator, given.rows
     kept: dict[int, list[Any]] = {}
@@ -133,7 +140,7 @@ def _heated(given: Given, folder: Path, strangest: Any, columns: dict[str, Any])
         put(folder, name, over, "-heat", ".png")
         put(folder, name, mask.astype(np.uint8) * 255, "-mask", ".png")
         if i in strangest:
-            kept[i] = [visible(image), over, visible(mask.astype(np.uint8) * 255)]
+            kept[i] = [small(visible(image)), small(over), small(visible(mask.astype(np.uint8) * 255))]
     captions = [[source.names[i], f"{columns['score'][i]:.3g}, p {columns['p_value'][i]:.3g}", ""] for i in strangest]
     return [kept[int(i)] for i in strangest], captions
 

@@ -77,7 +77,8 @@ def compress(given: Rows, quality: options.Quality = None, max_error: options.Ma
 
 
 def decompress(
-    model: options.MaybeModel,
+    *,
+    model: options.MaybeModel = None,
     file: options.File,
     output: options.ToFolder,
     as_json: options.Json = False,
@@ -101,7 +102,7 @@ def decompress(
         typer.echo(f"{output}: {len(made):,} images")
 
 
-def verify(model: options.MaybeModel, file: options.File, as_json: options.Json = False) -> None:
+def verify(*, model: options.MaybeModel = None, file: options.File, as_json: options.Json = False) -> None:
     """Say what a compressed file holds, and whether every bit of it is as it was written.
 
     With MODEL also whether it is the model that the file needs.

@@ -118,14 +118,14 @@ class Conv(Design):
         return reader.work() + writer.work()
 
     def plan(self, ends: Ends) -> dict[str, Any]:
-        """Batches of 128 at most, a step for every four rows but at least 6,000, within minutes of one core.
+        """Batches of 128 at most, a step for every four rows but at least 3,000, within minutes of one core.
 
         A tenth of the rows judges, few as they may be: four fits of filters, as cross-validation has, take too long.
         """
         rows: dict[str, Any] = {"batch_rows": BATCH} if ends.rows > 40 * BATCH else {}
         rows |= {"validation": 0.1} if ends.rows >= FEWEST else {}
         most = int(BUDGET / (6 * BATCH * self.work(ends)))
-        return rows | {"learning_rate": 3e-3, "steps": min(most, max(6000, ends.rows // 4))}
+        return rows | {"learning_rate": 3e-3, "steps": min(most, max(3000, ends.rows // 4))}
 
     def build(self, ends: Ends, rng: torch.Generator) -> tuple[Network, Network]:
         """Encoder and decoder with fresh weights; `BadParameter` on options that cannot join these ends."""
