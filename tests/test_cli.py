@@ -20,8 +20,8 @@ from latently.faces.cli import app, main
 from latently.faces.doctor import examine
 
 VERBS = (
-    "fit", "encode", "reconstruct", "detect", "impute", "map", "evaluate", "report", "monitor", "info", "doctor",
-    "demo",
+    "fit", "encode", "reconstruct", "detect", "impute", "denoise", "map", "sample", "compress", "decompress", "verify",
+    "evaluate", "report", "monitor", "info", "doctor", "demo",
 )  # fmt: skip
 
 
@@ -328,13 +328,17 @@ def test_the_demo_does_every_job_beside_its_baseline_and_leaves_nothing(capsys, 
     code, out, err = run("demo", capsys)
     assert code == 0
     jobs = [line.partition(":")[0] for line in out.splitlines() if ":" in line]
-    assert [j for j in jobs if j.isupper() and j != "AUROC"] == ["ENCODE", "MAP", "DETECT", "IMPUTE", "REPORT"]
+    shown = ["ENCODE", "MAP", "DENOISE", "SEARCH", "SAMPLE", "COMPRESS", "DETECT", "IMPUTE", "REPORT"]
+    assert [j for j in jobs if j.isupper() and j != "AUROC"] == shown
     rows = {line[2:25].strip(): line[25:].split() for line in out.splitlines() if line.endswith(" %")}
     assert float(rows["autoencoder"][1]) < float(rows["PCA"][1])
     figures = [line.rsplit(None, 1) for line in out.splitlines() if line.startswith("  ") and len(line.split()) > 1]
     last = {name.strip(): figure for name, figure in figures}
     assert float(last["anomaly detector"]) > 0.9
     assert float(last["imputer"]) < float(last["scikit-learn's IterativeImputer"])
+    assert float(last["denoiser"].split()[0]) > float(last["the best Gaussian blur"].split()[0]) + 2
+    assert float(last["new digits"]) > 0.8
+    assert "what comes back: the same, to the bit" in out
     assert "known cells: as they were" in out
     assert "█" in out
     assert "the same codes, to the bit" in out
@@ -400,7 +404,7 @@ MISTAKES = {
     "fit wine.csv -o m.safetensors --drop name --kind sparse --set kind__alpha=much": "expected a number",
     "fit wine.csv -o m.safetensors --drop name --set network__tied=2": "true or false",
     "encode m.safetensors": "--output",
-    "encode m.safetensors -o c.csv": "model where a table was expected",
+    "encode m.safetensors -o c.csv": "model where data was expected",
     "encode wine.csv m.safetensors -o c.csv": "m.safetensors wine.csv",
     "encode wine.csv wine.csv -o c.csv": "expected a model",
     "encode m.safetensors odd.csv -o c.csv": "'alcohol'",
