@@ -127,7 +127,7 @@ def _end(sort: str, value: float) -> str:
 def _held_out(held: dict[str, Any], told: dict[str, Any]) -> None:
     mean, size = held["mean"] or math.nan, told["components"]
     rows = [("this model", held["model"])]
-    if size < told["columns"] or held["pca"] > 1e-6 * mean:  # a wide PCA copies
+    if (size < told["columns"] and not _images(told)) or held["pca"] > 1e-6 * mean:  # a wide PCA copies
         rows.append((f"PCA of the same size, {size}", held["pca"]))
     of, what = ("pixels'", "the mean image") if _images(told) else ("each column's", "each column's mean")
     rows.append((what, held["mean"]))
