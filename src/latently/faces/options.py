@@ -134,10 +134,15 @@ def value(text: str) -> Any:
 
 def spoken(complaint: str) -> str:
     """A library's complaint about a parameter, `n_components=0: ...`, in the words of the command line."""
+    complaint = complaint.replace("with skip=True", "with --skip")
     found = re.match(r"(\w+)=", complaint)
     flags = {"n_components": "components", "random_state": "seed", "hidden": "network"}
     flags |= {n: n.replace("_", "-") for n in ("kind", "network", "loss", "epochs", "batch_size", "device")}
-    flags |= {n: n.replace("_", "-") for n in ("learning_rate", "max_time", "precision", "setting")}
+    flags |= {
+        n: n.replace("_", "-")
+        for n in ("learning_rate", "max_time", "precision", "setting", "noise", "quality", "max_error")
+    }
+    flags |= {n: n for n in ("bits", "size", "missing", "given")}
     if not found or found.group(1) not in flags:
         return complaint
     return f"--{flags[found.group(1)]} {complaint[found.end() :]}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import glob
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,12 +15,17 @@ __all__ = ["check_folder", "check_input", "check_output", "check_place", "holds_
 
 WRITTEN = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".arrow", ".feather")
 SUFFIXES = (*WRITTEN, ".txt", ".txt.gz")  # what is read
-IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".ppm", ".zip")
+IMAGES = (
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".tif", ".tiff", ".gif", ".bmp", ".ppm", ".pgm", ".pbm",
+    ".pnm", ".pfm", ".jp2", ".j2k", ".jpx", ".zip",
+)  # fmt: skip
 
 
 def holds_images(path: Path) -> bool:
-    """Whether a name is one of images: a folder, a file of an image, a zip, a pattern of such names."""
-    return path.is_dir() or path.name.lower().endswith(IMAGES) or (not path.exists() and path.name in ("*", "**"))
+    """Whether a name is one of images: a folder, a file of an image, a zip, a pattern that is none of tables."""
+    name = path.name.lower()
+    pattern = not path.exists() and glob.has_magic(str(path)) and not name.endswith(SUFFIXES)
+    return path.is_dir() or name.endswith(IMAGES) or pattern
 
 
 def check_folder(path: Path) -> None:
@@ -50,7 +56,7 @@ def check_input(path: Path) -> None:
         beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         near = difflib.get_close_matches(path.name, beside, 1, 0.75)
         hint = f"Did you mean {path.with_name(near[0])}?" if near else f"The current folder is {Path.cwd()}."
-        raise FileProblem(f"{path} does not exist; expected a table. {hint}")
+        raise FileProblem(f"{path} does not exist; expected a table, or images. {hint}")
     suffix_of(path)
 
 

@@ -36,7 +36,8 @@ def encode(given: Given) -> None:
     found = {f"code{j}": codes[:, j] for j in range(codes.shape[1])}
     written = pa.table(keys | found)
     tables.write(written, output)
-    _report(given, written, f"{len(codes):,} {given.items} -> {_numbers(codes.shape[1])} each")
+    what = screen.counted(len(codes), given.items[:-1])
+    _report(given, written, f"{what} -> {screen.counted(codes.shape[1], 'number')} each")
 
 
 @verb("Autoencoder", options.ToEither, images=albums.reconstruct)
@@ -112,7 +113,7 @@ def map_(given: Given) -> None:
         {**given.keys(), **{a: points[:, j] for j, a in zip(range(points.shape[1]), axes, strict=False)}}
     )
     tables.write(written, output)
-    _report(given, written, f"{len(points):,} points")
+    _report(given, written, f"{screen.counted(len(points), 'point')}")
 
 
 def _draw(given: Given, output: Path) -> None:
@@ -158,7 +159,3 @@ def _report(given: Given, table: Any, done: str, **more: Any) -> None:
         screen.emit({"file": str(given.output), "rows": table.num_rows, "columns": table.column_names, **more})
     else:
         typer.echo(f"{given.output}: {done}")
-
-
-def _numbers(count: int) -> str:
-    return f"{count} number{'' if count == 1 else 's'}"
