@@ -17,7 +17,8 @@ from latently.values import Batch
 
 __all__ = ["View"]
 
-NEAR = 0.01  # of one: a variance this close is left alone
+NEAR = 0.01  # of one: the variance of a category this close is left alone
+SWITCH = 0.26  # a column of zeros and ones varies by a quarter at most; numbers that vary more were scaled already
 NOTHING = 1e-6  # of one: what rounding leaves where all these rows hold the same, though others do not
 
 
@@ -47,7 +48,9 @@ class View:
         each = ((x - mean).square() * counts).sum(0) / total
         owner = torch.arange(len(door.levels), device=x.device).repeat_interleave(door.base)
         variance = torch.zeros(len(door.levels), device=x.device).index_add_(0, owner, each)
-        alone = ((variance - 1).abs() < NEAR) | (variance < NOTHING)
+        numbers = torch.tensor([n == 0 for n in door.levels], device=x.device)
+        scaled = torch.where(numbers, variance > SWITCH, (variance - 1).abs() < NEAR)
+        alone = scaled | (variance < NOTHING)
         if bool(alone.all()):
             return cls(door, None, mean)
         scale = torch.where(alone, torch.ones_like(variance), variance).rsqrt()[owner]

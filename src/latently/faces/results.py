@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,8 +18,9 @@ __all__ = ["Results", "blocks", "new_folder"]
 
 LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif")
 PAGE = re.compile(r"(.+\.tiff?)\[(\d+)\]", re.IGNORECASE | re.DOTALL)
-TOGETHER = 256  # images in memory at once,
-PIXELS = 2**24  # and as many of their pixels
+TOGETHER = 256  # images that are computed at once,
+PIXELS = 2**22  # or as many of their numbers: a photograph comes alone
+WAITING = 2**26  # numbers that wait to be written
 
 
 class Results:
@@ -28,6 +31,8 @@ class Results:
 
     def __init__(self, folder: Path, names: Sequence[str], own: Sequence[str] = ()) -> None:
         self.folder, self.images = folder, 0
+        self._writer: ThreadPoolExecutor | None = None
+        self._waiting: deque[tuple[Future[None], int]] = deque()
         for name in names:
             path = PurePosixPath(name)
             if path.is_absolute() or ".." in path.parts or "\0" in name or not path.name:
@@ -37,19 +42,30 @@ class Results:
         self._sources = {name.casefold() for name in names}
         self._taken = {name.casefold() for name in own}
 
-    def put(self, name: str, image: Any, mark: str = "", suffix: str | None = None) -> Path:
-        """Write an image; `mark` goes behind the name of its source."""
-        from latently.modalities.encode import suffix_for, write
+    def put(self, name: str, image: Any, mark: str = "", suffix: str | None = None) -> None:
+        """Write an image while the next one is computed; `mark` goes behind the name of its source."""
+        from latently.modalities.encode import suffix_for
 
+        assert self._writer is not None
         page = PAGE.fullmatch(name)
         source = PurePosixPath(page[1] if page else name)
         if suffix is None:
             own = "" if source.suffix.lower() in LOSSY else source.suffix
             suffix = suffix_for(own or ".png", 1 if image.ndim == 2 else image.shape[2], image.dtype)
         place = self.folder / self._free(name, source, f"-{page[2]}{mark}" if page else mark, suffix)
+        while self._waiting and sum(size for _, size in self._waiting) > WAITING:
+            self._settle()
+        self._waiting.append((self._writer.submit(self._write, place, image), image.size))
+
+    def _write(self, place: Path, image: Any) -> None:
+        from latently.modalities.encode import write
+
         place.parent.mkdir(parents=True, exist_ok=True)
         write(place, image)
-        return place
+        self.images += 1
+
+    def _settle(self) -> None:
+        self._waiting.popleft()[0].result()
 
     def _free(self, name: str, source: PurePosixPath, mark: str, suffix: str) -> PurePosixPath:
         """A name that no result has, and no source but this one."""
@@ -73,14 +89,17 @@ class Results:
 
     @contextmanager
     def filling(self, total: int) -> Iterator[None]:
-        """Within it a problem also says how many of the images (`self.images`) were done; they stay."""
+        """Within it images are `put`; a problem also says how many of the `total` files are there. They stay."""
         try:
-            yield
+            with ThreadPoolExecutor(1) as self._writer:
+                yield
+                while self._waiting:
+                    self._settle()
         except (LatentlyError, OSError) as problem:
             if not self.images:
                 raise
             raise FileProblem(
-                f"{problem} Stopped there: {self.images:,} of {total:,} images are done and whole, in {self.folder}."
+                f"{problem} Stopped there: {self.images:,} of {total:,} images are written and whole, in {self.folder}."
             ) from None
 
 

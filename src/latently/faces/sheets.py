@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from latently.modalities.pixels import resized
 
-__all__ = ["heated", "sheet", "visible"]
+__all__ = ["heated", "sheet", "small", "visible"]
 
 Pixels = NDArray[Any]
 TILE = 128  # pixels a side
@@ -63,13 +63,13 @@ def sheet(rows: Sequence[Sequence[Pixels]], captions: Sequence[Sequence[str]], h
         y = GAP + top + i * (TILE + LINE + GAP)
         for j, (image, word) in enumerate(zip(images, words, strict=True)):
             x = GAP + j * (TILE + GAP)
-            tile = _tile(image)
+            tile = small(image)
             page.paste(Image.fromarray(tile), (x + (TILE - tile.shape[1]) // 2, y + (TILE - tile.shape[0]) // 2))
             pen.text((x, y + TILE + 2), _cut(word), fill="black")
     return np.asarray(page)
 
 
-def _tile(image: Pixels) -> Pixels:
+def small(image: Pixels) -> Pixels:
     """An image with its longer side as long as a tile; small ones are enlarged pixel by pixel."""
     longest = max(image.shape[:2])
     if longest < TILE:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from latently.tasks.tiles import Grid, Places, through
 __all__ = ["Cleaner"]
 
 AT_ONCE = 2**16  # pixels of tiles that are computed together
+LARGE = 2**22  # pixels of an image: beyond, a pass takes seconds, and several are only made when asked for
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Cleaner:
     passes: int
     sigma: float  #: model units
     turns: bool  #: whether images of every orientation were learned from
+    sparing: bool = False  #: whether large images are seen once, as they are
 
     def each(self, source: Pictures) -> Iterator[Pixels]:
         """The images in their order, clean; those of one size that follow each other are computed together."""
@@ -39,8 +41,10 @@ class Cleaner:
         for (height, width), group in itertools.groupby(enumerate(sizes), key=lambda pair: pair[1]):
             grid, members = Grid.over(height, width), [i for i, _ in group]
             count = max(1, AT_ONCE // grid.pixels)
+            once = self.sparing and height * width > LARGE
+            mine = replace(self, passes=1, sigma=0.0) if once else self
             for i in range(0, len(members), count):
-                yield from self._alike([source[j] for j in members[i : i + count]], grid, count)
+                yield from mine._alike([source[j] for j in members[i : i + count]], grid, count)
 
     def _alike(self, images: list[Pixels], grid: Grid, count: int) -> list[Pixels]:
         """Images of one size, padded to `count` with the first: one shape for all, so that results repeat."""

@@ -69,7 +69,8 @@ class Denoiser(OneToOneFeatureMixin, TransformerMixin, Task):
         images are grainy.
     passes : int or "auto"
         How many predictions are averaged: turned and mirrored if crops were, and each with noise of its own where the
-        fit had noisy images alone. "auto": 4, with noisy images alone 8.
+        fit had noisy images alone. "auto": 4, with noisy images alone 8. Images of over
+        four megapixels are seen once, as they are (.1 dB less; a pass of twelve takes five seconds).
 
     Attributes
     ----------
@@ -239,4 +240,4 @@ class Denoiser(OneToOneFeatureMixin, TransformerMixin, Task):
     def _cleaner(self) -> Cleaner:
         data, alone = self._crops(), not self.noise_["clean"] and self.noise_["sort"] == "gaussian"
         sigma = ALPHA * float(self.noise_["high"]) / float(data.scale_.mean()) if alone else 0.0
-        return Cleaner(self.model_, data, self._passes(alone), sigma, self._turns)
+        return Cleaner(self.model_, data, self._passes(alone), sigma, self._turns, sparing=self.passes == "auto")

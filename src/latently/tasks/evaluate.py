@@ -139,8 +139,8 @@ def _of_images(est: Task, X: Any) -> Evaluation:
     found, count = est._figures(X, None), len(pictures(X))
     if not found:
         raise UnsupportedInput(
-            f"a {type(est).__name__} of images is judged by images without noise: psnr(noisy, clean) beside the PSNR of "
-            "the noisy ones. Nothing else that evaluate computes applies to it."
+            f"a {type(est).__name__} of images is judged by images without noise: psnr(noisy, clean) beside the PSNR "
+            "of the noisy ones. Nothing else that evaluate computes applies to it."
         )
     return Evaluation(type(est).__name__, est.recipe_.name, count, count, int(est.n_components_), found)
 

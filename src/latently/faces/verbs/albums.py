@@ -29,7 +29,7 @@ def cleaned(given: Given, done: str, function: Any, count: Any = None) -> None:
 
     `count` of an image is added up and told beside `done`.
     """
-    from latently.faces.sheets import visible
+    from latently.faces.sheets import small, visible
 
     folder, source = folder_of(given), given.rows
     _ = given.estimator
@@ -39,10 +39,9 @@ def cleaned(given: Given, done: str, function: Any, count: Any = None) -> None:
             before = source.take(block)
             for i, seen, made in zip(block, before, function(before), strict=True):
                 results.put(source.names[i], made)
-                results.images += 1
                 total += count(seen) if count else 0
                 if i < SHOWN:
-                    rows.append([visible(seen), visible(made)])
+                    rows.append([small(visible(seen)), small(visible(made))])
         results.sheet(rows, [[name, ""] for name in source.names[:SHOWN]], ["before", "after"])
     if given.common["as_json"]:
         screen.emit({"folder": str(folder), "images": len(source)} | ({"pixels": total} if count else {}))
@@ -98,7 +97,7 @@ def detect(
     columns["anomaly"] = score > detector.threshold_
     order = np.argsort(-score, kind="stable")
     results = Results(folder, source.names, own=("sheet.png", "scores.csv"))
-    with results.filling(len(source)):
+    with results.filling(2 * len(source)):
         shown = _heated(given, results, order[:SHOWN], columns)
         found = pa.table(columns)
         tables.write(found.take(order) if sort else found, folder / "scores.csv")
@@ -120,7 +119,7 @@ def _heated(
     """Write heat and mask of every image; the strangest come back for the sheet."""
     import numpy as np
 
-    from latently.faces.sheets import heated, visible
+    from latently.faces.sheets import heated, small, visible
 
     detector, source = given.estimator, given.rows
     kept: dict[int, list[Any]] = {}
@@ -131,9 +130,8 @@ def _heated(
             over, black = heated(image, heat, low, high), np.asarray(mask, np.uint8) * 255
             results.put(source.names[i], over, "-heat", ".png")
             results.put(source.names[i], black, "-mask", ".png")
-            results.images += 1
             if i in strangest:
-                kept[i] = [visible(image), over, visible(black)]
+                kept[i] = [small(visible(image)), small(over), small(visible(black))]
     captions = [[source.names[i], f"{columns['score'][i]:.3g}, p {columns['p_value'][i]:.3g}", ""] for i in strangest]
     return [kept[int(i)] for i in strangest], captions
 

@@ -135,7 +135,6 @@ def _images(generator: Any, made: Any, output: Path) -> None:
     with results.filling(len(made)):
         for name, image in zip(names, made, strict=True):
             results.put(name, image)
-            results.images += 1
     low, high = (float(e[0]) for e in generator.data_.bounds())
     shown = [visible(image, low, high) for image in made[: ACROSS * ACROSS]]
     lines = [shown[i : i + ACROSS] for i in range(0, len(shown), ACROSS)]

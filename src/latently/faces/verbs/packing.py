@@ -54,8 +54,8 @@ def _coder(given: Given, chosen: dict[str, Any], exact: bool) -> Any:
     coder, quality = given.estimator, chosen["quality"]
     if not exact and quality not in (None, coder.quality):
         raise BadParameter(
-            f"--quality {quality}: {given.model} was fitted for quality {coder.quality}, and another needs a fit of its "
-            f"own: latently compress {given.data} --quality {quality} --keep other{MODEL} -o {given.output}. "
+            f"--quality {quality}: {given.model} was fitted for quality {coder.quality}, and another needs a fit of "
+            f"its own: latently compress {given.data} --quality {quality} --keep other{MODEL} -o {given.output}. "
             "Afterwards only lossless and --max-error can be chosen."
         )
     return coder.set_params(**named) if named else coder
@@ -107,7 +107,6 @@ def decompress(
     with results.filling(len(made)):
         for name, image in zip(names, made, strict=True):
             results.put(name, image)
-            results.images += 1
     if as_json:
         screen.emit({"folder": str(output), "images": len(made)})
     else:
