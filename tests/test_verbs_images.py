@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -158,7 +159,7 @@ def test_reconstruct_gives_each_image_again_in_its_own_size_and_dtype(run):
 
 def test_no_result_takes_the_place_of_another(run):
     Path("same").mkdir()
-    for i, name in enumerate(("a.jpg", "a.png", "a.tif", "sheet.png", "b.jpg", "b.webp")):
+    for i, name in enumerate(("a.jpg", "a.png", "a.tif", "sheet.png", "b.jpg", "b.jpeg")):
         write(Path("same", name), image("dark", i))
     from PIL import Image
 
@@ -166,18 +167,16 @@ def test_no_result_takes_the_place_of_another(run):
     pages[0].save("same/pages.tif", save_all=True, append_images=pages[1:])
     done(run, "reconstruct encode.safetensors same -o out")
     assert written("out") == [
-        "a-jpg.png", "a.png", "a.tif", "b-webp.png", "b.png", "pages-0.tif", "pages-1.tif", "pages-2.tif",
+        "a-jpg.png", "a.png", "a.tif", "b-jpg.png", "b.png", "pages-0.tif", "pages-1.tif", "pages-2.tif",
         "sheet-png.png", "sheet.png",
     ]  # fmt: skip
 
 
 def test_a_name_that_leads_outside_of_the_folder_is_refused(run):
-    with zipfile.ZipFile("evil.zip", "w") as archive:
-        archive.write("shots/dark/0.png", "../../evil.png")
-    assert "outside of out" in refused(run, "reconstruct encode.safetensors evil.zip -o out")
-    stack = [image("dark", 0)]
-    Path("evil.ltn").write_bytes(latently.Compressor(quality="lossless").compress(stack, names=["/tmp/evil.png"]))
-    assert "outside of out" in refused(run, "decompress evil.ltn -o out")
+    for name in ("/tmp/evil.png", "../evil.png", "dark/../../evil.png", ""):
+        data = latently.Compressor(quality="lossless").compress([image("dark", 0)] * 2, names=["fine.png", name])
+        Path("evil.ltn").write_bytes(data)
+        assert "outside of out" in refused(run, "decompress evil.ltn -o out")
 
 
 def test_the_images_are_computed_a_few_at_a_time(run, monkeypatch):
@@ -208,7 +207,9 @@ def test_impute_asks_which_value_is_a_hole(run):
     assert "expected the pixel value" in refused(run, "impute shots -o out --missing black")
     assert "give it once" in refused(run, "impute shots -o out --missing 0 --missing 1")
     assert "--missing is for a fit" in refused(run, "impute impute.safetensors shots -o out --missing 0")
-    latently.save(latently.Imputer(epochs=1, random_state=0, verbose=False).fit("shots"), "blind.safetensors")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", latently.errors.FitAlarm)
+        latently.save(latently.Imputer(epochs=1, random_state=0, verbose=False).fit("shots"), "blind.safetensors")
     assert "without --missing" in refused(run, "impute blind.safetensors shots -o out")
 
 
@@ -218,7 +219,9 @@ def test_denoise_writes_a_folder_and_tells_the_noise(run):
     assert "24 images cleaned" in out
     assert any(line.startswith("note: noise of the fit: gaussian") and "measured" in line for line in err)
     assert written("out") == sorted([*NAMES, "sheet.png"])
-    assert (pictures("out/dark/1.png")[0] != pictures("shots/dark/1.png")[0]).any()
+    names, straight = pictures("shots").names, latently.load("denoise.safetensors").transform("shots")
+    for name, made in zip(names, straight, strict=True):
+        np.testing.assert_array_equal(pictures(f"out/{name}")[0], made)
     for option in ("--noise gaussian:5", "--clean", "--noisy"):
         assert "is for a fit" in refused(run, f"denoise denoise.safetensors shots -o new {option}")
     assert "--noise" in refused(run, "denoise shots -o new --noise loud")
@@ -306,8 +309,8 @@ def test_a_learned_file_comes_back_by_its_model_alone(run):
     assert 0 < max(far) < 12
     assert "decompress MODEL s.ltn" in refused(run, "decompress s.ltn -o no")
     done(run, "fit shots -o other.safetensors --task compress --set repair=0 --set quality=90")
-    for verb in ("verify other.safetensors s.ltn", "decompress other.safetensors s.ltn -o no"):
-        assert told["model"] in refused(run, verb)
+    for command in ("verify other.safetensors s.ltn", "decompress other.safetensors s.ltn -o no"):
+        assert told["model"] in refused(run, command)
     assert "task Autoencoder" in refused(run, "verify encode.safetensors s.ltn")
 
 
@@ -589,7 +592,8 @@ def test_a_mistake_is_told_in_one_line_and_exit_code_2(command, run):
     "fit shots -o m.safetensors --epochs 1 -n 1", "encode encode.safetensors shots -o o.csv",
     "reconstruct encode.safetensors shots -o out", "impute impute.safetensors shots -o out",
     "denoise denoise.safetensors shots -o out", "map map.safetensors shots -o o.csv",
-    "map map.safetensors shots -o o.svg", "sample sample.safetensors -o out", "search build shots -o m.safetensors --epochs 1",
+    "map map.safetensors shots -o o.svg", "sample sample.safetensors -o out",
+    "search build shots -o m.safetensors --epochs 1",
     "search query search.safetensors shots -o out", "search query search.safetensors shots -o o.csv",
     "compress shots -o o.ltn --quality lossless", "compress compress.safetensors shots -o o.ltn",
     "decompress s.ltn -o out", "verify s.ltn", "evaluate encode.safetensors shots",

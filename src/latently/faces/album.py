@@ -9,6 +9,7 @@ from typing import Any
 from latently.errors import BadParameter
 from latently.faces import screen
 from latently.faces.given import Given
+from latently.faces.places import check_images
 
 __all__ = ["Album"]
 
@@ -23,8 +24,9 @@ class Album(Given):
     pictured = True
 
     def check(self) -> None:
-        """Raise on what cannot work together; filling needs to know what a hole is."""
+        """Raise on paths and options that cannot work together; filling needs to know what a hole is."""
         super().check()
+        check_images(self.data)
         if self.task == "Imputer" and self.model is None and not self.common.get("missing"):
             raise BadParameter("--missing VALUE is missing: which pixel value means a hole in these images, 0 perhaps?")
 

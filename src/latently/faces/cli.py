@@ -67,7 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as mistake:
         return _mistake(_usage(mistake))
     except (LatentlyError, OSError) as mistake:
-        return _mistake(options.spoken(str(mistake)))
+        where = "".join(f" ({note})" for note in getattr(mistake, "__notes__", []))
+        return _mistake(options.spoken(str(mistake)) + where)
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except Exception as bug:

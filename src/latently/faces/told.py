@@ -138,8 +138,9 @@ def _held_out(held: dict[str, Any], told: dict[str, Any]) -> None:
         rows.append((f"PCA of the same size, {size}", held["pca"]))
     of, what = ("pixels'", "the mean image") if _images(told) else ("each column's", "each column's mean")
     rows.append((what, held["mean"]))
+    judged = f"{'images' if _images(told) else 'rows'} ({held['rows']:,})"
     screen.columns(
-        f"error on held-out {'images' if _images(told) else 'rows'} ({held['rows']:,}), squared, in units of {of} variance",
+        f"error on held-out {judged}, squared, in units of {of} variance",
         ("", "error", "of the mean's"),
         [(name, f"{error:.4f}", f"{100 * error / mean:.1f} %") for name, error in rows],
     )

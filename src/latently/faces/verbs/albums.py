@@ -75,7 +75,7 @@ def detect(
     given: Given,
     setting: str | None = None,
     alerts_per_day: float | None = None,
-    explain: int = 3,
+    explain: int = 3,  # noqa: ARG001 - the options are those of tables
     sort: bool = False,
 ) -> None:
     """Scores in a table, a map of heat and a mask beside each name, the strangest on a sheet."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -99,8 +101,9 @@ def decompress(
     """
     new_folder(output)
     coder, data = _opened(model, file)
-    told = coder.verify(data) if model else _without_model(coder, data, file, output)
-    made = coder.decompress(data)
+    with _about(file):
+        told = coder.verify(data) if model else _without_model(coder, data, file, output)
+        made = coder.decompress(data)
     digits = len(str(max(len(made) - 1, 0)))
     names = told["names"] or [f"{i:0{digits}d}.png" for i in range(len(made))]
     results = Results(output, names)
@@ -118,7 +121,7 @@ def _without_model(coder: Any, data: bytes, file: Path, output: Path) -> dict[st
     told: dict[str, Any] = coder.verify(data)
     if told["model"] is not None:
         raise FileProblem(
-            f"{file} cannot be read without the model that it was written with, {told['model']}. "
+            f"it cannot be read without the model that it was written with, {told['model']}. "
             f"Try: latently decompress MODEL {file} -o {output}"
         )
     return told
@@ -132,7 +135,8 @@ def verify(*, model: options.MaybeModel = None, file: options.File, as_json: opt
     Example: latently verify photographs.ltn
     """
     coder, data = _opened(model, file)
-    told = coder.verify(data)
+    with _about(file):
+        told = coder.verify(data)
     if as_json:
         screen.emit({"file": str(file), **told})
         return
@@ -143,6 +147,15 @@ def verify(*, model: options.MaybeModel = None, file: options.File, as_json: opt
         ("written", codecs), ("model", told["model"] or "none needed"),
     ])  # fmt: skip
     typer.echo("every bit is as it was written")
+
+
+@contextmanager
+def _about(file: Path) -> Iterator[None]:
+    """Within it, a problem names the file."""
+    try:
+        yield
+    except FileProblem as problem:
+        raise FileProblem(f"{file}: {problem}") from None
 
 
 def _opened(model: list[Path] | None, file: Path) -> tuple[Any, bytes]:
