@@ -77,6 +77,7 @@ class Schedule:
     watcher: Watcher
     checkpoint: Checkpoint
     work: int = 0  #: multiplications a row and pass, to choose threads by
+    together: int = 1  #: rows that belong together, one after the other: a split keeps them on one side
 
     def generator(self, name: str, device: torch.device | str = "cpu") -> torch.Generator:
         """The source of chance of one stage; what is drawn on a device needs a generator of that device."""
@@ -96,20 +97,29 @@ def train(build: Build, rows: Batch, schedule: Schedule, name: str = "fit") -> O
 
 
 def _scheduled(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: str) -> Outcome:
-    if schedule.validation in (None, 0, 0.0) or len(rows) < FEWEST:
+    units = len(rows) // schedule.together
+    if schedule.validation in (None, 0, 0.0) or units < FEWEST:
         return _single(build, rows, schedule, plan, name, None)
-    if schedule.validation == "auto" and len(rows) < CROSS_BELOW:
+    if schedule.validation == "auto" and units < CROSS_BELOW:
         return _crossed(build, rows, schedule, plan, name)
     share = HELD_OUT if schedule.validation == "auto" else float(schedule.validation)
-    count = min(max(1, round(share * len(rows))), len(rows) - 1)
+    count = min(max(1, round(share * units)), units - 1)
     if schedule.validation == "auto":
         count = min(count, MOST_HELD_OUT)
     order = _order(rows, schedule, name)
-    return _single(build, rows.take(order[count:]), schedule, plan, name, rows.take(order[:count]))
+    learned, held = (_rows_of(part, rows, schedule) for part in (order[count:], order[:count]))
+    return _single(build, learned, schedule, plan, name, held)
 
 
 def _order(rows: Batch, schedule: Schedule, name: str) -> Tensor:
-    return torch.randperm(len(rows), generator=schedule.generator(f"{name}/split")).to(rows.x.device)
+    """What the split is of, in an order of chance: rows, or as many as belong together."""
+    return torch.randperm(len(rows) // schedule.together, generator=schedule.generator(f"{name}/split"))
+
+
+def _rows_of(units: Tensor, rows: Batch, schedule: Schedule) -> Batch:
+    """The rows of some units."""
+    index = units[:, None] * schedule.together + torch.arange(schedule.together)
+    return rows.take(index.flatten().to(rows.x.device))
 
 
 def _single(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: str, valid: Batch | None) -> Outcome:
@@ -133,9 +143,11 @@ def _crossed(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: st
     folds = _order(rows, schedule, name).chunk(FOLDS)
     outcomes = []
     for i, fold in enumerate(folds):
-        rest = rows.take(torch.cat([f for j, f in enumerate(folds) if j != i]))
+        rest = _rows_of(torch.cat([f for j, f in enumerate(folds) if j != i]), rows, schedule)
         left = _time_left(plan, start_seconds, FOLDS + 1 - i)
-        outcomes.append(_single(build, rest, schedule, left, f"{name} fold {i + 1} of {FOLDS}", rows.take(fold)))
+        outcomes.append(
+            _single(build, rest, schedule, left, f"{name} fold {i + 1} of {FOLDS}", _rows_of(fold, rows, schedule))
+        )
         start_seconds += outcomes[-1].history.seconds
     looks = _best_look([o.history.columns["validation"] for o in outcomes])
     final = replace(_time_left(plan, start_seconds, 1), stop_after=looks)

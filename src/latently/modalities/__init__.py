@@ -5,4 +5,6 @@ from latently.modalities.table import Table
 
 from latently.modalities.image import Image  # isort: skip  (asked before tables, which take what is left)
 
-__all__ = ["Image", "Modality", "Table"]
+from latently.modalities.textures import Textures
+
+__all__ = ["Image", "Modality", "Table", "Textures"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Self
 
@@ -71,6 +71,10 @@ class Modality:
         """Rows for a fitted model, in model units."""
         raise NotImplementedError
 
+    def pieces(self, owner: Any, data: Any) -> Iterator[Batch]:
+        """The same as `take`, some at a time where they are read one after the other."""
+        yield self.take(owner, data)
+
     def gaps(self, owner: Any, data: Any) -> NDArray[np.bool_]:
         """Which learned cells are missing, `(rows, cells)`."""
         raise NotImplementedError
@@ -84,6 +88,15 @@ class Modality:
     def network(self) -> Design:
         """What `network="auto"` stands for."""
         return Dense()
+
+    @property
+    def places(self) -> int:
+        """Rows that belong together, one after the other: never on both sides of a validation split."""
+        return 1
+
+    def plan(self, rows: int) -> dict[str, int]:
+        """What "auto" stands for in a plan of training, where so many of these rows ask for something."""
+        return {}
 
     def likelihood(self, numbers: Likelihood | None = None) -> Likelihood:
         """What suits these cells; `numbers` for those that are numbers."""

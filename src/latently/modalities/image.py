@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -26,7 +26,6 @@ from latently.values import Batch
 __all__ = ["Image"]
 
 Pixels = NDArray[Any]
-LONGEST = 96  # pixels a side that a model sees when nobody says otherwise: larger images are shrunk for it
 COLOUR = 4  # channels: up to here they are grey, colours and alpha, in one unit; beyond, each has its own
 
 
@@ -51,6 +50,7 @@ class Image(Modality):
     size: Any = "auto"
     missing: Any = None
     skip: bool = False
+    longest: ClassVar[int] = 96  #: pixels a side that a model sees when nobody says otherwise
 
     @classmethod
     def accepts(cls, data: Any) -> bool:
@@ -100,7 +100,7 @@ class Image(Modality):
             raise BadParameter(f"size={self.size!r}: expected 'auto', a number of pixels, or (height, width).")
         height, width = int(np.median(heights)), int(np.median(widths))
         longest = max(height, width)
-        wanted = min(longest, LONGEST) if self.size == "auto" else int(self.size)
+        wanted = min(longest, self.longest) if self.size == "auto" else int(self.size)
         return max(1, round(height * wanted / longest)), max(1, round(width * wanted / longest))
 
     def _rows(self, source: Pictures, holes: Holes | None) -> NDArray[np.float32]:

@@ -2,57 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.base import OutlierMixin
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from latently.engine.schedule import Judged, Outcome
-from latently.errors import BadParameter
+from latently import device as machine
+from latently.engine.schedule import Outcome
+from latently.errors import BadParameter, UnsupportedInput
+from latently.modalities import Image, Modality, Textures
 from latently.tasks.base import Task
+from latently.tasks.judges import Columns, Learned, Reason
 from latently.tasks.probes import detection, labels_of
-from latently.tasks.strangeness import View, Yardstick, cut
+from latently.tasks.regions import MARKED, Region, Regions
+from latently.tasks.strangeness import cut
 from latently.tasks.thresholds import alerts, best_f1, share
 from latently.values import Batch
 
-__all__ = ["AnomalyDetector", "Reason"]
+__all__ = ["AnomalyDetector", "Reason", "Region"]
 
 Rows = NDArray[np.float64]
 
 AUTO = 0.01  # conformal p of contamination="auto"
 
 
-@dataclass(frozen=True)
-class Reason:
-    """Why a row is strange: one of its cells."""
-
-    column: str
-    observed: Any  #: in user units: a number, a level, a date; None for a level never seen
-    expected: Any  #: what the model puts there, given the row's other cells
-    share: float  #: of the row's strangeness
-    p_value: float  #: of the cell: how often a cell of this column is at least as surprising
-
-    def text(self) -> str:
-        """In words, such as `age 90 (expected 41)`."""
-        observed, expected = (_shown(v) for v in (self.observed, self.expected))
-        if observed == expected:  # the likeliest value, and yet few rows like this one have it
-            return f"{self.column} {observed} (rare beside the others)"
-        return f"{self.column} {observed} (expected {expected})"
-
-
 @dataclass(kw_only=True, eq=False, repr=False)
 class AnomalyDetector(OutlierMixin, Task):
-    """Finds rows unlike those it learned from, and says which cells make them so.
+    """Finds rows or images unlike those it learned from, and says which cells or regions make them so.
 
     Two views of a row: the surprise of its cells when a denoising autoencoder reconstructs it from noisy copies of
     itself, each cell beside what is usual in its column and beyond the range seen growing with the square; and the
     distance to its neighbours among the training rows. Each becomes `-log p` beside rows that the model did not learn
     from; their mean is the row's strangeness, `score_samples` is minus that.
+
+    Images are looked at place by place: what fixed filters make of the logarithm of the image, shrunk where a side has
+    more than 256 pixels, at up to 32 x 32 places. The same two views judge every place. The strangest places are one
+    view of the image; the other is its distance, as a whole, to the nearest training image.
 
     Parameters
     ----------
@@ -137,39 +127,38 @@ class AnomalyDetector(OutlierMixin, Task):
             )
         return float(value)
 
+    def _modality(self, data: Any) -> Modality:
+        source = super()._modality(data)
+        return Textures(**source.options()) if type(source) is Image else source
+
     def _learn(self, outcome: Outcome, rows: Batch) -> None:
-        judged = outcome.judged or (Judged(outcome.model, rows, rows),)
-        k, alone = (1 if self.setting == "clean" else 0), self.setting != "clean"
-        views = [View.of(j.model, j.train, k, alone) for j in judged]
-        whole = judged[0].model is outcome.model
-        self._view = views[0] if whole else View.of(outcome.model, rows, k, alone)
-        cells = np.concatenate([v.cells(j.valid, self._map) for v, j in zip(views, judged, strict=True)])
-        # Distances know no model: a row left out of the references stands for a new one better than a fold does.
-        distance = np.concatenate([self._view.distance(j.valid, alone=True) for j in judged])
-        weight = np.concatenate([_weights(j.valid) for j in judged])
-        masks = [_known(j.valid) for j in judged]
-        known = None if masks[0] is None else np.concatenate([m for m in masks if m is not None])
-        self._yard = Yardstick.of(cells, known, distance, weight)
-        strange = self._yard.nats(cells, known, distance).mean(1)
+        learned = Learned(outcome, rows, self.setting == "clean", self._map)
+        self._judge: Regions | Columns
+        self._judge, strange, weight = self._sort().of(learned, self.data_)
         order = np.argsort(strange, kind="stable")
         self.calibration_, self._counts = strange[order], weight[order]
 
+    def _sort(self) -> type[Regions] | type[Columns]:
+        return Regions if isinstance(self.data_, Textures) else Columns
+
     def _extra(self) -> dict[str, Any]:
         calibration = {"strange": self.calibration_, "counts": self._counts, "offset": self.offset_}
-        return self._view.state() | self._yard.state() | calibration
+        return self._judge.state() | calibration
 
     def _adopt(self, extra: dict[str, Any]) -> None:
-        self._view, self._yard = View.from_state(self.model_, extra), Yardstick.from_state(extra)
+        self._judge = self._sort().from_state(self.model_, extra, self._map, self.data_)
         self.calibration_, self._counts, self.offset_ = extra["strange"], extra["counts"], extra["offset"]
 
     # ------------------------------------------------------------------ judge
 
-    def _nats(self, batch: Batch) -> Rows:
-        return self._yard.nats(self._view.cells(batch, self._map), _known(batch), self._view.distance(batch))
-
     def score_samples(self, X: Any) -> Rows:
-        """Minus the strangeness of every row, in nats: higher is more normal."""
-        return np.asarray(-self._nats(self._batch(X)).mean(1))
+        """Minus the strangeness of every row or image, in nats: higher is more normal."""
+        return np.concatenate([-self._judge.nats(batch).mean(1) for batch in self._batches(X)])
+
+    def _batches(self, X: Any) -> Iterator[Batch]:
+        check_is_fitted(self, "model_")
+        machine.fork_safe()
+        return self.data_.pieces(self, X)
 
     def decision_function(self, X: Any) -> Rows:
         """`score_samples` less `offset_`: negative is an anomaly."""
@@ -188,32 +177,39 @@ class AnomalyDetector(OutlierMixin, Task):
         at_least = above[np.searchsorted(self.calibration_, strange, side="left")]
         return np.asarray((1 + at_least) / (1 + above[0]))
 
-    def explain(self, X: Any, top: int = 3) -> list[list[Reason]]:
-        """For every row the `top` known cells that contribute most to its strangeness, most first."""
-        batch = self._batch(X)
+    def explain(self, X: Any, top: int = 3) -> list[list[Reason]] | list[list[Region]]:
+        """For every row the `top` known cells that contribute most to its strangeness, most first.
+
+        For every image the regions that do: boxes in its own pixels.
+        """
         if not isinstance(top, Integral) or top < 1:
-            raise BadParameter(f"top={top!r}: expected how many cells to name, a whole number from 1.")
-        cells, known = self._view.cells(batch, self._map), _known(batch)
-        units = self._yard.units(cells, known)
-        nats = self._yard.nats(cells, known, self._view.distance(batch))
-        shares = _parts(units) * nats[:, :1] + _parts(self._view.apart(batch)) * nats[:, 1:]
-        shares = _parts(shares)
-        p = np.exp(-self._yard.cell.nats(units))
-        order = np.argsort(-np.where(known, shares, -1.0) if known is not None else -shares, axis=1, kind="stable")
-        found: list[list[Reason]] = [[] for _ in shares]
-        names = self.data_.names
-        row = np.arange(len(shares))
-        observed = self.data_.values(batch.x)
-        for column in order.T[: int(top)]:
-            cells = batch.x.flatten(1).clone()
-            cells[row, column] = torch.from_numpy(self._view.expected(batch, column, self._map)).to(cells.dtype)
-            expected = self.data_.values(cells)
-            for j in np.unique(column):
-                rows = np.flatnonzero((column == j) & (True if known is None else known[row, column]))
-                pairs = (self.data_.objects(int(j), values[rows, j]) for values in (observed, expected))
-                for i, seen, usual in zip(rows, *pairs, strict=True):
-                    found[i].append(Reason(names[j], seen, usual, float(shares[i, j]), float(p[i, j])))
-        return found
+            raise BadParameter(f"top={top!r}: expected how many reasons to name, a whole number from 1.")
+        return self._judge.explain(X, self._batches(X), int(top))
+
+    def heat_map(self, X: Any) -> NDArray[np.float32] | list[NDArray[np.float32]]:
+        """How strange every pixel is, at each image's own size: `-log p` beside places of ordinary images, in nats.
+
+        A stack for a stack of images, a list for anything else.
+        """
+        maps = list(self._regions("heat_map").heat_maps(X, self._batches(X)))
+        return np.stack(maps) if isinstance(X, np.ndarray) else maps
+
+    def mask(self, X: Any, alpha: float = MARKED) -> NDArray[np.bool_] | list[NDArray[np.bool_]]:
+        """The pixels stranger than any in a share `1 - alpha` of ordinary images; sizes as in `heat_map`."""
+        line = self._regions("mask").line(share("alpha", alpha))
+        maps = [heat > line for heat in self._regions("mask").heat_maps(X, self._batches(X))]
+        return np.stack(maps) if isinstance(X, np.ndarray) else maps
+
+    @property
+    def heat_range_(self) -> tuple[float, float]:
+        """Nats between which heat is worth colours: beyond a tenth of ordinary places; twice the line of `mask`."""
+        return float(np.log(10)), 2 * self._regions("heat_range_").line(MARKED)
+
+    def _regions(self, method: str) -> Regions:
+        check_is_fitted(self, "model_")
+        if not isinstance(self._judge, Regions):
+            raise UnsupportedInput(f"{method} is for images; this detector learned from rows. Try explain(X).")
+        return self._judge
 
     def expected_flags(self) -> tuple[int, int]:
         """How many rows like those of the fit are flagged, and of how many: the held-out rows beyond the line."""
@@ -223,10 +219,8 @@ class AnomalyDetector(OutlierMixin, Task):
     def _figures(self, data: Any, y: Any) -> dict[str, dict[str, Any]]:
         if y is None:
             return {}
-        batch = self._batch(data)
-        door = self.model_.door
-        features = self._map(lambda b: door(b)[:, : door.features], batch).astype(np.float64)
-        return {"detection": detection(features, -self.score_samples(data), labels_of(y, len(batch)), 0)}
+        features = np.concatenate([self._judge.features(batch) for batch in self._batches(data)])
+        return {"detection": detection(features, -self.score_samples(data), labels_of(y, len(features)), 0)}
 
     # ------------------------------------------------------------------ where to draw the line
 
@@ -270,23 +264,3 @@ class AnomalyDetector(OutlierMixin, Task):
         """The largest held-out strangeness whose p is above `alpha`."""
         usual = np.flatnonzero(self._p(self.calibration_) > alpha)
         return float(self.calibration_[usual[-1] if len(usual) else 0])
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "never seen before"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _weights(batch: Batch) -> Rows:
-    return np.ones(len(batch)) if batch.weight is None else batch.weight.cpu().numpy().astype(np.float64)
-
-
-def _known(batch: Batch) -> NDArray[np.bool_] | None:
-    return None if batch.known is None else batch.known.flatten(1).cpu().numpy()
-
-
-def _parts(values: Rows) -> Rows:
-    """Each row's values as shares of their sum; zeros where that is zero."""
-    total = values.sum(1, keepdims=True)
-    return values / np.where(total > 0, total, 1.0)

@@ -97,6 +97,7 @@ class Task(BaseEstimator):
         seed = functools.partial(chance.seed_of, self.random_state)
         source = self._modality(data)
         rows, remember = source.learn(self, data, sample_weight, parts_loss(recipe, self.loss) == "likelihood")
+        given |= {n: v for n, v in source.plan(len(rows)).items() if given.get(n, "auto") == "auto"}
         rows, network = rows.to(target), network_of(self.network, source)
         plan = Blueprint(recipe, network, source, self.loss, 1, len(rows), target, self.precision, self.remasks)
         plan, given = self._suited(plan, given, rows)
@@ -115,6 +116,7 @@ class Task(BaseEstimator):
             watcher_for(self.verbose),
             checkpoint,
             fixed.work(),
+            source.places,
         )
         if k == "auto":
             k, curve = self._choose(plan, rows, schedule)
@@ -200,7 +202,7 @@ class Task(BaseEstimator):
             "task": type(self).__name__, "kind": self.recipe_.name,
             "options": {name: repr(v) for name, v in self.recipe_.get_params().items()},
             "columns": int(self.n_features_in_), "names": [str(n) for n in getattr(self, "feature_names_in_", [])],
-            "schema": self.data_.schema(), "rows": self.rows_, "components": self.n_components_,
+            "schema": self.data_.schema(), "rows": self.rows_ // self.data_.places, "components": self.n_components_,
             "encoder": model.encoder.stack(), "decoder": model.decoder.stack(),
             "parameters": sum(p.numel() for p in model.parameters()),
             "loss": parts_loss(self.recipe_, self.loss),

@@ -17,7 +17,7 @@ from latently.model import Composition
 from latently.parts.corruptions import Gaussian
 from latently.values import Batch
 
-__all__ = ["Neighbours", "Tails", "View", "Yardstick", "cut"]
+__all__ = ["Map", "Neighbours", "Tails", "View", "Yardstick", "cut", "limits", "noise_for"]
 
 Rows = NDArray[np.float64]
 Map = Callable[[Callable[[Batch], Tensor], Batch], NDArray[np.float32]]

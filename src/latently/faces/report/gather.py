@@ -175,7 +175,7 @@ def _judged(given: Rows) -> dict[str, Any]:
     rows = [
         {"row": int(i), "keys": {n: c[int(i)].as_py() for n, c in keys.items()}, "score": float(score[i]),
          "p": float(p[k]), "flag": bool(score[i] > detector.threshold_),
-         "reasons": [{n: getattr(r, n) for n in ("column", "observed", "expected", "share")} for r in reasons[k]]}
+         "reasons": [r.told() for r in reasons[k]]}
         for k, i in enumerate(worst)
     ]  # fmt: skip
     counts, edges = np.histogram(score, 40)

@@ -78,7 +78,7 @@ def _judged(detector: Any, rows: Any, keys: dict[str, Any], explain: int) -> Any
 def _said(reason: Any, rows: Any, row: int) -> str:
     """A reason in words; a level that the model has never seen is spelled as the table has it."""
     text = str(reason.text())
-    if reason.observed is not None or not hasattr(rows, "column_names"):
+    if not hasattr(rows, "column_names") or reason.observed is not None:
         return text
     return text.replace("never seen", f"{rows.column(reason.column)[row].as_py()} never seen", 1)
 
