@@ -78,6 +78,7 @@ KindOrNone = Annotated[
         "--kind",
         metavar="KIND",
         help="undercomplete, sparse, topk, denoising, remasking, contractive, neighbours, hashing, variational, "
+        "vector_quantised, fsq, compressive, "
         "or parts: masking:.3+topk:8.",
     ),
 ]

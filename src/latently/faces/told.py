@@ -73,14 +73,14 @@ def _form(told: dict[str, Any]) -> str:
     """How many images there were, or pieces of them, and how the model sees them."""
     c = told["schema"][0]
     channels = "grey" if c["channels"] == 1 else f"{c['channels']} channels"
-    several = f"{told['rows']:,} pieces of" if c["pieces"] else f"{told['rows']:,} different, seen as"
+    several = f"{told['rows']:,} pieces of" if c["cropped"] else f"{told['rows']:,} different, seen as"
     return f"{several} {c['height']} x {c['width']} pixels, {channels}, {c['dtype']} from {_holds(c)}"
 
 
 def _each(told: dict[str, Any]) -> str:
     if not _images(told):
         return " a row"
-    return " a piece" if told["schema"][0]["pieces"] else " an image"
+    return " a piece" if told["schema"][0]["cropped"] else " an image"
 
 
 def _plural(count: int, what: str) -> str:

@@ -30,7 +30,7 @@ class Modality:
 
     registry: ClassVar[dict[str, type[Modality]]] = {}
     key: ClassVar[str] = ""
-    pieces: ClassVar[bool] = False  #: whether a row is a piece of what it was taken from
+    cropped: ClassVar[bool] = False  #: whether a row is a piece of what was given
 
     @property
     def cells(self) -> int:

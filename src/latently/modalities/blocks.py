@@ -32,7 +32,7 @@ class Blocks(Image):
     at every fit.
     """
 
-    pieces = True
+    cropped = True
 
     @classmethod
     def accepts(cls, data: Any) -> bool:

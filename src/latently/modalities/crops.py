@@ -42,7 +42,7 @@ class Crops(Image):
     larger than a crop are taken whole and as they stand. Smaller ones are mirrored at their edges.
     """
 
-    pieces = True
+    cropped = True
 
     @classmethod
     def accepts(cls, data: Any) -> bool:

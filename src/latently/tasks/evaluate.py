@@ -110,7 +110,7 @@ def evaluate(est: Task, X: Any, y: Any = None, *, random_state: Any = 0) -> Eval
     if not isinstance(est, Task):
         raise UnsupportedInput(f"evaluate takes a fitted estimator of latently, not {type(est).__name__}.")
     check_is_fitted(est, "model_")
-    if est.data_.pieces:
+    if est.data_.cropped:
         return _of_images(est, X)
     whole = est._batch(X)
     labels = None if y is None else labels_of(y, len(whole))

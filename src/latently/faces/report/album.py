@@ -27,7 +27,7 @@ def pictured(given: Album) -> dict[str, Any]:
 def _reconstructions(given: Album) -> dict[str, Any]:
     from latently.tasks.portrait import again
 
-    estimator, pieces = given.estimator, given.estimator.data_.pieces
+    estimator, pieces = given.estimator, given.estimator.data_.cropped
     chosen = np.linspace(0, given.count - 1, min(SHOWN, given.count)).astype(int)
     some = given.rows.take(chosen)
     seen, told = (some, _whole(estimator, some)) if pieces else again(estimator, some)
@@ -80,7 +80,7 @@ def _strangest(given: Album) -> dict[str, Any] | None:
 def _walks(given: Album) -> dict[str, Any] | None:
     from latently.tasks.portrait import walks
 
-    if given.estimator.data_.pieces or not len(given.estimator.codes_):
+    if given.estimator.data_.cropped or not len(given.estimator.codes_):
         return None
     found = walks(given.estimator, UNITS, STEPS)
     lines = [{"name": f"unit {unit}", "images": [source_of(image) for image in images]} for unit, images in found]

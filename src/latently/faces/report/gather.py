@@ -29,7 +29,7 @@ def facts_of(given: Given) -> dict[str, Any]:
     }  # fmt: skip
     facts: dict[str, Any] = {
         "head": head, "alarms": told["alarms"], "training": _training(estimator, told),
-        "codes": {} if estimator.data_.pieces else _codes(given), "made": _made(given, told),
+        "codes": {} if estimator.data_.cropped else _codes(given), "made": _made(given, told),
     }  # fmt: skip
     if isinstance(given, Album):
         facts |= pictured(given)
