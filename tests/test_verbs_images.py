@@ -22,9 +22,6 @@ from latently.modalities.pictures import pictures
 TASKS = ("encode", "detect", "impute", "map", "denoise", "sample", "search", "compress")
 COUNT = 24
 NAMES = [f"{kind}/{i}.png" for kind in ("dark", "light") for i in range(COUNT // 2)]
-JUDGED = pytest.mark.skipif(
-    not hasattr(latently.AnomalyDetector, "heat_map"), reason="the detector does not look at places of images yet"
-)
 
 
 def image(kind, i, shape=(12, 16)):
@@ -382,7 +379,6 @@ def test_query_for_more_than_there_is_gives_all(run):
 # ---------------------------------------------------------------------- detect, evaluate, report, info
 
 
-@JUDGED
 def test_detect_writes_scores_and_where(run):
     done(run, "detect detect.safetensors shots -o out --sort")
     found = table("out/scores.csv")
@@ -408,8 +404,13 @@ def test_evaluate_tells_people_and_programs(task, run):
         assert "probe" in text
 
 
-def test_evaluate_says_how_a_denoiser_is_judged(run):
+def test_evaluate_says_what_it_needs_where_it_has_no_figures(run):
     assert "psnr(noisy, clean)" in refused(run, "evaluate denoise.safetensors shots")
+    assert "names of their folders" in refused(run, "evaluate detect.safetensors shots")
+    for kind, truth in (("dark", "0"), ("light", "1")):
+        shutil.copytree(f"shots/{kind}", f"known/{truth}")
+    told = json.loads(done(run, "evaluate detect.safetensors known --json"))
+    assert 0 <= told["detection"]["auroc"]["model"] <= 1
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -417,13 +418,13 @@ def test_report_shows_the_images_on_one_page(task, run):
     done(run, f"report {task}.safetensors shots -o page.html")
     page = Path("page.html").read_text()
     assert page.count("data:image/png;base64,") >= 16
-    assert "dark/0.png" in page
+    assert "dark/" in page
     assert 'href="http' not in page
     for heading, tasks in {
         "Samples": ("encode", "sample"), "Before and after": ("denoise", "compress"),
-        "What the code means": ("encode", "map", "sample"),
+        "What the code means": ("encode", "map", "sample"), "Strangest images": ("detect",),
     }.items():  # fmt: skip
-        if task in (*tasks, "denoise", "compress"):
+        if task in (*tasks, "denoise", "compress", "detect"):
             assert (heading in page) == (task in tasks), heading
 
 
@@ -598,7 +599,7 @@ def test_a_mistake_is_told_in_one_line_and_exit_code_2(command, run):
     "compress shots -o o.ltn --quality lossless", "compress compress.safetensors shots -o o.ltn",
     "decompress s.ltn -o out", "verify s.ltn", "evaluate encode.safetensors shots",
     "report encode.safetensors shots -o o.html", "info encode.safetensors",
-    pytest.param("detect detect.safetensors shots -o out", marks=JUDGED),
+    "detect detect.safetensors shots -o out",
 ])  # fmt: skip
 def test_json_is_one_object_on_standard_output(command, run):
     done(run, "compress shots -o s.ltn --quality lossless")

@@ -125,8 +125,8 @@ class Given:
                 f"{self.model} holds a model of the task {got}; this verb needs {self.task}. "
                 f"Try: latently fit {self.data} --task {word} -o {self.model.stem}-{word}{MODEL}"
             )
-        if bool(found.data_.shape) != self.pictured:
-            has, takes = ("a table", "images") if found.data_.shape else ("images", "a table")
+        if (of_images := any(c["sort"] == "image" for c in found.data_.schema())) != self.pictured:
+            has, takes = ("a table", "images") if of_images else ("images", "a table")
             raise BadParameter(f"{self.model} was fitted on {takes}, and {self.data} is {has}. Give it {takes}.")
         return found
 

@@ -73,7 +73,7 @@ def _form(told: dict[str, Any]) -> str:
     """How many images there were, or pieces of them, and how the model sees them."""
     c = told["schema"][0]
     channels = "grey" if c["channels"] == 1 else f"{c['channels']} channels"
-    several = f"{told['rows']:,} pieces of" if c["cropped"] else f"{told['rows']:,} different, seen as"
+    several = f"in {told['rows']:,} pieces, at" if c["cropped"] else f"{told['rows']:,} different, seen as"
     return f"{several} {c['height']} x {c['width']} pixels, {channels}, {c['dtype']} from {_holds(c)}"
 
 
@@ -138,7 +138,8 @@ def _held_out(held: dict[str, Any], told: dict[str, Any]) -> None:
         rows.append((f"PCA of the same size, {size}", held["pca"]))
     of, what = ("pixels'", "the mean image") if _images(told) else ("each column's", "each column's mean")
     rows.append((what, held["mean"]))
-    judged = f"{'images' if _images(told) else 'rows'} ({held['rows']:,})"
+    what = "rows" if not _images(told) else "pieces" if told["schema"][0]["cropped"] else "images"
+    judged = f"{what} ({held['rows']:,})"
     screen.columns(
         f"error on held-out {judged}, squared, in units of {of} variance",
         ("", "error", "of the mean's"),

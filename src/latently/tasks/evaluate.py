@@ -13,7 +13,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from latently import rng as chance
-from latently.errors import UnsupportedInput
+from latently.errors import BadData, UnsupportedInput
 from latently.modalities.pictures import pictures
 from latently.tasks import figures
 from latently.tasks.base import Task
@@ -111,7 +111,7 @@ def evaluate(est: Task, X: Any, y: Any = None, *, random_state: Any = 0) -> Eval
         raise UnsupportedInput(f"evaluate takes a fitted estimator of latently, not {type(est).__name__}.")
     check_is_fitted(est, "model_")
     if est.data_.cropped:
-        return _of_images(est, X)
+        return _of_images(est, X, y)
     whole = est._batch(X)
     labels = None if y is None else labels_of(y, len(whole))
     seed = chance.seed_of(random_state) % 2**31
@@ -134,14 +134,11 @@ def evaluate(est: Task, X: Any, y: Any = None, *, random_state: Any = 0) -> Eval
     return Evaluation(type(est).__name__, kind, len(chosen), len(whole), k, found)
 
 
-def _of_images(est: Task, X: Any) -> Evaluation:
+def _of_images(est: Task, X: Any, y: Any) -> Evaluation:
     """The figures of a task that learns from pieces: a piece and its code say nothing of whole images."""
-    found, count = est._figures(X, None), len(pictures(X))
+    found, count = {n: section for n, section in est._figures(X, y).items() if section}, len(pictures(X))
     if not found:
-        raise UnsupportedInput(
-            f"a {type(est).__name__} of images is judged by images without noise: psnr(noisy, clean) beside the PSNR "
-            "of the noisy ones. Nothing else that evaluate computes applies to it."
-        )
+        raise BadData(f"there is nothing here to judge images by: a {type(est).__name__} of images takes {est.judged}.")
     return Evaluation(type(est).__name__, est.recipe_.name, count, count, int(est.n_components_), found)
 
 

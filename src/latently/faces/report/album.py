@@ -24,10 +24,12 @@ def pictured(given: Album) -> dict[str, Any]:
     return {"galleries": [gallery for gallery in made if gallery is not None]}
 
 
-def _reconstructions(given: Album) -> dict[str, Any]:
+def _reconstructions(given: Album) -> dict[str, Any] | None:
     from latently.tasks.portrait import again
 
     estimator, pieces = given.estimator, given.estimator.data_.cropped
+    if pieces and hasattr(estimator, "heat_map"):  # it gives no images back
+        return None
     chosen = np.linspace(0, given.count - 1, min(SHOWN, given.count)).astype(int)
     some = given.rows.take(chosen)
     seen, told = (some, _whole(estimator, some)) if pieces else again(estimator, some)
