@@ -105,7 +105,8 @@ class Results:
 
 def blocks(source: Any) -> Iterator[list[int]]:
     """The numbers of the images, a few at a time: as many as a network takes at once and memory bears."""
-    headers, found, pixels = source.headers(), [], 0
+    headers, pixels = source.headers(), 0
+    found: list[int] = []
     for i, size in enumerate((headers.heights * headers.widths * headers.channels).tolist()):
         if found and (len(found) == TOGETHER or pixels + size > PIXELS):
             yield found

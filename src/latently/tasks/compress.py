@@ -30,7 +30,7 @@ from latently.recipes.compressive import Compressive
 from latently.tasks import repair as second
 from latently.tasks.assemble import Blueprint
 from latently.tasks.base import Task, modality_of
-from latently.tasks.learned import Learned, step_of
+from latently.tasks.learned import Learned, figures_of, step_of
 from latently.values import Batch
 
 __all__ = ["Compressor"]
@@ -274,16 +274,7 @@ class Compressor(Task):
     def _figures(self, X: Any, y: Any) -> dict[str, dict[str, Any]]:
         source = self._pictures(X)
         data = self.compress(source)
-        headers = source.headers()
-        pixels = int((headers.heights * headers.widths).sum())
-        ratios = [_psnr(a, b) for a, b in zip(source, self.decompress(data), strict=True)]
-        finite = [r for r in ratios if r < math.inf]
-        told = {
-            "bits a pixel": 8 * len(data) / pixels,
-            "bytes": len(data),
-            "images without loss": len(ratios) - len(finite),
-        }
-        return {"file": told | ({"psnr of the others": float(np.mean(finite))} if finite else {})}
+        return {"file": figures_of(data, source, self.decompress(data))}
 
     # ------------------------------------------------------------------ on disk
 
@@ -297,13 +288,6 @@ class Compressor(Task):
         self.step_ = extra["step"]
         repair = second.restored(self, self._blocks, extra)
         self.learned_ = Learned(self.model_, self._blocks, extra["order"], coder, repair)
-
-
-def _psnr(a: Pixels, b: Pixels) -> float:
-    """Peak signal-to-noise ratio, dB; infinite where both are the same."""
-    error = float(np.square(a.astype(np.float64) - b).mean())
-    peak = float(np.iinfo(a.dtype).max) if a.dtype.kind in "iu" else float(np.ptp(a))
-    return 10 * math.log10(peak**2 / error) if error and peak else math.inf
 
 
 def _each(found: list[NDArray[np.uint8]]) -> list[Pixels]:

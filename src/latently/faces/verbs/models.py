@@ -41,7 +41,7 @@ def fit(
     skip: options.Skip = False,
     as_json: options.Json = False,
 ) -> None:
-    """Learn a model from a table or from images, and save it.
+    """Learn a model from a table or images, and save it.
 
     --task says what it is for; each verb takes the model of its task.
 

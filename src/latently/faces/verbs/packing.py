@@ -76,10 +76,11 @@ def _quality(text: str | None) -> int | str | None:
 def compress(given: Rows, quality: options.Quality = None, max_error: options.MaxError = None) -> None:
     """Write images as one small, checked file.
 
-    Blocks of an image become rounded codes of an autoencoder. The file can be read with its model alone: --keep
-    writes the one that is fitted on these images, or give MODEL. --quality lossless and --max-error need none.
+    Blocks of an image become rounded codes of an autoencoder. The file can be read with its model alone: give MODEL,
+    or --keep the one that is fitted on these images. --quality lossless and --max-error need none. How it is fitted:
+    latently fit photographs --task compress --set quality=50 -o model.safetensors.
 
-    Example: latently compress model.safetensors photographs -o photographs.ltn --quality 50
+    Example: latently compress model.safetensors photographs -o small.ltn
     """
     asked = f" at quality {quality or max_error}" if quality or max_error else ""
     raise BadParameter(f"{given.data} is a table; compress takes images{asked}. Parquet with zstd keeps tables small.")
@@ -92,7 +93,9 @@ def decompress(
     output: options.ToFolder,
     as_json: options.Json = False,
 ) -> None:
-    """Write the images of a compressed file into a new folder.
+    """Write the images of a compressed file again.
+
+    They go into a new folder, under their names.
 
     MODEL is the one that it was written with; lossless and bounded files need none. A damaged file, and one of another
     model, is refused as a whole.
@@ -128,9 +131,9 @@ def _without_model(coder: Any, data: bytes, file: Path, output: Path) -> dict[st
 
 
 def verify(*, model: options.MaybeModel = None, file: options.File, as_json: options.Json = False) -> None:
-    """Say what a compressed file holds, and whether every bit of it is as it was written.
+    """Check every bit of a compressed file.
 
-    With MODEL also whether it is the model that the file needs.
+    Says what it holds; with MODEL also whether it is the model that the file needs.
 
     Example: latently verify photographs.ltn
     """

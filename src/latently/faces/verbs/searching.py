@@ -36,7 +36,7 @@ def build(
     skip: options.Skip = False,
     as_json: options.Json = False,
 ) -> None:
-    """Learn what is alike in rows or images, and write an index of them.
+    """Learn what is alike in rows or images, and index them.
 
     Rows are named by the first --id column, or by their number; images by their paths. --bits 64 keeps 8 bytes of each.
 
