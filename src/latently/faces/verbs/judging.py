@@ -140,8 +140,9 @@ def evaluate(given: Given) -> None:
 def report(given: Given) -> None:
     """Write a page about a model and its data.
 
-    To be read in a browser: training, alarms, the map of codes; of a table columns and what was made of them, error a column, the strangest rows
-    and why; of images reconstructions, what the code means, samples. One file, without network. Without MODEL one is fitted first.
+    To be read in a browser: training, alarms, the map of codes; of a table columns and what was made of them, error a
+    column, the strangest rows and why; of images reconstructions, what the code means, samples. One file, without
+    network. Without MODEL one is fitted first.
 
     Example: latently report table.csv -o report.html
     """
