@@ -328,13 +328,17 @@ def test_the_demo_does_every_job_beside_its_baseline_and_leaves_nothing(capsys, 
     code, out, err = run("demo", capsys)
     assert code == 0
     jobs = [line.partition(":")[0] for line in out.splitlines() if ":" in line]
-    assert [j for j in jobs if j.isupper() and j != "AUROC"] == ["ENCODE", "MAP", "DETECT", "IMPUTE", "REPORT"]
+    shown = ["ENCODE", "MAP", "DENOISE", "SEARCH", "SAMPLE", "COMPRESS", "DETECT", "IMPUTE", "REPORT"]
+    assert [j for j in jobs if j.isupper() and j != "AUROC"] == shown
     rows = {line[2:25].strip(): line[25:].split() for line in out.splitlines() if line.endswith(" %")}
     assert float(rows["autoencoder"][1]) < float(rows["PCA"][1])
     figures = [line.rsplit(None, 1) for line in out.splitlines() if line.startswith("  ") and len(line.split()) > 1]
     last = {name.strip(): figure for name, figure in figures}
     assert float(last["anomaly detector"]) > 0.9
     assert float(last["imputer"]) < float(last["scikit-learn's IterativeImputer"])
+    assert float(last["denoiser"].split()[0]) > float(last["the best Gaussian blur"].split()[0]) + 2
+    assert float(last["new digits"]) > 0.8
+    assert "what comes back: the same, to the bit" in out
     assert "known cells: as they were" in out
     assert "█" in out
     assert "the same codes, to the bit" in out

@@ -95,7 +95,7 @@ class SearchIndex(Task):
     np.int64(149)
     """
 
-    quiet: ClassVar[tuple[str, ...]] = ("dead units", "no better than PCA", "no better than the mean")  # not its job
+    quiet: ClassVar[tuple[str, ...]] = ("dead units", "no better than PCA", "no better than the mean", "overfit")  # no errors
 
     n_components: int | Literal["auto"] = field(default=64, kw_only=False)
     kind: Any = "hashing"

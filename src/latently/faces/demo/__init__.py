@@ -12,12 +12,16 @@ __all__ = ["run"]
 
 def run(page: Path | None = None) -> None:
     """Fit, compare, show; every number is measured now. Only `page`, a report, stays."""
-    from latently.faces.demo import digits, tables
+    from latently.faces.demo import digits, pictures, tables
 
     start = time.monotonic()
     images = digits.Digits()
     digits.codes(images)
     digits.plane(images)
+    pictures.denoise(images)
+    pictures.search(images)
+    pictures.sample(images)
+    pictures.pack(images)
     detector = tables.anomalies()
     tables.gaps()
     tables.report(detector, page)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from latently.faces import screen
 
-__all__ = ["Digits", "codes", "plane"]
+__all__ = ["Digits", "codes", "plane", "show"]
 
 COMPONENTS = 16
 SHOWN = 2  # digits: pairs that fit in 80 columns
@@ -63,7 +63,7 @@ def codes(digits: Digits) -> None:
     model = Autoencoder(COMPONENTS, random_state=0).fit(digits.seen)
     typer.echo(f"fitted in {time.monotonic() - start:.1f} s; on {len(digits.new)} images it has never seen:\n")
     _compare(model, digits)
-    _show(digits.new[:SHOWN], model.reconstruct(digits.new[:SHOWN]))
+    show(digits.new[:SHOWN], model.reconstruct(digits.new[:SHOWN]))
     _keep(model, digits.new)
 
 
@@ -102,10 +102,10 @@ def _probe(some: Any, labels: Any, others: Any, other_labels: Any) -> float:
     return float(probe.score(others, other_labels))
 
 
-def _show(images: Rows, again: Rows) -> None:
+def show(images: Rows, again: Rows, titles: tuple[str, str] = ("image", "from its code")) -> None:
     """Images, and beside each what its code tells."""
     pairs = [rows[j] for j in range(len(images)) for rows in (images, again)]
-    typer.echo("  " + "  ".join(f"{title:<16}" for title in ("image", "from its code") * len(images)).rstrip())
+    typer.echo("  " + "  ".join(f"{title:<16}" for title in titles * len(images)).rstrip())
     for lines in zip(*map(_picture, pairs), strict=True):
         typer.echo("  " + "  ".join(lines).rstrip())
     typer.echo()

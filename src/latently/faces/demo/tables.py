@@ -134,9 +134,9 @@ def _simpler(holed: Rows) -> list[tuple[str, Any]]:
 def report(judged: tuple[Any, Any], page: Path | None) -> None:
     """The page about the detector; written when a place is given."""
     from latently.faces import tables
-    from latently.faces.given import Given
     from latently.faces.report import render
     from latently.faces.report.gather import facts_of
+    from latently.faces.rows import Rows as Given
 
     detector, table = judged
     given = Given("AnomalyDetector", Path("breast_cancer.csv"), output=page)

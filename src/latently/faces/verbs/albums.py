@@ -95,6 +95,11 @@ def detect(
     score = -detector.score_samples(source)
     columns: dict[str, Any] = {**given.keys(), "score": score, "p_value": detector.p_values(source)}
     columns["anomaly"] = score > detector.threshold_
+    if explain:
+        told = [[r.text() for r in found] for found in detector.explain(source, top=explain)]
+        for k in range(explain):
+            texts = [t[k] if k < len(t) else None for t in told]
+            columns[f"reason{k + 1}"] = pa.array(texts, pa.string())
     order = np.argsort(-score, kind="stable")
     results = Results(folder, source.names, own=("sheet.png", "scores.csv"))
     with results.filling(2 * len(source)):
