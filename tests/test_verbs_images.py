@@ -384,6 +384,7 @@ def test_detect_writes_scores_and_where(run):
     found = table("out/scores.csv")
     assert found.column_names[:3] == ["file", "label", "score"]
     assert (np.diff(found["score"].to_numpy()) <= 0).all()
+    assert found.column_names[3:] == ["p_value", "anomaly", "reason1", "reason2", "reason3"]
     pairs = [n.replace(".png", f"-{mark}.png") for n in NAMES for mark in ("heat", "mask")]
     assert written("out") == sorted([*pairs, "scores.csv", "sheet.png"])
     assert pictures("out/dark/1-mask.png")[0].shape == (12, 16)

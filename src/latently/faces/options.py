@@ -122,7 +122,7 @@ Nearest = Annotated[int, Option("-k", "--nearest", metavar="N", min=1, help="How
 
 # What is told.
 Alerts = Annotated[float | None, Option(metavar="N", help="Flag about so many rows a day, by the --time column.")]
-Explain = Annotated[int, Option(metavar="N", min=0, help="How many reasons to give for a row of a table.")]
+Explain = Annotated[int, Option(metavar="N", min=0, help="How many reasons to give for each.")]
 Sort = Annotated[bool, Option("--sort", help="The strangest rows first; else the order of the table.")]
 
 

@@ -95,7 +95,12 @@ class SearchIndex(Task):
     np.int64(149)
     """
 
-    quiet: ClassVar[tuple[str, ...]] = ("dead units", "no better than PCA", "no better than the mean", "overfit")  # no errors
+    quiet: ClassVar[tuple[str, ...]] = (
+        "dead units",
+        "no better than PCA",
+        "no better than the mean",
+        "overfit",
+    )  # no errors
 
     n_components: int | Literal["auto"] = field(default=64, kw_only=False)
     kind: Any = "hashing"

@@ -75,7 +75,7 @@ def detect(
     given: Given,
     setting: str | None = None,
     alerts_per_day: float | None = None,
-    explain: int = 3,  # noqa: ARG001 - the options are those of tables
+    explain: int = 3,
     sort: bool = False,
 ) -> None:
     """Scores in a table, a map of heat and a mask beside each name, the strangest on a sheet."""
@@ -91,22 +91,15 @@ def detect(
         common = given.common
         fresh = given.fitted(n_components=common["components"], kind=common["kind"], setting=setting)
         given.__dict__["estimator"] = fresh
-    detector = given.estimator
-    score = -detector.score_samples(source)
-    columns: dict[str, Any] = {**given.keys(), "score": score, "p_value": detector.p_values(source)}
-    columns["anomaly"] = score > detector.threshold_
-    if explain:
-        told = [[r.text() for r in found] for found in detector.explain(source, top=explain)]
-        for k in range(explain):
-            texts = [t[k] if k < len(t) else None for t in told]
-            columns[f"reason{k + 1}"] = pa.array(texts, pa.string())
+    columns = _scored(given, explain)
+    score, detector = columns["score"], given.estimator
     order = np.argsort(-score, kind="stable")
     results = Results(folder, source.names, own=("sheet.png", "scores.csv"))
+    found = pa.table(columns)
+    folder.mkdir(exist_ok=True)
+    tables.write(found.take(order) if sort else found, folder / "scores.csv")
     with results.filling(2 * len(source)):
-        shown = _heated(given, results, order[:SHOWN], columns)
-        found = pa.table(columns)
-        tables.write(found.take(order) if sort else found, folder / "scores.csv")
-        results.sheet(*shown, ["image", "heat", "beyond the line"])
+        results.sheet(*_heated(given, results, order[:SHOWN], columns), ["image", "heat", "beyond the line"])
     flagged = int(columns["anomaly"].sum())
     if given.common["as_json"]:
         screen.emit({"folder": str(folder), "images": len(score), "flagged": flagged,
@@ -116,6 +109,20 @@ def detect(
     screen.columns("the strangest images", ("file", "score", "p_value"), rows)
     told = f"{screen.counted(len(score), 'image')}, {flagged:,} flagged"
     typer.echo(f"{folder}: {told}; scores.csv, sheet.png, heat and mask of each")
+
+
+def _scored(given: Given, explain: int) -> dict[str, Any]:
+    """A column each: file and folder, score, p_value, anomaly, reasons."""
+    import pyarrow as pa
+
+    detector, source = given.estimator, given.rows
+    score = -detector.score_samples(source)
+    columns: dict[str, Any] = {**given.keys(), "score": score, "p_value": detector.p_values(source)}
+    columns["anomaly"] = score > detector.threshold_
+    reasons = [[r.text() for r in found] for found in detector.explain(source, top=explain)] if explain else []
+    for k in range(explain):
+        columns[f"reason{k + 1}"] = pa.array([r[k] if k < len(r) else None for r in reasons], pa.string())
+    return columns
 
 
 def _heated(
