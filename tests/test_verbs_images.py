@@ -535,6 +535,7 @@ MISTAKES = {
     "encode encode.safetensors gone.png -o o.csv": "gone.png does not exist",
     "encode encode.safetensors shotz -o o.csv": "Did you mean shots?",
     "encode encode.safetensors text.png -o o.csv": "text.png cannot be read as an image",
+    "encode encode.safetensors colour.png -o o.csv": "(while working on colour.png)",
     "encode encode.safetensors shots -o out": ".csv",
     "encode encode.safetensors shots -o gone/o.csv": "gone",
     "reconstruct encode.safetensors shots -o full": "holds files already",
@@ -583,6 +584,7 @@ def test_a_mistake_is_told_in_one_line_and_exit_code_2(command, run):
     Path("full").mkdir()
     Path("full/old.png").write_bytes(b"old")
     Path("text.png").write_text("a,b\n1,2\n")
+    write(Path("colour.png"), np.dstack([image("dark", i) for i in range(3)]))
     done(run, "compress shots/dark/1.png -o s.ltn --quality lossless")
     assert MISTAKES[command] in refused(run, command)
 
