@@ -169,6 +169,17 @@ def test_no_result_takes_the_place_of_another(run):
     ]  # fmt: skip
 
 
+def test_names_in_any_script_are_kept_and_drawn_as_far_as_the_font_goes(run):
+    from latently.faces.sheets import sheet
+
+    Path("mehr").mkdir()
+    write(Path("mehr/für 日.png"), image("dark", 0))
+    done(run, "reconstruct encode.safetensors mehr -o out")
+    assert written("out") == ["für 日.png", "sheet.png"]
+    tile = np.zeros((4, 4, 3), np.uint8)
+    np.testing.assert_array_equal(sheet([[tile]], [["für"]]), sheet([[tile]], [["fur"]]))
+
+
 def test_a_name_that_leads_outside_of_the_folder_is_refused(run):
     for name in ("/tmp/evil.png", "../evil.png", "dark/../../evil.png", ""):
         data = latently.Compressor(quality="lossless").compress([image("dark", 0)] * 2, names=["fine.png", name])

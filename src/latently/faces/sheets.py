@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -80,6 +81,7 @@ def small(image: Pixels) -> Pixels:
 
 
 def _cut(text: str, most: int = 21) -> str:
-    """The end of a long path says more than its beginning; the built-in font knows no other letters than Latin ones."""
-    text = text.encode("latin-1", "replace").decode("latin-1")
+    """The end of a long path says more than its beginning; the built-in font knows ASCII alone, so that ü is drawn as u."""
+    bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    text = bare.encode("ascii", "replace").decode("ascii")
     return text if len(text) <= most else "..." + text[len(text) - most + 3 :]
