@@ -81,7 +81,7 @@ def small(image: Pixels) -> Pixels:
 
 
 def _cut(text: str, most: int = 21) -> str:
-    """The end of a long path says more than its beginning; the built-in font knows ASCII alone, so that ü is drawn as u."""
+    """The end of a long path says most; the built-in font knows ASCII alone, so that ü is drawn as u."""
     bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     text = bare.encode("ascii", "replace").decode("ascii")
     return text if len(text) <= most else "..." + text[len(text) - most + 3 :]
