@@ -9,6 +9,7 @@ from typing import Any
 from latently.errors import BadParameter
 from latently.faces import screen
 from latently.faces.given import Given
+from latently.faces.places import check_images
 
 __all__ = ["Album"]
 
@@ -20,6 +21,14 @@ class Album(Given):
     noun = "folder of images"
     items = "images"
     foreign = ("label", "id", "time", "drop", "types")
+    pictured = True
+
+    def check(self) -> None:
+        """Raise on paths and options that cannot work together; filling needs to know what a hole is."""
+        super().check()
+        check_images(self.data)
+        if self.task == "Imputer" and self.model is None and not self.common.get("missing"):
+            raise BadParameter("--missing VALUE is missing: which pixel value means a hole in these images, 0 perhaps?")
 
     @functools.cached_property
     def reading(self) -> Any:
@@ -29,9 +38,9 @@ class Album(Given):
         with screen.notes():
             found = pictures(self.data, skip=bool(self.common.get("skip")))
         if not self.common.get("as_json"):
-            more = f", {found.ignored:,} other files ignored" if found.ignored else ""
-            classes = f", {len(set(found.labels)):,} folders as labels" if found.labels else ""
-            screen.note(f"{self.data}: {len(found):,} images{classes}{more}")
+            more = f", {screen.counted(found.ignored, 'other file')} ignored" if found.ignored else ""
+            classes = f", {screen.counted(len(set(found.labels)), 'folder')} as labels" if found.labels else ""
+            screen.note(f"{self.data}: {screen.counted(len(found), 'image')}{classes}{more}")
         return found
 
     @property
@@ -53,9 +62,14 @@ class Album(Given):
         return self.reading.labels
 
     def names(self) -> list[Any]:
-        """The path of each image, as it can be opened again; of an archive and of pages their name."""
-        root = self.data if self.data.is_dir() else self.data.parent
-        return [str(root / n) if (root / n).is_file() else n for n in self.reading.names]
+        """The path of each image, as it can be opened again; of an archive the name in it."""
+        names, paths = self.reading.names, self.reading.paths
+        if paths is None or self.data.name.lower().endswith(".zip"):
+            return list(names)
+        pages = [
+            n[n.rindex("[") :] if n.endswith("]") and n != p.name else "" for n, p in zip(names, paths, strict=True)
+        ]
+        return [f"{path}{page}" for path, page in zip(paths, pages, strict=True)]
 
     def keys(self) -> dict[str, Any]:
         """The name of each file, and the folder that it lies in."""

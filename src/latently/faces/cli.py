@@ -32,7 +32,8 @@ def latently(
 ) -> None:
     """Autoencoders for tables and images: codes, anomalies, gaps, noise, maps, search, and how good they are.
 
-    Every verb takes a table or a folder of images, and fits a model first unless one is given.
+    Most verbs take a table or a folder of images, and fit a model first unless one is given. What they write of a
+    table is a table, what they write of images is a new folder. latently VERB --help says more.
 
     Example: latently detect table.csv -o strange.csv
     """
@@ -67,7 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as mistake:
         return _mistake(_usage(mistake))
     except (LatentlyError, OSError) as mistake:
-        return _mistake(options.spoken(str(mistake)))
+        where = "".join(f" ({note})" for note in getattr(mistake, "__notes__", []))
+        return _mistake(options.spoken(str(mistake)) + where)
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except Exception as bug:

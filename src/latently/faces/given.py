@@ -27,6 +27,7 @@ class Given:
     noun: ClassVar[str] = "data"  #: what it is, in words
     items: ClassVar[str] = "rows"  #: what it is made of
     foreign: ClassVar[tuple[str, ...]] = ()  #: options that mean something for other data only
+    pictured: ClassVar[bool] = False  #: whether it is images
 
     task: str  #: the estimator that is fitted when no model is given
     data: Path
@@ -51,7 +52,7 @@ class Given:
             raise FileProblem(
                 f"got {self.model} {self.data}; expected a model (*{MODEL}), if any, and one {self.noun}."
             )
-        fixed = [n for n in ("components", "kind", "types", "size", "keep", *ROLES) if self.common.get(n)]
+        fixed = [n for n in ("components", "kind", "types", "missing", "size", "keep", *ROLES) if self.common.get(n)]
         if fixed and fixed != ["drop"]:
             raise BadParameter(f"--{_flag(fixed[0])} is for a fit, and {self.model} is fitted. Leave it out.")
 
@@ -124,6 +125,9 @@ class Given:
                 f"{self.model} holds a model of the task {got}; this verb needs {self.task}. "
                 f"Try: latently fit {self.data} --task {word} -o {self.model.stem}-{word}{MODEL}"
             )
+        if (of_images := any(c["sort"] == "image" for c in found.data_.schema())) != self.pictured:
+            has, takes = ("a table", "images") if of_images else ("images", "a table")
+            raise BadParameter(f"{self.model} was fitted on {takes}, and {self.data} is {has}. Give it {takes}.")
         return found
 
     def fitted(self, settings: tuple[str, ...] = (), **chosen: Any) -> Any:
@@ -171,17 +175,25 @@ def _set(estimator: Any, setting: str) -> None:
     key, _, text = setting.partition("=")
     owner, _, option = key.partition("__")
     value = options.value(text)
-    if key == "validation_fraction" and text:
-        _check_sort(setting, 0.1, value)
+    if key in _own(estimator) and text:
+        _check_sort(setting, 0.1 if key == "validation_fraction" else getattr(estimator, key), value)
     elif owner in ("kind", "network") and option and text:
         named: Any = (resolve if owner == "kind" else network_of)(getattr(estimator, owner))
         _check_sort(setting, named.get_params().get(option), value)
     else:
         raise BadParameter(
-            f"--set {setting}: expected KEY=VALUE where KEY is kind__OPTION, network__OPTION or "
-            "validation_fraction. Try --set kind__level=0.2."
+            f"--set {setting}: expected KEY=VALUE where KEY is kind__OPTION, network__OPTION or one of "
+            f"{', '.join(_own(estimator))}. Try --set kind__level=0.2."
         )
     estimator.set_params(**{key: value})
+
+
+def _own(estimator: Any) -> list[str]:
+    """The options that have no flag of `latently fit`: those of its task, and how many rows judge."""
+    from latently import Autoencoder
+
+    shared = set(Autoencoder().get_params(deep=False))
+    return [*(n for n in estimator.get_params(deep=False) if n not in shared), "validation_fraction"]
 
 
 def _check_sort(setting: str, default: Any, value: Any) -> None:

@@ -39,12 +39,12 @@ MaybeModel = Annotated[list[Path] | None, Argument(metavar="MODEL", help="A file
 Model = Annotated[Path, Argument(metavar="MODEL", help="A file that `latently fit` wrote.")]
 ToModel = Annotated[Path, Option("-o", "--output", metavar="MODEL", help="Write here, *.safetensors.")]
 ToTable = Annotated[Path, Option("-o", "--output", metavar="OUT", help="Write here: .csv, .tsv, .parquet, .arrow.")]
-ToMap = Annotated[Path, Option("-o", "--output", metavar="OUT", help="A table, or a picture: .png, .svg.")]
+ToMap = Annotated[Path, Option("-o", "--output", metavar="OUT", help="A table, or a picture: .png, .svg, .pdf.")]
 ToFolder = Annotated[Path, Option("-o", "--output", metavar="OUT", help="A new folder.")]
 ToEither = Annotated[
     Path, Option("-o", "--output", metavar="OUT", help="A table: .csv, .parquet, ...; of images, a new folder.")
 ]
-ToFile = Annotated[Path, Option("-o", "--output", metavar="OUT", help="Write here.")]
+ToFile = Annotated[Path, Option("-o", "--output", metavar="OUT", help="Write here, such as images.ltn.")]
 File = Annotated[Path, Argument(metavar="FILE", help="A file that `latently compress` wrote.")]
 ToPage = Annotated[Path, Option("-o", "--output", metavar="OUT", help="Write here, *.html.")]
 Page = Annotated[Path | None, Option("--report", metavar="OUT", help="Keep the report, *.html.")]
@@ -61,7 +61,7 @@ Types = Annotated[
     Option("--type", metavar="NAME=SORT", help="number, integer, boolean, category, ordered, time or duration."),
 ]
 Missing = Annotated[
-    list[str], Option(metavar="VALUE", help="A value that means missing, such as -999; may be repeated.")
+    list[str], Option(metavar="VALUE", help="A value that means missing, such as -999; in images, that of a hole.")
 ]
 Size = Annotated[int | None, Option(metavar="PIXELS", min=1, help="Images: the longer side that the model sees.")]
 Skip = Annotated[bool, Option("--skip", help="Images: leave out files that cannot be read.")]
@@ -85,7 +85,11 @@ Widths = Annotated[Any, Option(metavar="WIDTHS", parser=_layers, help="Hidden la
 Loss = Annotated[str, Option(metavar="LOSS", help="squared_error, mean_squared_error, l1, huber or likelihood.")]
 Settings = Annotated[
     list[str],
-    Option("--set", metavar="KEY=VALUE", help="More, as kind__level=.2 or network__activation=tanh."),
+    Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="More: kind__level=.2, network__activation=tanh, or an option of the task, quality=80.",
+    ),
 ]
 Setting = Annotated[str | None, Option(metavar="WORD", help="clean: every row is normal. Else contaminated.")]
 
@@ -100,8 +104,8 @@ MaxError = Annotated[float | None, Option(metavar="VALUE", help="No pixel comes 
 Bits = Annotated[int | None, Option(metavar="N", min=1, help="Keep so many bits of a code instead of its numbers.")]
 
 # How.
-Epochs = Annotated[Any, Option(metavar="N", parser=_count, help="Passes over the rows.")]
-Batch = Annotated[Any, Option(metavar="N", parser=_count, help="Rows in a step.")]
+Epochs = Annotated[Any, Option(metavar="N", parser=_count, help="Passes over the data.")]
+Batch = Annotated[Any, Option(metavar="N", parser=_count, help="Rows or images in a step.")]
 Rate = Annotated[Any, Option(metavar="RATE", parser=_rate, help="Size of a step.")]
 Seconds = Annotated[float | None, Option(metavar="SECONDS", help="End the fit after this time.")]
 Seed = Annotated[int, Option(metavar="N", min=0, help="Seed of chance: same seed, same model.")]
@@ -118,7 +122,7 @@ Nearest = Annotated[int, Option("-k", "--nearest", metavar="N", min=1, help="How
 
 # What is told.
 Alerts = Annotated[float | None, Option(metavar="N", help="Flag about so many rows a day, by the --time column.")]
-Explain = Annotated[int, Option(metavar="N", min=0, help="How many reasons to give for a row.")]
+Explain = Annotated[int, Option(metavar="N", min=0, help="How many reasons to give for each.")]
 Sort = Annotated[bool, Option("--sort", help="The strangest rows first; else the order of the table.")]
 
 
@@ -134,10 +138,15 @@ def value(text: str) -> Any:
 
 def spoken(complaint: str) -> str:
     """A library's complaint about a parameter, `n_components=0: ...`, in the words of the command line."""
+    complaint = complaint.replace("with skip=True", "with --skip")
     found = re.match(r"(\w+)=", complaint)
     flags = {"n_components": "components", "random_state": "seed", "hidden": "network"}
     flags |= {n: n.replace("_", "-") for n in ("kind", "network", "loss", "epochs", "batch_size", "device")}
-    flags |= {n: n.replace("_", "-") for n in ("learning_rate", "max_time", "precision", "setting")}
+    flags |= {
+        n: n.replace("_", "-")
+        for n in ("learning_rate", "max_time", "precision", "setting", "noise", "quality", "max_error")
+    }
+    flags |= {n: n for n in ("bits", "size", "missing", "given")}
     if not found or found.group(1) not in flags:
         return complaint
     return f"--{flags[found.group(1)]} {complaint[found.end() :]}"

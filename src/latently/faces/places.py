@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import glob
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,16 +11,30 @@ from pathlib import Path
 
 from latently.errors import FileProblem
 
-__all__ = ["check_folder", "check_input", "check_output", "check_place", "holds_images", "replacing", "suffix_of"]
+__all__ = [
+    "check_folder",
+    "check_images",
+    "check_input",
+    "check_output",
+    "check_place",
+    "holds_images",
+    "replacing",
+    "suffix_of",
+]
 
 WRITTEN = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".arrow", ".feather")
 SUFFIXES = (*WRITTEN, ".txt", ".txt.gz")  # what is read
-IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".ppm", ".zip")
+IMAGES = (
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".tif", ".tiff", ".gif", ".bmp", ".ppm", ".pgm", ".pbm",
+    ".pnm", ".pfm", ".jp2", ".j2k", ".jpx", ".zip",
+)  # fmt: skip
 
 
 def holds_images(path: Path) -> bool:
-    """Whether a name is one of images: a folder, a file of an image, a zip, a pattern of such names."""
-    return path.is_dir() or path.name.lower().endswith(IMAGES) or (not path.exists() and path.name in ("*", "**"))
+    """Whether a name is one of images: a folder, a file of an image, a zip, a pattern that is none of tables."""
+    name = path.name.lower()
+    pattern = not path.exists() and glob.has_magic(str(path)) and not name.endswith(SUFFIXES)
+    return path.is_dir() or name.endswith(IMAGES) or pattern
 
 
 def check_folder(path: Path) -> None:
@@ -46,12 +61,22 @@ def check_input(path: Path) -> None:
     """Raise `FileProblem` unless `path` is a file with the name of a table."""
     if path.is_dir():
         raise FileProblem(f"{path} is a folder; expected a table: {', '.join(SUFFIXES)}.")
+    _check_there(path)
+    suffix_of(path)
+
+
+def check_images(path: Path) -> None:
+    """Raise `FileProblem` unless `path` is there, or a pattern."""
+    if not glob.has_magic(str(path)):
+        _check_there(path)
+
+
+def _check_there(path: Path) -> None:
     if not path.exists():
         beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         near = difflib.get_close_matches(path.name, beside, 1, 0.75)
         hint = f"Did you mean {path.with_name(near[0])}?" if near else f"The current folder is {Path.cwd()}."
-        raise FileProblem(f"{path} does not exist; expected a table. {hint}")
-    suffix_of(path)
+        raise FileProblem(f"{path} does not exist; expected a table, or images. {hint}")
 
 
 def check_output(path: Path, *inputs: Path) -> None:

@@ -20,10 +20,14 @@ class Rows(Given):
     noun = "table"
     foreign = ("size", "skip")
 
+    def check(self) -> None:
+        """Raise on paths and options that cannot work together, and where there is no table."""
+        super().check()
+        tables.check_input(self.data)
+
     @functools.cached_property
     def reading(self) -> tables.Reading:
         """The table, read as the model needs it; how it was read is noted."""
-        tables.check_input(self.data)
         missing, text = self.common.get("missing", []), []
         if self.model is not None:
             table = self.estimator.data_

@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-__all__ = ["columns", "emit", "lines", "note", "notes", "pairs"]
+__all__ = ["columns", "counted", "emit", "lines", "note", "notes", "pairs", "size"]
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -109,3 +109,13 @@ def lines(heads: Sequence[str], rows: Sequence[Sequence[str]], most: int = 30) -
         typer.echo("  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip())
     if len(rows) > most:
         typer.echo(f"  and {len(rows) - most:,} more")
+
+
+def counted(count: int, what: str) -> str:
+    """A number of things: `1 image`, `2 images`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def size(count: int) -> str:
+    """So many bytes, as people say it."""
+    return f"{count / 1e6:,.1f} MB" if count >= 1e6 else f"{count / 1e3:,.1f} kB"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from latently.modalities.pixels import resized
 
-__all__ = ["heated", "named", "sheet", "small", "visible"]
+__all__ = ["heated", "sheet", "small", "visible"]
 
 Pixels = NDArray[Any]
 TILE = 128  # pixels a side
@@ -81,12 +81,7 @@ def small(image: Pixels) -> Pixels:
 
 
 def _cut(text: str, most: int = 21) -> str:
-    """The end of a long path says more than its beginning; the built-in font knows no other letters than Latin ones."""
-    text = text.encode("latin-1", "replace").decode("latin-1")
+    """The end of a long path says most; the built-in font knows ASCII alone, so that ü is drawn as u."""
+    bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    text = bare.encode("ascii", "replace").decode("ascii")
     return text if len(text) <= most else "..." + text[len(text) - most + 3 :]
-
-
-def named(folder: Path, name: str, mark: str, suffix: str) -> Path:
-    """The place of a result in `folder` beside the image `name`: `cat/a.jpg` to `cat/a-heat.png`."""
-    source = Path(name.replace("[", "-").replace("]", ""))
-    return folder / source.with_name(f"{source.stem if source.suffix else source.name}{mark}{suffix}")

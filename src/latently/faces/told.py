@@ -52,11 +52,11 @@ def _facts(told: dict[str, Any]) -> screen.Pairs:
     rows = [
         ("task", told["task"]),
         ("kind", ", ".join([told["kind"], *_chosen(told)])),
-        ("images", f"{told['rows']:,} different, {_form(told)}")
+        ("images", _form(told))
         if _images(told)
         else ("columns", f"{learned} learned" + (f", {others} not" if others else "")),
         ("rows", "" if _images(told) else f"{told['rows']:,} different"),
-        ("code", _plural(told["components"], "number") + (" an image" if _images(told) else " a row")),
+        ("code", _plural(told["components"], "number") + _each(told)),
         ("loss", told["loss"]),
         ("parameters", f"{told['parameters']:,}"),
         ("fit", f"{_plural(told['epochs'], 'epoch')}{seconds}, ended {STOPPED.get(told['stopped'], told['stopped'])}"),
@@ -70,10 +70,17 @@ def _images(told: dict[str, Any]) -> bool:
 
 
 def _form(told: dict[str, Any]) -> str:
-    """How the model sees an image."""
+    """How many images there were, or pieces of them, and how the model sees them."""
     c = told["schema"][0]
     channels = "grey" if c["channels"] == 1 else f"{c['channels']} channels"
-    return f"seen as {c['height']} x {c['width']} pixels, {channels}, {c['dtype']} from {_holds(c)}"
+    several = f"in {told['rows']:,} pieces, at" if c["cropped"] else f"{told['rows']:,} different, seen as"
+    return f"{several} {c['height']} x {c['width']} pixels, {channels}, {c['dtype']} from {_holds(c)}"
+
+
+def _each(told: dict[str, Any]) -> str:
+    if not _images(told):
+        return " a row"
+    return " a piece" if told["schema"][0]["cropped"] else " an image"
 
 
 def _plural(count: int, what: str) -> str:
@@ -131,8 +138,10 @@ def _held_out(held: dict[str, Any], told: dict[str, Any]) -> None:
         rows.append((f"PCA of the same size, {size}", held["pca"]))
     of, what = ("pixels'", "the mean image") if _images(told) else ("each column's", "each column's mean")
     rows.append((what, held["mean"]))
+    what = "rows" if not _images(told) else "pieces" if told["schema"][0]["cropped"] else "images"
+    judged = f"{what} ({held['rows']:,})"
     screen.columns(
-        f"error on held-out rows ({held['rows']:,}), squared, in units of {of} variance",
+        f"error on held-out {judged}, squared, in units of {of} variance",
         ("", "error", "of the mean's"),
         [(name, f"{error:.4f}", f"{100 * error / mean:.1f} %") for name, error in rows],
     )

@@ -57,7 +57,10 @@ def verb(
             data, out = values.pop("data"), values.pop("output", None)
             if len(models) > 1:
                 got = " ".join(map(str, [*models, data]))
-                raise FileProblem(f"got {got}; expected a model (*{MODEL}), if there is one, and one table or folder.")
+                raise FileProblem(
+                    f"got {got}; expected a model (*{MODEL}), if there is one, and one table or folder. "
+                    "A pattern of images goes in quotes: 'shots/*.png'."
+                )
             common = {n: values.pop(n) for n in COMMON}
             given = given_of(task, data, models[0] if models else None, out, common)
             given.check()

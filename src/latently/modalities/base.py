@@ -30,6 +30,7 @@ class Modality:
 
     registry: ClassVar[dict[str, type[Modality]]] = {}
     key: ClassVar[str] = ""
+    cropped: ClassVar[bool] = False  #: whether a row is a piece of what was given
 
     @property
     def cells(self) -> int:

@@ -32,6 +32,8 @@ class Blocks(Image):
     at every fit.
     """
 
+    cropped = True
+
     @classmethod
     def accepts(cls, data: Any) -> bool:
         """Never by itself: a task asks for blocks."""

@@ -42,6 +42,8 @@ class Crops(Image):
     larger than a crop are taken whole and as they stand. Smaller ones are mirrored at their edges.
     """
 
+    cropped = True
+
     @classmethod
     def accepts(cls, data: Any) -> bool:
         """Never by itself: a task asks for crops."""

@@ -282,7 +282,7 @@ class Image(Modality):
         return [{
             "name": "image", "sort": "image", "role": "learned", "why": "", "levels": 0, "missing": self.missing_,
             "channels": self.channels_, "height": self.height_, "width": self.width_, "dtype": self.dtype_,
-            "range": (float(self.low_.min()), float(self.high_.max())),
+            "cropped": self.cropped, "range": (float(self.low_.min()), float(self.high_.max())),
             "scaled": "one unit for all pixels" if self.channels_ <= COLOUR else "each channel by its spread",
         }]  # fmt: skip
 

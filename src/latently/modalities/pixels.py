@@ -173,8 +173,8 @@ def conform(array: Pixels, channels: int, dtype: DTypeLike) -> Pixels:
     have, wanted = 1 if array.ndim == 2 else array.shape[2], np.dtype(dtype)
     if _common_channels({have, channels}) != channels or _common_dtype({array.dtype.name, wanted.name}) != wanted:
         raise BadData(
-            f"an image of {_told(have, array.dtype.name)} cannot become {_told(channels, wanted.name)} without loss; "
-            "`common` finds a form that all images can take."
+            f"an image of {_told(have, array.dtype.name)} cannot become {_told(channels, wanted.name)} without loss. "
+            "Convert it, or fit on images like it."
         )
     if array.dtype != wanted:
         factor = WHITE[wanted.name] // WHITE[array.dtype.name] if wanted.kind == "u" else 1

@@ -50,6 +50,7 @@ class Textures(Image):
     """
 
     longest: ClassVar[int] = 256
+    cropped = True
 
     @classmethod
     def accepts(cls, data: Any) -> bool:

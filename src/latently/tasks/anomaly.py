@@ -90,6 +90,7 @@ class AnomalyDetector(OutlierMixin, Task):
     'x1'
     """
 
+    judged: ClassVar[str] = "labels, 1 of anomalies and 0 of the others (of files, the names of their folders)"
     quiet: ClassVar[tuple[str, ...]] = ("dead units", "no better than PCA")  # a wide code has units to spare
 
     n_components: int | Literal["auto"] = field(default=64, kw_only=False)

@@ -42,6 +42,7 @@ class Task(BaseEstimator):
     """Options common to every task."""
 
     remasks: ClassVar[bool] = False  #: whether cells are hidden on purpose, so that the encoder always sees a mask
+    judged: ClassVar[str] = "none"  #: what `evaluate` needs where a row is a piece of an image
     quiet: ClassVar[tuple[str, ...]] = ()  #: names of alarms that mean nothing for what this task does
 
     n_components: int | Literal["auto"] = field(default="auto", kw_only=False)

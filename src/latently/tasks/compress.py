@@ -30,7 +30,7 @@ from latently.recipes.compressive import Compressive
 from latently.tasks import repair as second
 from latently.tasks.assemble import Blueprint
 from latently.tasks.base import Task, modality_of
-from latently.tasks.learned import Learned, step_of
+from latently.tasks.learned import Learned, figures_of, step_of
 from latently.values import Batch
 
 __all__ = ["Compressor"]
@@ -270,6 +270,11 @@ class Compressor(Task):
 
     def _opened(self, container: Container, block: Block) -> Pixels:
         return self.learned_.opened(block) if block.codec == "learned" else opened(block, container.step)
+
+    def _figures(self, X: Any, y: Any) -> dict[str, dict[str, Any]]:
+        source = self._pictures(X)
+        data = self.compress(source)
+        return {"file": figures_of(data, source, self.decompress(data))}
 
     # ------------------------------------------------------------------ on disk
 

@@ -96,6 +96,7 @@ class Denoiser(OneToOneFeatureMixin, TransformerMixin, Task):
     (1797, 8, 8)
     """
 
+    judged = "images without noise: psnr(noisy, clean)"
     quiet = ("no better than PCA", "overfit")
 
     noise: Any = "auto"

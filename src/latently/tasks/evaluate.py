@@ -13,7 +13,8 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from latently import rng as chance
-from latently.errors import UnsupportedInput
+from latently.errors import BadData, UnsupportedInput
+from latently.modalities.pictures import pictures
 from latently.tasks import figures
 from latently.tasks.base import Task
 from latently.tasks.figures import Subject
@@ -104,11 +105,13 @@ def evaluate(est: Task, X: Any, y: Any = None, *, random_state: Any = 0) -> Eval
     - probe: with `y`, five-fold accuracy of a logistic regression and NMI of k-means clusters for classes, R2 of a
       ridge regression for numbers: on codes, on principal components of the same number, on all columns.
 
-    A task adds figures of its own.
+    A task adds figures of its own; a `Compressor` has only those: bits a pixel, PSNR in dB, bytes.
     """
     if not isinstance(est, Task):
         raise UnsupportedInput(f"evaluate takes a fitted estimator of latently, not {type(est).__name__}.")
     check_is_fitted(est, "model_")
+    if est.data_.cropped:
+        return _of_images(est, X, y)
     whole = est._batch(X)
     labels = None if y is None else labels_of(y, len(whole))
     seed = chance.seed_of(random_state) % 2**31
@@ -129,6 +132,14 @@ def evaluate(est: Task, X: Any, y: Any = None, *, random_state: Any = 0) -> Eval
     found = {name: section for name, section in sections.items() if section}
     kind, k = est.recipe_.name, int(est.n_components_)
     return Evaluation(type(est).__name__, kind, len(chosen), len(whole), k, found)
+
+
+def _of_images(est: Task, X: Any, y: Any) -> Evaluation:
+    """The figures of a task that learns from pieces: a piece and its code say nothing of whole images."""
+    found, count = {n: section for n, section in est._figures(X, y).items() if section}, len(pictures(X))
+    if not found:
+        raise BadData(f"there is nothing here to judge images by: a {type(est).__name__} of images takes {est.judged}.")
+    return Evaluation(type(est).__name__, est.recipe_.name, count, count, int(est.n_components_), found)
 
 
 def _chosen(rows: int, seed: int) -> torch.Tensor:

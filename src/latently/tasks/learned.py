@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import struct
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,7 @@ from latently.model import Composition
 from latently.parts.rounded import Rounded
 from latently.values import Batch
 
-__all__ = ["Learned", "step_of"]
+__all__ = ["Learned", "figures_of", "step_of"]
 
 Pixels = NDArray[np.uint8]
 
@@ -180,3 +181,19 @@ def step_of(quality: int | str) -> float:
     """The step of the code, in the unit of the pixels: JPEG's own factor, to a power."""
     q = int(quality)
     return float(STEP * max((200 - 2 * q) / 100 if q >= 50 else 50 / q, 0.01) ** BEND)
+
+
+def figures_of(data: bytes, images: Any, again: Any) -> dict[str, Any]:
+    """What a file takes, and how far its images are off: PSNR in dB, the mean of those that are not exact."""
+    found = list(zip(images, again, strict=True))
+    pixels = sum(a.shape[0] * a.shape[1] for a, _ in found)
+    ratios = [_psnr(a, b) for a, b in found]
+    finite = [r for r in ratios if r < math.inf]
+    told = {"bits a pixel": 8 * len(data) / pixels, "bytes": len(data), "exact images": len(ratios) - len(finite)}
+    return told | ({"psnr of the others": float(np.mean(finite))} if finite else {})
+
+
+def _psnr(a: NDArray[Any], b: NDArray[Any]) -> float:
+    error = float(np.square(a.astype(np.float64) - b).mean())
+    peak = float(np.iinfo(a.dtype).max) if a.dtype.kind in "iu" else float(np.ptp(a))
+    return 10 * math.log10(peak**2 / error) if error and peak else math.inf

@@ -47,7 +47,8 @@ class Axis:
     @property
     def count(self) -> int:
         """How many tiles it takes."""
-        return 1 + max(0, -(-(self.length - self.inner) // (self.inner - BLEND)))
+        rest = self.length - self.inner
+        return 1 if rest <= 0 else 1 - (-rest // (self.inner - BLEND))
 
     def places(self, i: int) -> Places:
         """The pixels of the image that tile `i` shows; mirrored beyond its ends."""

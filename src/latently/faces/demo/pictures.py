@@ -36,7 +36,8 @@ def denoise(digits: Digits) -> None:
     clean = _square(digits.new)
     noisy = clean + np.random.default_rng(0).normal(0, NOISE, clean.shape)
     typer.echo(
-        f"\nDENOISE: {len(clean)} images with noise of deviation {NOISE:g}, learned from {len(digits.seen):,} clean ones"
+        f"\nDENOISE: {len(clean)} images with noise of deviation {NOISE:g}, "
+        f"learned from {len(digits.seen):,} clean ones"
     )
     start = time.monotonic()
     model = Denoiser(noise=NOISE, clean=True, epochs=EPOCHS["denoise"], random_state=0).fit(_square(digits.seen))

@@ -24,14 +24,18 @@ def pictured(given: Album) -> dict[str, Any]:
     return {"galleries": [gallery for gallery in made if gallery is not None]}
 
 
-def _reconstructions(given: Album) -> dict[str, Any]:
+def _reconstructions(given: Album) -> dict[str, Any] | None:
     from latently.tasks.portrait import again
 
+    estimator, pieces = given.estimator, given.estimator.data_.cropped
+    if pieces and hasattr(estimator, "heat_map"):  # it gives no images back
+        return None
     chosen = np.linspace(0, given.count - 1, min(SHOWN, given.count)).astype(int)
-    seen, told = again(given.estimator, given.rows.take(chosen))
-    residual = np.abs(told.astype(np.float64) - seen.astype(np.float64))
-    residual = residual.mean(3) if residual.ndim == 4 else residual
-    top = max(float(residual.max()), 1e-12)
+    some = given.rows.take(chosen)
+    seen, told = (some, _whole(estimator, some)) if pieces else again(estimator, some)
+    residual = [np.abs(a.astype(np.float64) - b) for a, b in zip(told, seen, strict=True)]
+    residual = [r.mean(2) if r.ndim == 3 else r for r in residual]
+    top = max(float(max(r.max() for r in residual)), 1e-12)
     lines = [
         {
             "name": given.rows.names[i],
@@ -39,10 +43,20 @@ def _reconstructions(given: Album) -> dict[str, Any]:
         }
         for k, i in enumerate(chosen)
     ]
-    schema = given.estimator.data_.schema()[0]
-    note = f"As the model sees them, {schema['height']} x {schema['width']} pixels. Difference: white is {top:.3g}."
-    return {"title": "Reconstructions", "heads": ["image", "as its code tells it", "difference"], "lines": lines,
-            "note": note}  # fmt: skip
+    schema = estimator.data_.schema()[0]
+    how = "" if pieces else f"As the model sees them, {schema['height']} x {schema['width']} pixels. "
+    heads = ["image", "what becomes of it" if pieces else "as its code tells it", "difference"]
+    title = "Before and after" if pieces else "Reconstructions"
+    return {"title": title, "heads": heads, "lines": lines, "note": f"{how}Difference: white is {top:.3g}."}
+
+
+def _whole(estimator: Any, images: Any) -> Any:
+    """What the task makes of images at their own size."""
+    return (
+        estimator.decompress(estimator.compress(images))
+        if hasattr(estimator, "compress")
+        else estimator.transform(images)
+    )
 
 
 def _strangest(given: Album) -> dict[str, Any] | None:
@@ -68,7 +82,7 @@ def _strangest(given: Album) -> dict[str, Any] | None:
 def _walks(given: Album) -> dict[str, Any] | None:
     from latently.tasks.portrait import walks
 
-    if not len(given.estimator.codes_):
+    if given.estimator.data_.cropped or not len(given.estimator.codes_):
         return None
     found = walks(given.estimator, UNITS, STEPS)
     lines = [{"name": f"unit {unit}", "images": [source_of(image) for image in images]} for unit, images in found]
@@ -77,7 +91,7 @@ def _walks(given: Album) -> dict[str, Any] | None:
 
 
 def _samples(given: Album) -> dict[str, Any] | None:
-    if not hasattr(given.estimator, "sample"):
+    if not hasattr(given.estimator, "sample") or type(given.estimator).__name__ == "Imputer":  # it draws rows anew
         return None
     images = given.estimator.sample(DRAWN, random_state=0)
     half = DRAWN // 2

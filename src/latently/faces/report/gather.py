@@ -28,8 +28,8 @@ def facts_of(given: Given) -> dict[str, Any]:
         "items": given.items, "components": told["components"], "held_out": told["held_out"],
     }  # fmt: skip
     facts: dict[str, Any] = {
-        "head": head, "alarms": told["alarms"], "training": _training(estimator, told), "codes": _codes(given),
-        "made": _made(given, told),
+        "head": head, "alarms": told["alarms"], "training": _training(estimator, told),
+        "codes": {} if estimator.data_.cropped else _codes(given), "made": _made(given, told),
     }  # fmt: skip
     if isinstance(given, Album):
         facts |= pictured(given)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,10 @@ import typer
 from latently.errors import BadParameter
 from latently.faces import screen, tables
 from latently.faces.given import Given
-from latently.faces.places import check_folder, check_place
+from latently.faces.places import check_place
+from latently.faces.results import Results, blocks, new_folder
 
-__all__ = ["cleaned", "detect", "draw", "folder_of", "impute", "put", "reconstruct", "write_sheet"]
+__all__ = ["cleaned", "detect", "draw", "folder_of", "impute", "reconstruct"]
 
 SHOWN = 24  # images on a sheet
 
@@ -21,57 +21,33 @@ SHOWN = 24  # images on a sheet
 def folder_of(given: Given) -> Path:
     """The new folder to write into; it is made when the work is done."""
     assert given.output is not None
-    check_folder(given.output)
-    return given.output
+    return new_folder(given.output, given.data)
 
 
-def put(folder: Path, name: str, image: Any, mark: str = "", suffix: str | None = None) -> Path:
-    """Write an image beside the name of its source, in a format that keeps every pixel."""
-    from latently.faces.sheets import named
-    from latently.modalities.encode import suffix_for, write
+def cleaned(given: Given, done: str, function: Any, count: Any = None) -> None:
+    """`function` of every image into a folder, the first of them on a sheet beside what they were.
 
-    if suffix is None:
-        lossless = ".png" if Path(name).suffix.lower() in (".jpg", ".jpeg", ".webp", ".avif") else Path(name).suffix
-        suffix = suffix_for(lossless, 1 if image.ndim == 2 else image.shape[2], image.dtype)
-    place = named(folder, name, mark, suffix)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    write(place, image)
-    return place
-
-
-def write_sheet(folder: Path, rows: list[list[Any]], captions: list[list[str]], heads: list[str]) -> None:
-    """`sheet.png` in the folder."""
-    from latently.faces.sheets import sheet
-    from latently.modalities.encode import write
-
-    folder.mkdir(parents=True, exist_ok=True)
-    write(folder / "sheet.png", sheet(rows, captions, heads))
-
-
-def cleaned(given: Given, verb: str, function: Any) -> None:
-    """`function` of every image, one by one: into a folder, the first of them on a sheet beside what they were."""
+    `count` of an image is added up and told beside `done`.
+    """
     from latently.faces.sheets import small, visible
 
     folder, source = folder_of(given), given.rows
     _ = given.estimator
-    rows, captions = [], []
-    waiting: Future[Path] | None = None
-    with ThreadPoolExecutor(1) as writer:  # packing a large image takes as long as computing it
-        for i, name in enumerate(source.names):
-            made = function(source.take([i]))[0]
-            if waiting is not None:
-                waiting.result()
-            waiting = writer.submit(put, folder, name, made)
-            if i < SHOWN:
-                rows.append([small(visible(source[i])), small(visible(made))])
-                captions.append([name, ""])
-        if waiting is not None:
-            waiting.result()
-    write_sheet(folder, rows, captions, ["before", "after"])
+    results, rows, total = Results(folder, source.names, own=("sheet.png",)), [], 0
+    with results.filling(len(source)):
+        for block in blocks(source):
+            before = source.take(block)
+            for i, seen, made in zip(block, before, function(before), strict=True):
+                results.put(source.names[i], made)
+                total += count(seen) if count else 0
+                if i < SHOWN:
+                    rows.append([small(visible(seen)), small(visible(made))])
+        results.sheet(rows, [[name, ""] for name in source.names[:SHOWN]], ["before", "after"])
     if given.common["as_json"]:
-        screen.emit({"folder": str(folder), "images": len(source)})
+        screen.emit({"folder": str(folder), "images": len(source)} | ({"pixels": total} if count else {}))
     else:
-        typer.echo(f"{folder}: {len(source):,} images {verb}, and sheet.png to look at them")
+        more = f" ({screen.counted(total, 'pixel')})" if count else ""
+        typer.echo(f"{folder}: {screen.counted(len(source), 'image')} {done}{more}, and sheet.png to look at them")
 
 
 def reconstruct(given: Given) -> None:
@@ -81,9 +57,18 @@ def reconstruct(given: Given) -> None:
 
 def impute(given: Given) -> None:
     """Every image with its holes filled."""
-    if given.model is None and not given.common.get("missing"):
-        raise BadParameter("--missing VALUE is missing: which pixel value means a hole in these images, 0 perhaps?")
-    cleaned(given, "filled", lambda images: given.estimator.transform(images))
+    folder_of(given)
+    hole = given.estimator.data_.missing
+    if hole is None:
+        raise BadParameter(
+            f"{given.model} was fitted without --missing, so that it knows no holes. Try: latently fit {given.data} "
+            "--task impute --missing 0 -o filler.safetensors, with the pixel value that means a hole."
+        )
+
+    def holes(image: Any) -> int:
+        return int((image == hole).sum() if image.ndim == 2 else (image == hole).all(2).sum())
+
+    cleaned(given, "filled", lambda images: given.estimator.transform(images), holes)
 
 
 def detect(
@@ -99,26 +84,22 @@ def detect(
 
     if alerts_per_day is not None:
         raise BadParameter("--alerts-per-day needs the times of rows; images have none. Leave it out.")
+    if given.model is not None and setting is not None:
+        raise BadParameter(f"--setting is for a fit, and {given.model} is fitted. Leave it out.")
     folder, source = folder_of(given), given.rows
     if given.model is None:
         common = given.common
         fresh = given.fitted(n_components=common["components"], kind=common["kind"], setting=setting)
         given.__dict__["estimator"] = fresh
-    detector = given.estimator
-    score = -detector.score_samples(source)
-    columns: dict[str, Any] = {**given.keys(), "score": score, "p_value": detector.p_values(source)}
-    columns["anomaly"] = score > detector.threshold_
-    if explain:
-        told = [[r.text() for r in found] for found in detector.explain(source, top=explain)]
-        for k in range(explain):
-            texts = [t[k] if k < len(t) else None for t in told]
-            columns[f"reason{k + 1}"] = pa.array(texts, pa.string())
+    columns = _scored(given, explain)
+    score, detector = columns["score"], given.estimator
     order = np.argsort(-score, kind="stable")
-    shown = _heated(given, folder, order[:SHOWN], columns)
+    results = Results(folder, source.names, own=("sheet.png", "scores.csv"))
     found = pa.table(columns)
-    found = found.take(order) if sort else found
-    tables.write(found, folder / "scores.csv")
-    write_sheet(folder, *shown, ["image", "heat", "beyond the line"])
+    folder.mkdir(exist_ok=True)
+    tables.write(found.take(order) if sort else found, folder / "scores.csv")
+    with results.filling(2 * len(source)):
+        results.sheet(*_heated(given, results, order[:SHOWN], columns), ["image", "heat", "beyond the line"])
     flagged = int(columns["anomaly"].sum())
     if given.common["as_json"]:
         screen.emit({"folder": str(folder), "images": len(score), "flagged": flagged,
@@ -126,10 +107,27 @@ def detect(
         return
     rows = [(source.names[i], f"{score[i]:.4g}", f"{columns['p_value'][i]:.4f}") for i in order[:5]]
     screen.columns("the strangest images", ("file", "score", "p_value"), rows)
-    typer.echo(f"{folder}: {len(score):,} images, {flagged:,} flagged; scores.csv, sheet.png, heat and mask of each")
+    told = f"{screen.counted(len(score), 'image')}, {flagged:,} flagged"
+    typer.echo(f"{folder}: {told}; scores.csv, sheet.png, heat and mask of each")
 
 
-def _heated(given: Given, folder: Path, strangest: Any, columns: dict[str, Any]) -> tuple[list[Any], list[list[str]]]:
+def _scored(given: Given, explain: int) -> dict[str, Any]:
+    """A column each: file and folder, score, p_value, anomaly, reasons."""
+    import pyarrow as pa
+
+    detector, source = given.estimator, given.rows
+    score = -detector.score_samples(source)
+    columns: dict[str, Any] = {**given.keys(), "score": score, "p_value": detector.p_values(source)}
+    columns["anomaly"] = score > detector.threshold_
+    reasons = [[r.text() for r in found] for found in detector.explain(source, top=explain)] if explain else []
+    for k in range(explain):
+        columns[f"reason{k + 1}"] = pa.array([r[k] if k < len(r) else None for r in reasons], pa.string())
+    return columns
+
+
+def _heated(
+    given: Given, results: Results, strangest: Any, columns: dict[str, Any]
+) -> tuple[list[Any], list[list[str]]]:
     """Write heat and mask of every image; the strangest come back for the sheet."""
     import numpy as np
 
@@ -138,14 +136,14 @@ def _heated(given: Given, folder: Path, strangest: Any, columns: dict[str, Any])
     detector, source = given.estimator, given.rows
     kept: dict[int, list[Any]] = {}
     low, high = detector.heat_range_
-    for i, name in enumerate(source.names):
-        one = source.take([i])
-        image, heat, mask = source[i], detector.heat_map(one)[0], detector.mask(one)[0]
-        over = heated(image, heat, low, high)
-        put(folder, name, over, "-heat", ".png")
-        put(folder, name, mask.astype(np.uint8) * 255, "-mask", ".png")
-        if i in strangest:
-            kept[i] = [small(visible(image)), small(over), small(visible(mask.astype(np.uint8) * 255))]
+    for block in blocks(source):
+        some = source.take(block)
+        for i, image, heat, mask in zip(block, some, detector.heat_map(some), detector.mask(some), strict=True):
+            over, black = heated(image, heat, low, high), np.asarray(mask, np.uint8) * 255
+            results.put(source.names[i], over, "-heat", ".png")
+            results.put(source.names[i], black, "-mask", ".png")
+            if i in strangest:
+                kept[i] = [small(visible(image)), small(over), small(visible(black))]
     captions = [[source.names[i], f"{columns['score'][i]:.3g}, p {columns['p_value'][i]:.3g}", ""] for i in strangest]
     return [kept[int(i)] for i in strangest], captions
 
@@ -155,7 +153,7 @@ def draw(given: Given, output: Path) -> None:
     import matplotlib as mpl
 
     mpl.use("Agg")
-    check_place(output)
+    check_place(output, given.data)
     labels = given.column("label")
     ax = given.estimator.plot(given.rows, None if labels is None else labels.to_pylist(), images=True)
     with tables.replacing(output) as part:
@@ -163,4 +161,4 @@ def draw(given: Given, output: Path) -> None:
     if given.common["as_json"]:
         screen.emit({"file": str(output), "images": given.count})
     else:
-        typer.echo(f"{output}: a map of {given.count:,} images")
+        typer.echo(f"{output}: a map of {screen.counted(given.count, 'image')}")

@@ -27,12 +27,13 @@ def detect(
     explain: options.Explain = 3,
     sort: options.Sort = False,
 ) -> None:
-    """Find the rows or images that are unlike the others, and say why or where.
+    """Find rows or images unlike the others, and say why.
 
-    Writes a line a row: identifiers, labels and times as they stand, `score` (in nats, higher is stranger), `p_value`
-    (how often a normal row is at least as strange), `anomaly` (flagged or not) and reasons.
-    Of images, OUT is a new folder: scores.csv, a map of heat and a mask beside each name, sheet.png.
-    Without MODEL a detector is fitted first, as by `latently fit --task detect`.
+    Of a table, OUT has a line a row: identifiers, labels and times as they stand, `score` (in nats, higher is
+    stranger), `p_value` (how often a normal row is at least as strange), `anomaly` (flagged or not) and reasons.
+
+    Of images, OUT is a new folder: scores.csv, beside each name a map of heat and a mask that say where, and sheet.png
+    with the strangest. Without MODEL a detector is fitted first, as by `latently fit --task detect`.
 
     Example: latently detect table.csv -o strange.csv --id key --sort
     """
@@ -116,8 +117,9 @@ def _days(given: Rows) -> float:
 def evaluate(given: Given) -> None:
     """Say how good a model is, beside what is simpler.
 
-    Reconstruction beside the mean and PCA, what the code keeps, robustness; with --label also what the code is worth
-    to a classifier or regression. Without MODEL one is fitted on 70 % of the rows and judged on the others.
+    Reconstruction beside the mean and PCA, what the code keeps, robustness; with labels (--label of a table, folders of
+    images) also what the code is worth to a classifier or regression. Without MODEL one is fitted on 70 % of the data
+    and judged on the rest.
 
     Example: latently evaluate model.safetensors table.csv
     """
@@ -136,10 +138,11 @@ def evaluate(given: Given) -> None:
 
 @verb("any", options.ToPage, images=True)
 def report(given: Given) -> None:
-    """Write a page about a model and a table, to be read in a browser.
+    """Write a page about a model and its data.
 
-    Columns and what was made of them, training, alarms, error a column, the map of codes, the strangest rows and why.
-    One file, without network. Without MODEL one is fitted first.
+    To be read in a browser: training, alarms, the map of codes; of a table columns and what was made of them, error a
+    column, the strangest rows and why; of images reconstructions, what the code means, samples. One file, without
+    network. Without MODEL one is fitted first.
 
     Example: latently report table.csv -o report.html
     """

@@ -11,7 +11,7 @@ from latently.errors import BadParameter
 from latently.faces import options, screen, tables
 from latently.faces.album import Album
 from latently.faces.given import Given, is_model, loaded
-from latently.faces.places import check_folder
+from latently.faces.results import Results, new_folder
 from latently.faces.rows import Rows
 from latently.faces.verb import given_of, verb
 from latently.faces.verbs import albums
@@ -79,6 +79,7 @@ def sample(
     seed: options.Seed = 0,
     label: options.Label = [],  # noqa: B006 - typer copies it
     size: options.Size = None,
+    skip: options.Skip = False,
     keep: options.Keep = None,
     as_json: options.Json = False,
 ) -> None:
@@ -89,10 +90,10 @@ def sample(
 
     Example: latently sample photographs -o new --count 64
     """
-    common = {"components": components, "kind": kind, "seed": seed, "label": label, "size": size, "keep": keep,
-              "as_json": as_json}  # fmt: skip
+    common = {"components": components, "kind": kind, "seed": seed, "label": label, "size": size, "skip": skip,
+              "keep": keep, "as_json": as_json}  # fmt: skip
     if is_model(data):
-        fixed = [n for n in ("components", "kind", "label", "size", "keep") if common[n]]
+        fixed = [n for n in ("components", "kind", "label", "size", "skip", "keep") if common[n]]
         if fixed:
             raise BadParameter(f"--{fixed[0]} is for a fit, and {data} is fitted. Leave it out.")
         generator = loaded(data)
@@ -101,15 +102,17 @@ def sample(
     else:
         source = given_of("Generator", data, None, output, common)
         source.check()
-        (check_folder if isinstance(source, Album) else tables.check_output)(output)
+        (new_folder if isinstance(source, Album) else tables.check_output)(output, data)
         generator = source.fitted(n_components=components, kind=kind)
+    (new_folder if generator.data_.shape else tables.check_output)(output)
     wanted = {} if given is None else {"given": _label(generator, given)}
     made = generator.sample(count, random_state=seed, **wanted)
     (_images if generator.data_.shape else _table)(generator, made, output)
     if as_json:
         screen.emit({"output": str(output), "count": count})
     else:
-        typer.echo(f"{output}: {count:,} new {'images, and sheet.png' if generator.data_.shape else 'rows'}")
+        what = f"{screen.counted(count, 'new image')}, and sheet.png to look at them"
+        typer.echo(f"{output}: {what if generator.data_.shape else screen.counted(count, 'new row')}")
 
 
 def _label(generator: Any, text: str) -> Any:
@@ -126,19 +129,20 @@ def _label(generator: Any, text: str) -> Any:
 def _images(generator: Any, made: Any, output: Path) -> None:
     from latently.faces.sheets import visible
 
-    check_folder(output)
     digits = len(str(len(made) - 1))
-    for i, image in enumerate(made):
-        albums.put(output, f"{i:0{digits}d}.png", image)
+    names = [f"{i:0{digits}d}.png" for i in range(len(made))]
+    results = Results(output, names)
+    with results.filling(len(made)):
+        for name, image in zip(names, made, strict=True):
+            results.put(name, image)
     low, high = (float(e[0]) for e in generator.data_.bounds())
     shown = [visible(image, low, high) for image in made[: ACROSS * ACROSS]]
     lines = [shown[i : i + ACROSS] for i in range(0, len(shown), ACROSS)]
-    albums.write_sheet(output, lines, [[""] * len(line) for line in lines], [])
+    results.sheet(lines, [[""] * len(line) for line in lines], [])
 
 
 def _table(generator: Any, made: Any, output: Path) -> None:
     import pyarrow as pa
 
-    tables.check_output(output)
     names = generator.data_.names
     tables.write(pa.table({n: pa.array(list(made[:, j])) for j, n in enumerate(names)}), output)

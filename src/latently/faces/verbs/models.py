@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import typer
 
 from latently.errors import BadParameter
@@ -39,10 +41,15 @@ def fit(
     skip: options.Skip = False,
     as_json: options.Json = False,
 ) -> None:
-    """Learn a model from a table, and save it.
+    """Learn a model from a table or images, and save it.
 
-    Columns are numbers, categories, dates; empty cells are unknown. What each column is taken for is shown by
-    `latently info`; --type, --label, --id, --time, --drop and --missing say otherwise.
+    --task says what it is for; each verb takes the model of its task.
+
+    Of a table, columns are numbers, categories, dates; empty cells are unknown. What each column is taken for is shown
+    by `latently info`; --type, --label, --id, --time, --drop and --missing say otherwise.
+
+    Of images, those of a folder and of the folders in it are read; the folder of an image is its label. A model sees
+    them at one size, by default their own up to 96 pixels; --size says otherwise.
 
     Example: latently fit table.csv -o model.safetensors --id key
     """
@@ -67,8 +74,18 @@ def fit(
         screen.emit(summary)
         return
     told.model(summary, alarms=False)
-    result = "codes.csv" if task == "encode" else f"{task}.csv"
-    typer.echo(f"\nNext: latently {task} {output} {data} -o {result}")
+    typer.echo(f"\nNext: latently {_next(task, output, data, given.pictured)}")
+
+
+def _next(task: str, model: Path, data: Path, pictured: bool) -> str:
+    """What is done with a model of this task."""
+    places = {
+        "encode": "codes.csv", "detect": "strange", "impute": "filled", "map": "map.png", "denoise": "cleaned",
+        "sample": "new", "search": "found", "compress": "small.ltn",
+    }  # fmt: skip
+    place = places[task] if pictured or "." in places[task] else f"{places[task]}.csv"
+    verb = "search query" if task == "search" else task
+    return f"{verb} {model} {'' if task == 'sample' else f'{data} '}-o {place}"
 
 
 def info(model: options.Model, as_json: options.Json = False) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,11 @@ import typer
 from latently.errors import BadParameter, FileProblem
 from latently.faces import options, screen
 from latently.faces.album import Album
-from latently.faces.given import Given, loaded
-from latently.faces.places import check_folder, check_place
+from latently.faces.given import MODEL, Given, loaded
+from latently.faces.places import check_place
+from latently.faces.results import Results, new_folder
 from latently.faces.rows import Rows
 from latently.faces.verb import verb
-from latently.faces.verbs import albums
 
 __all__ = ["compress", "decompress", "verify"]
 
@@ -23,13 +25,13 @@ def _packed(given: Album, quality: str | None = None, max_error: float | None = 
     from latently.disk import replace
 
     assert given.output is not None
-    check_place(given.output)
+    check_place(given.output, *(p for p in (given.model, given.data) if p is not None))
     chosen: dict[str, Any] = {"quality": _quality(quality), "max_error": max_error}
     exact = chosen["quality"] == "lossless" or max_error is not None
     if given.model is None and not exact and given.common["keep"] is None:
         raise BadParameter(
-            "a learned file cannot be read without its model: --keep model.safetensors writes it too. "
-            "--quality lossless needs none."
+            "a learned file cannot be read without its model: --keep model.safetensors writes that too. "
+            "Or choose --quality lossless, which needs none."
         )
     coder = _coder(given, chosen, exact)
     data = coder.compress(given.rows, names=list(given.rows.names))
@@ -39,8 +41,8 @@ def _packed(given: Album, quality: str | None = None, max_error: float | None = 
     if given.common["as_json"]:
         screen.emit(told)
     else:
-        share = f", {100 * len(data) / before:.1f} % of {before / 1e6:.2f} MB" if before else ""
-        typer.echo(f"{given.output}: {given.count:,} images in {len(data) / 1e6:.3f} MB{share}")
+        share = f", {100 * len(data) / before:.1f} % of {screen.size(before)}" if before else ""
+        typer.echo(f"{given.output}: {screen.counted(given.count, 'image')} in {screen.size(len(data))}{share}")
 
 
 def _coder(given: Given, chosen: dict[str, Any], exact: bool) -> Any:
@@ -51,7 +53,14 @@ def _coder(given: Given, chosen: dict[str, Any], exact: bool) -> Any:
         return latently.Compressor(**named)
     if given.model is None:
         return given.fitted(n_components=given.common["components"], **named)
-    return given.estimator.set_params(**named) if named else given.estimator
+    coder, quality = given.estimator, chosen["quality"]
+    if not exact and quality not in (None, coder.quality):
+        raise BadParameter(
+            f"--quality {quality}: {given.model} was fitted for quality {coder.quality}, and another needs a fit of "
+            f"its own: latently compress {given.data} --quality {quality} --keep other{MODEL} -o {given.output}. "
+            "Afterwards only lossless and --max-error can be chosen."
+        )
+    return coder.set_params(**named) if named else coder
 
 
 def _quality(text: str | None) -> int | str | None:
@@ -67,10 +76,11 @@ def _quality(text: str | None) -> int | str | None:
 def compress(given: Rows, quality: options.Quality = None, max_error: options.MaxError = None) -> None:
     """Write images as one small, checked file.
 
-    Blocks of an image become rounded codes of an autoencoder. The file can be read with its model alone: --keep
-    writes the one that is fitted on these images, or give MODEL. --quality lossless and --max-error need none.
+    Blocks of an image become rounded codes of an autoencoder. The file can be read with its model alone: give MODEL,
+    or --keep the one that is fitted on these images. --quality lossless and --max-error need none. How it is fitted:
+    latently fit photographs --task compress --set quality=50 -o model.safetensors.
 
-    Example: latently compress model.safetensors photographs -o photographs.ltn --quality 50
+    Example: latently compress model.safetensors photographs -o small.ltn
     """
     asked = f" at quality {quality or max_error}" if quality or max_error else ""
     raise BadParameter(f"{given.data} is a table; compress takes images{asked}. Parquet with zstd keeps tables small.")
@@ -83,43 +93,72 @@ def decompress(
     output: options.ToFolder,
     as_json: options.Json = False,
 ) -> None:
-    """Write the images of a compressed file into a new folder.
+    """Write the images of a compressed file again.
+
+    They go into a new folder, under their names.
 
     MODEL is the one that it was written with; lossless and bounded files need none. A damaged file, and one of another
     model, is refused as a whole.
 
     Example: latently decompress model.safetensors photographs.ltn -o photographs
     """
-    check_folder(output)
+    new_folder(output)
     coder, data = _opened(model, file)
-    made, names = coder.decompress(data), coder.verify(data)["names"]
+    with _about(file):
+        told = coder.verify(data) if model else _without_model(coder, data, file, output)
+        made = coder.decompress(data)
     digits = len(str(max(len(made) - 1, 0)))
-    for i, image in enumerate(made):
-        albums.put(output, names[i] if names else f"{i:0{digits}d}.png", image)
+    names = told["names"] or [f"{i:0{digits}d}.png" for i in range(len(made))]
+    results = Results(output, names)
+    with results.filling(len(made)):
+        for name, image in zip(names, made, strict=True):
+            results.put(name, image)
     if as_json:
         screen.emit({"folder": str(output), "images": len(made)})
     else:
-        typer.echo(f"{output}: {len(made):,} images")
+        typer.echo(f"{output}: {screen.counted(len(made), 'image')}")
+
+
+def _without_model(coder: Any, data: bytes, file: Path, output: Path) -> dict[str, Any]:
+    """What the file holds, if it can be read without a model."""
+    told: dict[str, Any] = coder.verify(data)
+    if told["model"] is not None:
+        raise FileProblem(
+            f"it cannot be read without the model that it was written with, {told['model']}. "
+            f"Try: latently decompress MODEL {file} -o {output}"
+        )
+    return told
 
 
 def verify(*, model: options.MaybeModel = None, file: options.File, as_json: options.Json = False) -> None:
-    """Say what a compressed file holds, and whether every bit of it is as it was written.
+    """Check every bit of a compressed file.
 
-    With MODEL also whether it is the model that the file needs.
+    Says what it holds; with MODEL also whether it is the model that the file needs.
 
     Example: latently verify photographs.ltn
     """
     coder, data = _opened(model, file)
-    told = coder.verify(data)
+    with _about(file):
+        told = coder.verify(data)
     if as_json:
         screen.emit({"file": str(file), **told})
         return
     codecs = ", ".join(sorted({b["codec"] for b in told["blocks"]}))
     screen.pairs(str(file), [
-        ("images", f"{told['images']:,} in {len(told['blocks']):,} blocks"), ("size", f"{told['bytes'] / 1e6:.3f} MB"),
+        ("images", f"{told['images']:,} in {screen.counted(len(told['blocks']), 'block')}"),
+        ("size", screen.size(told["bytes"])),
         ("written", codecs), ("model", told["model"] or "none needed"),
     ])  # fmt: skip
     typer.echo("every bit is as it was written")
+
+
+@contextmanager
+def _about(file: Path) -> Iterator[None]:
+    """Within it, a problem names the file."""
+    try:
+        yield
+    except FileProblem as problem:
+        raise FileProblem(f"{file}: {problem}") from None
 
 
 def _opened(model: list[Path] | None, file: Path) -> tuple[Any, bytes]:
@@ -132,5 +171,9 @@ def _opened(model: list[Path] | None, file: Path) -> tuple[Any, bytes]:
 
     coder = loaded(model[0]) if model else latently.Compressor()
     if not isinstance(coder, latently.Compressor):
-        raise BadParameter(f"{model[0]} holds a {type(coder).__name__}; expected a Compressor." if model else "")
+        assert model
+        raise BadParameter(
+            f"{model[0]} holds a model of the task {type(coder).__name__}; expected the one that {file} was written "
+            "with, of the task Compressor."
+        )
     return coder, file.read_bytes()

@@ -21,10 +21,10 @@ PICTURES = (".png", ".svg", ".pdf")
 
 @verb("Autoencoder", options.ToTable, images=True)
 def encode(given: Given) -> None:
-    """Write the code of every row or image, as columns code0, code1, ...
+    """Write the code of every row or image.
 
-    Identifiers, labels and times come along, of images the name of the file and its folder.
-    Without MODEL one is fitted first, as by `latently fit`.
+    A line each: code0, code1, ... behind identifiers, labels and times as they stand; of images behind `file`, and
+    `label`, the folder that it lies in. Without MODEL one is fitted first, as by `latently fit`.
 
     Example: latently encode model.safetensors table.csv -o codes.csv
     """
@@ -36,16 +36,16 @@ def encode(given: Given) -> None:
     found = {f"code{j}": codes[:, j] for j in range(codes.shape[1])}
     written = pa.table(keys | found)
     tables.write(written, output)
-    _report(given, written, f"{len(codes):,} {given.items} -> {_numbers(codes.shape[1])} each")
+    what = screen.counted(len(codes), given.items[:-1])
+    _report(given, written, f"{what} -> {screen.counted(codes.shape[1], 'number')} each")
 
 
 @verb("Autoencoder", options.ToEither, images=albums.reconstruct)
 def reconstruct(given: Rows) -> None:
-    """Write the table or the images again, everything as its code tells it.
+    """Write a table or images again as their codes tell them.
 
-    Images go into a new folder, with a sheet of what was before and after.
-
-    Columns keep their names and types; those that the model does not know are copied.
+    Of a table, columns keep their names and types; those that the model does not know are copied. Images go into a new
+    folder under their names, sizes and types of pixels, with sheet.png to look at before and after.
     Without MODEL one is fitted first, as by `latently fit`.
 
     Example: latently reconstruct model.safetensors table.csv -o again.csv
@@ -66,11 +66,10 @@ def written_rows(given: Rows, made: Any, what: str) -> None:
 
 @verb("Imputer", options.ToEither, images=albums.impute)
 def impute(given: Rows) -> None:
-    """Fill the missing cells of a table, or the holes of images; what is known stays as it is.
+    """Fill missing cells of a table, or holes in images.
 
-    Images go into a new folder; --missing says which pixel value is a hole.
-
-    Without MODEL one is fitted first, as by `latently fit --task impute`.
+    What is known stays as it is, to the bit. Images go into a new folder; --missing VALUE says which value of a pixel
+    means a hole. Without MODEL one is fitted first, as by `latently fit --task impute`.
 
     Example: latently impute table.csv -o whole.csv
     """
@@ -90,10 +89,10 @@ def impute(given: Rows) -> None:
 
 @verb("Map", options.ToMap, images=True)
 def map_(given: Given) -> None:
-    """Write a point of the plane for every row or image, or draw them.
+    """Lay rows or images out on a plane, like near like.
 
-    Near points are like rows. OUT is a table (x, y beside identifiers and labels), or a picture: .png, .svg, .pdf,
-    coloured by --label. Without MODEL one is fitted first, as by `latently fit --task map`.
+    OUT is a table, x and y beside identifiers and labels, or a picture: .png, .svg, .pdf. Rows are points, coloured by
+    --label; images are drawn themselves. Without MODEL one is fitted first, as by `latently fit --task map`.
 
     Example: latently map table.csv -o map.png --label class
     """
@@ -112,7 +111,7 @@ def map_(given: Given) -> None:
         {**given.keys(), **{a: points[:, j] for j, a in zip(range(points.shape[1]), axes, strict=False)}}
     )
     tables.write(written, output)
-    _report(given, written, f"{len(points):,} points")
+    _report(given, written, f"{screen.counted(len(points), 'point')}")
 
 
 def _draw(given: Given, output: Path) -> None:
@@ -158,7 +157,3 @@ def _report(given: Given, table: Any, done: str, **more: Any) -> None:
         screen.emit({"file": str(given.output), "rows": table.num_rows, "columns": table.column_names, **more})
     else:
         typer.echo(f"{given.output}: {done}")
-
-
-def _numbers(count: int) -> str:
-    return f"{count} number{'' if count == 1 else 's'}"

@@ -7,14 +7,13 @@ from typing import Any
 
 import typer
 
-from latently.errors import BadParameter, FileProblem
+from latently.errors import BadParameter, LatentlyError
 from latently.faces import options, screen, tables
 from latently.faces.album import Album
 from latently.faces.given import Given, check_model_name
-from latently.faces.places import check_folder
+from latently.faces.results import Results, new_folder
 from latently.faces.rows import Rows
 from latently.faces.verb import given_of, verb
-from latently.faces.verbs import albums
 
 __all__ = ["build", "query"]
 
@@ -37,7 +36,7 @@ def build(
     skip: options.Skip = False,
     as_json: options.Json = False,
 ) -> None:
-    """Learn what is alike in rows or images, and write an index of them.
+    """Learn what is alike in rows or images, and index them.
 
     Rows are named by the first --id column, or by their number; images by their paths. --bits 64 keeps 8 bytes of each.
 
@@ -56,8 +55,9 @@ def build(
     if as_json:
         screen.emit({"file": str(output), "items": len(index.names_), "bytes": size_of_file})
     else:
-        typer.echo(f"{output}: an index of {len(index.names_):,} {given.items}, {size_of_file / 1e6:.2f} MB")
-        typer.echo(f"\nNext: latently search query {output} {data} -o found.csv")
+        held = screen.counted(len(index.names_), given.items[:-1])
+        typer.echo(f"{output}: an index of {held}, {screen.size(size_of_file)}")
+        typer.echo(f"\nNext: latently search query {output} {data} -o found{'' if given.pictured else '.csv'}")
 
 
 def _images(given: Album, nearest: int = 10) -> None:
@@ -67,20 +67,22 @@ def _images(given: Album, nearest: int = 10) -> None:
     if given.output.name.lower().endswith(WRITTEN):
         _rows(given, nearest)
         return
-    check_folder(given.output)
+    new_folder(given.output, given.data)
     found = _found(given, nearest)
-    given.output.mkdir(exist_ok=True)
-    tables.write(_table(given, *found), given.output / "found.csv")
     lines, captions = _shown(given, *found)
-    albums.write_sheet(given.output, lines, captions, ["asked for", *(str(j + 1) for j in range(min(nearest, ACROSS)))])
-    _tell(given, f"{given.output}: found.csv, and sheet.png to look at")
+    heads = ["asked for", *(str(j + 1) for j in range(min(found[1].shape[1], ACROSS)))]
+    Results(given.output, []).sheet(lines, captions, heads)
+    tables.write(_table(given, *found), given.output / "found.csv")
+    _tell(given, found[1], f"{given.output}: found.csv, and sheet.png to look at")
 
 
 def _rows(given: Given, nearest: int = 10) -> None:
     assert given.output is not None
     tables.check_output(given.output, given.data)
-    tables.write(_table(given, *_found(given, nearest)), given.output)
-    _tell(given, f"{given.output}: the {nearest} most alike of {given.count:,} {given.items}")
+    found = _found(given, nearest)
+    tables.write(_table(given, *found), given.output)
+    each = f"the {found[1].shape[1]} most alike" if found[1].shape[1] > 1 else "the most alike"
+    _tell(given, found[1], f"{given.output}: {each} to each of {screen.counted(given.count, given.items[:-1])}")
 
 
 @verb("SearchIndex", options.ToEither, images=_images)
@@ -127,29 +129,37 @@ def _shown(given: Album, distances: Any, names: Any) -> tuple[list[list[Any]], l
 
     from latently.faces.sheets import visible
 
-    lines, captions = [], []
+    lines, captions, seen = [], [], 0
     for i in range(min(SHOWN, given.count)):
         line, words = [visible(given.rows[i])], [given.rows.names[i]]
         for name, distance in zip(names[i, :ACROSS], distances[i], strict=False):
-            line.append(_picture(str(name)) if Path(str(name)).is_file() else np.full((8, 8, 3), 200, np.uint8))
+            picture = _picture(str(name))
+            seen += picture is not None
+            line.append(np.full((8, 8, 3), 200, np.uint8) if picture is None else picture)
             words.append(f"{distance:.3g} {Path(str(name)).name}")
         lines.append(line)
         captions.append(words)
+    if not seen:
+        screen.note(
+            f"{names[0, 0]} and the other matches cannot be read from here, and are grey on the sheet. Their names "
+            "hold from the folder in which the index was built."
+        )
     return lines, captions
 
 
 def _picture(name: str) -> Any:
+    """The image of a name in the index; None where its file is not there, or no image any more."""
     from latently.faces.sheets import visible
     from latently.modalities.pictures import pictures
 
     try:
-        return visible(pictures(name)[0])
-    except (FileProblem, ValueError) as problem:
-        raise FileProblem(f"{name} is in the index, and cannot be read any more: {problem}") from None
+        return visible(pictures(name)[0]) if Path(name).is_file() else None
+    except LatentlyError:
+        return None
 
 
-def _tell(given: Given, text: str) -> None:
+def _tell(given: Given, names: Any, text: str) -> None:
     if given.common["as_json"]:
-        screen.emit({"output": str(given.output), "queries": given.count})
+        screen.emit({"output": str(given.output), "queries": given.count, "nearest": names.shape[1]})
     else:
         typer.echo(text)
