@@ -1,8 +1,8 @@
 """Large photographs through the command line: `python bench/photographs.py [COUNT] [VERB ...]`.
 
 COUNT (200) photographs of 4000 x 3000 pixels, made of scikit-learn's two with other crops, mirrors, brightness and
-grain, written as JPEG; then `latently denoise` and `latently detect` on the folder. Seconds by the clock, and the most memory
-that the process ever held.
+grain, written as JPEG; then `latently denoise` and `latently detect` on the folder. Seconds by the clock, and the most
+memory that the process ever held.
 """
 
 from __future__ import annotations
