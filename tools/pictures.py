@@ -20,13 +20,13 @@ from latently.modalities.encode import write
 
 OUT = Path(__file__).parents[1] / "docs" / "_static" / "images"
 DIGITS = load_digits()
-IMAGES = DIGITS.images.astype(np.uint8)
+IMAGES = (DIGITS.images * (255 / 16)).astype(np.uint8)
 TEST = IMAGES[1500:1512]
 
 
 def strip(name: str, *rows: Any) -> None:
     """Rows of digits, one under the other, enlarged."""
-    lines = [np.concatenate([np.pad(visible(i, 0, 16), ((1, 1), (1, 1), (0, 0)), constant_values=255) for i in row], 1)
+    lines = [np.concatenate([np.pad(visible(i, 0, 255), ((1, 1), (1, 1), (0, 0)), constant_values=255) for i in row], 1)
              for row in rows]  # fmt: skip
     write(OUT / f"{name}.png", np.concatenate(lines).repeat(5, 0).repeat(5, 1))
 
@@ -35,7 +35,7 @@ def defect() -> None:
     """Crops of a photograph without and with a scratch of 3 x 30 pixels."""
     photo = load_sample_images().images[0]
     crops = [photo[y : y + 96, x : x + 96] for y in range(0, 320, 48) for x in range(0, 540, 48)]
-    order = np.random.default_rng(0).permutation(len(crops))
+    order = np.random.default_rng(3).permutation(len(crops))
     learned, judged = [crops[i] for i in order[:50]], [crops[i].copy() for i in order[50:53]]
     for image in judged:
         image[40:43, 30:60] = 250
@@ -54,8 +54,8 @@ def main() -> None:
     warnings.simplefilter("ignore", FitAlarm)
     train = IMAGES[:1500]
     strip("reconstruct", TEST, Autoencoder(8, random_state=0).fit(train).reconstruct(TEST))
-    noisy = TEST + np.random.default_rng(0).normal(0, 4, TEST.shape)
-    strip("denoise", TEST, noisy, Denoiser(noise=4, clean=True, random_state=0).fit(train).transform(noisy))
+    noisy = TEST + np.random.default_rng(0).normal(0, 64, TEST.shape)
+    strip("denoise", TEST, noisy, Denoiser(noise=64, clean=True, random_state=0).fit(train).transform(noisy))
     index = SearchIndex(16, random_state=0).fit(train)
     found = index.query(TEST[:4], k=11)[1]
     strip("search", *([TEST[i], *train[found[i].astype(int)]] for i in range(4)))
@@ -68,7 +68,7 @@ def main() -> None:
     strip(
         "impute",
         TEST,
-        np.nan_to_num(holed, nan=8),
+        np.nan_to_num(holed, nan=128),
         Imputer(random_state=0).fit(train.astype(np.float32)).transform(holed),
     )
     axes = Map(random_state=0).fit(IMAGES).plot(IMAGES, images=True)

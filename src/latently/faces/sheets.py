@@ -22,12 +22,12 @@ HEAT = np.array([[0, 0, 4], [40, 11, 84], [101, 21, 110], [159, 42, 99], [212, 7
 
 
 def visible(image: Pixels, low: float | None = None, high: float | None = None) -> NDArray[np.uint8]:
-    """An image of any dtype and channels as 8-bit RGB: integers by their dtype's range, floats from `low` to `high`."""
+    """An image of any dtype and channels as 8-bit RGB, from `low` to `high`: else bytes as they are, others by their own."""
     shown = image[..., None] if image.ndim == 2 else image
     if shown.shape[2] == 2 or shown.shape[2] == 4:
         shown = shown[..., :-1]  # alpha
     shown = shown[..., :3] if shown.shape[2] >= 3 else shown[..., :1].repeat(3, 2)
-    if shown.dtype == np.uint8:
+    if shown.dtype == np.uint8 and high is None:
         return np.ascontiguousarray(shown)
     bottom = 0.0 if low is None and shown.dtype.kind in "ub" else float(np.nanmin(shown)) if low is None else low
     top = float(np.nanmax(shown)) if high is None else high

@@ -66,7 +66,12 @@ class Compressor(Task):
 
     Attributes
     ----------
-    model_ : the transform; learned_ : everything that codes; step_ : of the code, in the unit of the pixels
+    model_ : torch module
+        The transform.
+    learned_ : record
+        Everything that codes: tables, contexts, weights.
+    step_ : float
+        Of the code, in the unit of the pixels.
 
     Notes
     -----

@@ -65,11 +65,11 @@ def thumbnails(axes: Any, points: Points, images: list[NDArray[Any]]) -> None:
 
 
 def _displayed(images: list[NDArray[Any]]) -> NDArray[np.float64]:
-    """Images of one form as colours from 0 to 1: bytes by their white, all else by the least and greatest there is."""
+    """Images of one form as colours from 0 to 1, by the least and greatest value there is; bright bytes by white."""
     stack = np.stack(images).astype(np.float64)
     if stack.ndim == 4 and stack.shape[3] > 4:
         raise BadParameter(f"images of {stack.shape[3]} channels have no colours to draw; plot(X) draws their points.")
-    low, high = (0.0, 255.0) if images[0].dtype == np.uint8 else (stack.min(), stack.max())
+    low, high = (0.0, 255.0) if images[0].dtype == np.uint8 and stack.max() > 127 else (stack.min(), stack.max())
     stack = (stack - low) / (high - low if high > low else 1.0)
     if stack.ndim == 3 or stack.shape[3] == 2:  # grey, its alpha left out
         stack = np.repeat((stack if stack.ndim == 3 else stack[..., 0])[..., None], 3, 3)
