@@ -22,7 +22,7 @@ HEAT = np.array([[0, 0, 4], [40, 11, 84], [101, 21, 110], [159, 42, 99], [212, 7
 
 
 def visible(image: Pixels, low: float | None = None, high: float | None = None) -> NDArray[np.uint8]:
-    """An image of any dtype and channels as 8-bit RGB, from `low` to `high`: else bytes as they are, others by their own."""
+    """An image of any dtype and channels as 8-bit RGB, from `low` to `high`; bytes as they are without these."""
     shown = image[..., None] if image.ndim == 2 else image
     if shown.shape[2] == 2 or shown.shape[2] == 4:
         shown = shown[..., :-1]  # alpha
