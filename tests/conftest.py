@@ -1,10 +1,21 @@
 """Shared by all tests: one thread, the data sets that scikit-learn ships."""
 
+import sys
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def no_figure_stays() -> Iterator[None]:
+    """A figure that a test left open would be shown by the next that looks for figures."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture(scope="session")
