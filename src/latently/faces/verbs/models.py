@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import typer
@@ -132,6 +133,7 @@ def demo(report: options.Page = None) -> None:
     if report is not None:
         check_page_name(report)
         tables.check_place(report)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # its data is small: a second thread would wait more than it works
     from latently.faces.demo import run
 
     with screen.notes():
