@@ -12,6 +12,8 @@ import pyarrow.parquet as parquet
 import pytest
 
 from latently.faces.cli import main
+from latently.faces.given import TASKS as WORDS
+from latently.tasks import tasks
 
 TASKS = ("encode", "detect", "impute", "map")
 SIZES = {"red": 1.0, "green": 4.0, "blue": 7.0}
@@ -327,3 +329,10 @@ def test_json_is_one_object_on_standard_output(command, files, run):
     assert code == 0
     assert isinstance(json.loads(out), dict)
     assert out.count("\n") == 1
+
+
+def test_every_task_of_a_verb_knows_its_verb() -> None:
+    found = tasks()
+    assert {word: found[name].job for word, name in WORDS.items() if word != "encode"} == {
+        word: word for word in WORDS if word != "encode"
+    }

@@ -5,6 +5,8 @@ from latently.modalities.table import Table
 
 from latently.modalities.image import Image  # isort: skip  (asked before tables, which take what is left)
 
+from latently.modalities.blocks import Blocks
+from latently.modalities.crops import Crops
 from latently.modalities.textures import Textures
 
-__all__ = ["Image", "Modality", "Table", "Textures"]
+__all__ = ["Blocks", "Crops", "Image", "Modality", "Table", "Textures"]

@@ -31,6 +31,7 @@ class Modality:
     registry: ClassVar[dict[str, type[Modality]]] = {}
     key: ClassVar[str] = ""
     cropped: ClassVar[bool] = False  #: whether a row is a piece of what was given
+    readings: ClassVar[dict[str, str]] = {}  #: by job, the key of the modality that reads the same data for it
 
     @property
     def cells(self) -> int:
@@ -56,6 +57,11 @@ class Modality:
     def accepts(cls, data: Any) -> bool:
         """Whether `data="auto"` means this modality."""
         raise NotImplementedError
+
+    def suited(self, job: str) -> Modality:
+        """What reads such data for a job, by the job's verb: itself, or another reading with the same options."""
+        reading = vars(type(self)).get("readings", {}).get(job)
+        return self if reading is None else Modality.registry[reading](**self.options())
 
     # ------------------------------------------------------------------ rows in
 

@@ -50,6 +50,7 @@ class Image(Modality):
     size: Any = "auto"
     missing: Any = None
     skip: bool = False
+    readings: ClassVar[dict[str, str]] = {"denoise": "crops", "detect": "textures", "compress": "blocks"}
     longest: ClassVar[int] = 96  #: pixels a side that a model sees when nobody says otherwise
 
     @classmethod

@@ -15,7 +15,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from latently import device as machine
 from latently.engine.schedule import Outcome
 from latently.errors import BadParameter, UnsupportedInput
-from latently.modalities import Image, Modality, Textures
+from latently.modalities import Textures
 from latently.tasks.base import Task
 from latently.tasks.judges import Columns, Learned, Reason
 from latently.tasks.probes import detection, labels_of
@@ -90,6 +90,7 @@ class AnomalyDetector(OutlierMixin, Task):
     'x1'
     """
 
+    job = "detect"
     judged: ClassVar[str] = "labels, 1 of anomalies and 0 of the others (of files, the names of their folders)"
     quiet: ClassVar[tuple[str, ...]] = ("dead units", "no better than PCA")  # a wide code has units to spare
 
@@ -127,10 +128,6 @@ class AnomalyDetector(OutlierMixin, Task):
                 "not know it, leave 'auto' and rank rows by score_samples."
             )
         return float(value)
-
-    def _modality(self, data: Any) -> Modality:
-        source = super()._modality(data)
-        return Textures(**source.options()) if type(source) is Image else source
 
     def _learn(self, outcome: Outcome, rows: Batch) -> None:
         learned = Learned(outcome, rows, self.setting == "clean", self._map)

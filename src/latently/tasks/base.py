@@ -41,6 +41,7 @@ MOST_KEPT = 2**21  # numbers in them
 class Task(BaseEstimator):
     """Options common to every task."""
 
+    job: ClassVar[str] = ""  #: the verb that stands for this task
     remasks: ClassVar[bool] = False  #: whether cells are hidden on purpose, so that the encoder always sees a mask
     judged: ClassVar[str] = "none"  #: what `evaluate` needs where a row is a piece of an image
     quiet: ClassVar[tuple[str, ...]] = ()  #: names of alarms that mean nothing for what this task does
@@ -131,7 +132,7 @@ class Task(BaseEstimator):
 
     def _modality(self, data: Any) -> Modality:
         """What reads the data of a fit."""
-        return modality_of(self.data, data)
+        return modality_of(self.data, data).suited(self.job)
 
     def _suited(self, plan: Blueprint, given: dict[str, Any], rows: Batch) -> tuple[Blueprint, dict[str, Any]]:
         """What a task makes of the plan and its numbers once it knows the rows."""

@@ -22,7 +22,7 @@ from latently.codec.exact import bounded, kept, opened, spacing, stacks
 from latently.codec.planes import PlaneCoder
 from latently.engine.schedule import Outcome
 from latently.errors import BadData, BadParameter, FileProblem
-from latently.modalities import Image, Modality
+from latently.modalities import Image
 from latently.modalities.blocks import Blocks, colours
 from latently.modalities.pictures import Pictures
 from latently.parts.rounded import Rounded
@@ -89,6 +89,7 @@ class Compressor(Task):
     True
     """
 
+    job = "compress"
     quiet = ("no better than PCA", "overfit", "no better than the mean", "dead units")
 
     kind: Any = "compressive"
@@ -141,9 +142,6 @@ class Compressor(Task):
                 "these are no images: expected a stack (n, height, width[, channels]), a list of arrays, or paths."
             )
         return found.pictures(data)
-
-    def _modality(self, data: Any) -> Modality:
-        return Blocks(**modality_of(self.data, data).options())
 
     def _suited(self, plan: Blueprint, given: dict[str, Any], rows: Batch) -> tuple[Blueprint, dict[str, Any]]:
         """Steps in the unit of the model; every unit is kept, for what rounds to zero costs next to nothing."""

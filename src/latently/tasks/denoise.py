@@ -96,6 +96,7 @@ class Denoiser(OneToOneFeatureMixin, TransformerMixin, Task):
     (1797, 8, 8)
     """
 
+    job = "denoise"
     judged = "images without noise: psnr(noisy, clean)"
     quiet = ("no better than PCA", "overfit")
 
@@ -127,8 +128,7 @@ class Denoiser(OneToOneFeatureMixin, TransformerMixin, Task):
         return self
 
     def _modality(self, data: Any) -> Modality:
-        found = modality_of(self.data, data.seen if isinstance(data, Pair) else data)
-        return Crops(**found.options()) if isinstance(found, Image) else found
+        return super()._modality(data.seen if isinstance(data, Pair) else data)
 
     def _suited(self, plan: Blueprint, given: dict[str, Any], rows: Batch) -> tuple[Blueprint, dict[str, Any]]:
         """The kind that undoes this noise, and the pace that suits it."""

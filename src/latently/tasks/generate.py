@@ -67,6 +67,8 @@ class Generator(Task):
     (10, 4)
     """
 
+    job = "sample"
+
     # ------------------------------------------------------------------ fit
 
     def fit(self, X: Any, y: Any = None) -> Self:

@@ -70,6 +70,7 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, Task):
     (False, (150, 4))
     """
 
+    job = "impute"
     remasks = True
 
     kind: Any = "remasking"

@@ -53,6 +53,8 @@ class Map(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
     (150, 2)
     """
 
+    job = "map"
+
     n_components: int | Literal["auto"] = field(default=2, kw_only=False)
     kind: Any = "neighbours"
     network: Any = (256, 256, 256)

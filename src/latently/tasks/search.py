@@ -95,6 +95,7 @@ class SearchIndex(Task):
     np.int64(149)
     """
 
+    job = "search"
     quiet: ClassVar[tuple[str, ...]] = ("dead units", "no better than PCA", "no better than the mean", "overfit")
 
     n_components: int | Literal["auto"] = field(default=64, kw_only=False)
