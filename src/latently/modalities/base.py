@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from latently.model import Parts
 from latently.parts.doors import Door
 from latently.parts.likelihoods import Likelihood
 from latently.parts.networks import Dense, Design
@@ -30,7 +31,6 @@ class Modality:
 
     registry: ClassVar[dict[str, type[Modality]]] = {}
     key: ClassVar[str] = ""
-    counted: ClassVar[bool] = False  #: whether cells count things, and are no measurements that noise could shift
     cropped: ClassVar[bool] = False  #: whether a row is a piece of what was given
     readings: ClassVar[dict[str, str]] = {}  #: by job, the key of the modality that reads the same data for it
 
@@ -100,6 +100,10 @@ class Modality:
     def places(self) -> int:
         """Rows that belong together, one after the other: never on both sides of a validation split."""
         return 1
+
+    def spoiled(self, parts: Parts) -> Parts:
+        """The parts of a kind, with what should spoil such rows in training where the kind leaves that open."""
+        return parts
 
     def plan(self, rows: int) -> dict[str, int]:
         """What "auto" stands for in a plan of training, where so many of these rows ask for something."""

@@ -122,9 +122,7 @@ class Bag(Door):
         x = batch.x.flatten(1).clamp(min=0)
         x = (x if known is None else x * known).log1p() * self.worth
         x = x * (x.shape[1] ** 0.5 / x.norm(dim=1, keepdim=True).clamp(min=FAINT))
-        if not self.masked:
-            return x
-        return torch.cat([x, torch.ones_like(x) if known is None else known], 1)
+        return torch.cat([x, torch.ones_like(x) if known is None else known], 1) if self.masked else x
 
     def targets(self, batch: Batch) -> Batch:
         """Shares in their units."""

@@ -66,14 +66,13 @@ class Blueprint:
     def sizes(self) -> Sizes:
         """What the parts may know."""
         low, high = self.data.limits()
-        data = self.data
-        return Sizes(data.cells, self.code, self.rows, low, high, data.levels, data.shape, data.counted)
+        return Sizes(self.data.cells, self.code, self.rows, low, high, self.data.levels, self.data.shape)
 
     def parts(self) -> Parts:
         """The recipe's parts, checked and bound."""
         sizes = self.sizes()
         self.recipe.check(sizes)
-        return self.recipe.parts(self.code).bind(sizes)
+        return self.data.spoiled(self.recipe.parts(self.code)).bind(sizes)
 
     def likelihood(self, parts: Parts) -> Likelihood:
         """By `loss`, or by what the kind and the columns call for."""
