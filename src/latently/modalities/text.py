@@ -120,7 +120,8 @@ class Text(Modality):
         return Batch(torch.from_numpy(rows), weight=tensor), lambda: self._sign(owner)
 
     def _check(self) -> None:
-        words = isinstance(self.vocabulary, Integral) and not isinstance(self.vocabulary, bool) and self.vocabulary > 0
+        whole = isinstance(self.vocabulary, int | np.integer) and not isinstance(self.vocabulary, bool)
+        words = whole and self.vocabulary > 0
         listed = isinstance(self.vocabulary, Sequence | np.ndarray) and not isinstance(self.vocabulary, str)
         if listed and not (len(self.vocabulary) and all(isinstance(w, str) for w in self.vocabulary)):
             raise BadParameter("vocabulary: expected words, each a str, at least one; or how many to keep.")
