@@ -16,6 +16,7 @@ _HOME = {
     "Map": "latently.tasks.map",
     "SearchIndex": "latently.tasks.search",
     "Table": "latently.modalities",
+    "Text": "latently.modalities",
     "evaluate": "latently.tasks.evaluate",
     "load": "latently.tasks.file",
     "save": "latently.tasks.file",
@@ -24,7 +25,7 @@ _MODULES = ("errors", "parts", "recipes")
 
 __all__ = [
     "AnomalyDetector", "Autoencoder", "Compressor", "Denoiser", "Generator", "Image", "Imputer", "Map", "SearchIndex",
-    "Table", "__version__", "errors", "evaluate", "load", "parts", "recipes", "save",
+    "Table", "Text", "__version__", "errors", "evaluate", "load", "parts", "recipes", "save",
 ]  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from latently.parts.bottlenecks import Normal
 from latently.parts.corruptions import Gaussian, GaussianRange, Masking, Uniform
 from latently.parts.doors import Bag, Door
 from latently.parts.likelihoods import Likelihood, Multinomial
-from latently.parts.networks import Dense, Design
+from latently.parts.networks import Design, Lexical
 from latently.values import Batch
 
 __all__ = ["Text"]
@@ -200,8 +200,8 @@ class Text(Modality):
         return Bag(torch.from_numpy(self.worth_), torch.from_numpy(self.usual_), self.length_, masked)
 
     def network(self) -> Design:
-        """One hidden layer."""
-        return Dense()
+        """Sums over words; a hidden layer where codes are distributions."""
+        return Lexical()
 
     def spoiled(self, parts: Parts) -> Parts:
         """Words left out at random, where a kind asks for no corruption or for noise that counts cannot have.

@@ -5,9 +5,11 @@ from latently.parts.networks.base import Design, Ends, Network, Wrapped
 from latently.parts.networks.conv import Conv
 from latently.parts.networks.dense import Dense
 from latently.parts.networks.gemm import Gemm
+from latently.parts.networks.lexical import Lexical
 from latently.parts.networks.mlp import MLP, Skip
 from latently.parts.networks.pyramid import Pyramid
 
 __all__ = [
-    "ACTIVATIONS", "MLP", "Conv", "Dense", "Design", "Ends", "Gemm", "Network", "Pyramid", "Skip", "Wrapped",
+    "ACTIVATIONS", "MLP", "Conv", "Dense", "Design", "Ends", "Gemm", "Lexical", "Network", "Pyramid",
+    "Skip", "Wrapped",
 ]  # fmt: skip
