@@ -9,7 +9,7 @@ from typing import Any
 from latently.errors import BadParameter
 from latently.faces import screen
 from latently.faces.given import Given
-from latently.faces.places import check_images
+from latently.faces.places import check_files
 
 __all__ = ["Album"]
 
@@ -20,13 +20,14 @@ class Album(Given):
 
     noun = "folder of images"
     items = "images"
-    foreign = ("label", "id", "time", "drop", "types")
-    pictured = True
+    foreign = ("label", "id", "time", "drop", "types", "text")
+    sort = "images"
+    foldered = True
 
     def check(self) -> None:
         """Raise on paths and options that cannot work together; filling needs to know what a hole is."""
         super().check()
-        check_images(self.data)
+        check_files(self.data)
         if self.task == "Imputer" and self.model is None and not self.common.get("missing"):
             raise BadParameter("--missing VALUE is missing: which pixel value means a hole in these images, 0 perhaps?")
 

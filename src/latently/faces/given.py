@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from latently.errors import BadParameter, FileProblem
 from latently.faces import options, screen, tables
+from latently.faces.sorts import SPOKEN, family_of
 
 __all__ = ["MODEL", "ROLES", "TASKS", "Given", "check_model_name", "check_page_name", "is_model", "loaded"]
 
@@ -27,7 +28,8 @@ class Given:
     noun: ClassVar[str] = "data"  #: what it is, in words
     items: ClassVar[str] = "rows"  #: what it is made of
     foreign: ClassVar[tuple[str, ...]] = ()  #: options that mean something for other data only
-    pictured: ClassVar[bool] = False  #: whether it is images
+    sort: ClassVar[str] = "table"  #: which of `sorts.FAMILIES` it is
+    foldered: ClassVar[bool] = False  #: whether results are files in a folder
 
     task: str  #: the estimator that is fitted when no model is given
     data: Path
@@ -125,9 +127,12 @@ class Given:
                 f"{self.model} holds a model of the task {got}; this verb needs {self.task}. "
                 f"Try: latently fit {self.data} --task {word} -o {self.model.stem}-{word}{MODEL}"
             )
-        if (of_images := any(c["sort"] == "image" for c in found.data_.schema())) != self.pictured:
-            has, takes = ("a table", "images") if of_images else ("images", "a table")
-            raise BadParameter(f"{self.model} was fitted on {takes}, and {self.data} is {has}. Give it {takes}.")
+        fitted = family_of(self.model)
+        if fitted is not None and fitted != self.sort:
+            raise BadParameter(
+                f"{self.model} was fitted on {SPOKEN[fitted]}, and {self.data} is {SPOKEN[self.sort]}. "
+                f"Give it {SPOKEN[fitted]}."
+            )
         return found
 
     def fitted(self, settings: tuple[str, ...] = (), **chosen: Any) -> Any:

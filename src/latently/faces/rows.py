@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from latently.errors import BadParameter, FileProblem
 from latently.faces import screen, tables
@@ -18,7 +18,8 @@ class Rows(Given):
     """A table. `reading` is what was found in the file."""
 
     noun = "table"
-    foreign = ("size", "skip")
+    sort = "table"
+    foreign: ClassVar[tuple[str, ...]] = ("size", "skip", "text")
 
     def check(self) -> None:
         """Raise on paths and options that cannot work together, and where there is no table."""

@@ -131,15 +131,16 @@ def _heated(
     """Write heat and mask of every image; the strangest come back for the sheet."""
     import numpy as np
 
-    from latently.faces.sheets import heated, small, visible
+    from latently.faces.sheets import heated, shrunk, small, visible
 
     detector, source = given.estimator, given.rows
     kept: dict[int, list[Any]] = {}
     low, high = detector.heat_range_
     for block in blocks(source):
         some = source.take(block)
-        for i, image, heat, mask in zip(block, some, detector.heat_map(some), detector.mask(some), strict=True):
-            over, black = heated(image, heat, low, high), np.asarray(mask, np.uint8) * 255
+        for i, image, heat in zip(block, some, detector.heat_map(some), strict=True):
+            over = heated(shrunk(image), shrunk(heat), low, high)
+            black = np.asarray(heat > high / 2, np.uint8) * 255  # the line of `mask`
             results.put(source.names[i], over, "-heat", ".png")
             results.put(source.names[i], black, "-mask", ".png")
             if i in strangest:

@@ -162,7 +162,7 @@ def report(given: Given) -> None:
         typer.echo(f"{output}: open it in a browser")
 
 
-@verb("any")
+@verb("any", series=False, text=False)
 def monitor(given: Rows) -> None:
     """Say whether new rows are still like those of the fit.
 

@@ -80,6 +80,8 @@ def sample(
     label: options.Label = [],  # noqa: B006 - typer copies it
     size: options.Size = None,
     skip: options.Skip = False,
+    read_as: options.As = None,
+    text: options.Text = None,
     keep: options.Keep = None,
     as_json: options.Json = False,
 ) -> None:
@@ -91,6 +93,7 @@ def sample(
     Example: latently sample photographs -o new --count 64
     """
     common = {"components": components, "kind": kind, "seed": seed, "label": label, "size": size, "skip": skip,
+              "read_as": read_as, "text": text,
               "keep": keep, "as_json": as_json}  # fmt: skip
     if is_model(data):
         fixed = [n for n in ("components", "kind", "label", "size", "skip", "keep") if common[n]]

@@ -34,6 +34,8 @@ def build(
     drop: options.Drop = [],  # noqa: B006
     size: options.Size = None,
     skip: options.Skip = False,
+    read_as: options.As = None,
+    text: options.Text = None,
     as_json: options.Json = False,
 ) -> None:
     """Learn what is alike in rows or images, and index them.
@@ -44,7 +46,17 @@ def build(
     """
     check_model_name(output)
     tables.check_place(output, data)
-    common = {"seed": seed, "id": id, "label": label, "drop": drop, "size": size, "skip": skip, "as_json": as_json}
+    common = {
+        "seed": seed,
+        "id": id,
+        "label": label,
+        "drop": drop,
+        "size": size,
+        "skip": skip,
+        "read_as": read_as,
+        "text": text,
+        "as_json": as_json,
+    }
     given = given_of("SearchIndex", data, None, output, common)
     given.check()
     index = given.fitted(n_components=components, kind=kind, epochs=epochs, bits=bits)
@@ -57,7 +69,7 @@ def build(
     else:
         held = screen.counted(len(index.names_), given.items[:-1])
         typer.echo(f"{output}: an index of {held}, {screen.size(size_of_file)}")
-        typer.echo(f"\nNext: latently search query {output} {data} -o found{'' if given.pictured else '.csv'}")
+        typer.echo(f"\nNext: latently search query {output} {data} -o found{'' if given.foldered else '.csv'}")
 
 
 def _images(given: Album, nearest: int = 10) -> None:
