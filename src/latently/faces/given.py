@@ -130,7 +130,7 @@ class Given:
         fitted = family_of(self.model)
         if fitted is not None and fitted != self.sort:
             raise BadParameter(
-                f"{self.model} was fitted on {SPOKEN[fitted]}, and {self.data} is {SPOKEN[self.sort]}. "
+                f"{self.model} was fitted on {SPOKEN[fitted]}, and {self.data} holds {SPOKEN[self.sort]}. "
                 f"Give it {SPOKEN[fitted]}."
             )
         return found

@@ -23,6 +23,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 }
 SPOKEN = {"table": "a table", "series": "series", "text": "text", "images": "images", "audio": "sounds"}
 IN_TABLES = ("table", "series", "text")  # what may stand in a file of a table
+FILED = ("images", "audio")  # what lies in files of its own
 MOST_LOOKED_AT = 10_000  # files of a folder, before it is taken for images
 
 
@@ -35,9 +36,9 @@ def sort_of(data: Path, said: str | None, model: Path | None) -> str:
     if said is not None and known is not None and said != known:
         raise BadParameter(f"--as {said}: {model} was fitted on {known}. Leave --as out.")
     found = said or known
-    if found is None or (found not in IN_TABLES and named in IN_TABLES) or (found in IN_TABLES) != (named in IN_TABLES):
+    if found is None or (found in FILED and named in FILED):
         return named
-    return found
+    return found if (found in IN_TABLES) == (named in IN_TABLES) or data.is_dir() else named
 
 
 def family_of(model: Path) -> str | None:
@@ -53,9 +54,10 @@ def family_of(model: Path) -> str | None:
 
 
 def _named(path: Path) -> str:
-    """By names alone: of a folder or pattern the first file that says something, images where none does."""
+    """By names alone; of a folder or pattern by the first image or sound in it, else it is texts if there are any."""
     if path.is_dir() or (not path.exists() and glob.has_magic(str(path))):
-        return next(filter(None, map(_by_ending, _within(path))), "images")
+        found = dict.fromkeys(filter(None, map(_by_ending, _within(path))))
+        return next((sort for sort in found if sort in FILED), "text" if "text" in found else "images")
     return _by_ending(path.name) or "table"
 
 

@@ -72,7 +72,7 @@ def verb(
             way = ways.get(given.sort, False)
             if not way:
                 taken = ", ".join(SPOKEN[sort] for sort in SPOKEN if ways.get(sort))
-                raise BadParameter(f"{data} is {SPOKEN[given.sort]}; this verb takes {taken}.")
+                raise BadParameter(f"{data} holds {SPOKEN[given.sort]}; this verb takes {taken}.")
             (function if way is True else way)(given, **values)
 
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
