@@ -74,6 +74,15 @@ class Given:
         """Columns that tell rows apart."""
         raise NotImplementedError
 
+    def coded_keys(self) -> dict[str, Any]:
+        """Columns that tell codes apart; numbers of rows go without saying."""
+        return {n: c for n, c in self.keys().items() if n != "row"}
+
+    def asked(self) -> list[Any]:
+        """What to call each row that an index is asked for: the first of its keys."""
+        first = next(iter(self.keys().values()))
+        return list(first.to_pylist() if hasattr(first, "to_pylist") else first)
+
     def column(self, role: str) -> Any:
         """The column of a role, or None."""
         raise NotImplementedError

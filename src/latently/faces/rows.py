@@ -29,16 +29,20 @@ class Rows(Given):
     @functools.cached_property
     def reading(self) -> tables.Reading:
         """The table, read as the model needs it; how it was read is noted."""
-        missing, text = self.common.get("missing", []), []
-        if self.model is not None:
-            table = self.estimator.data_
-            missing, text = [str(m) for m in table.missing], table.texts()
+        missing, text = self._how()
         found = tables.examine(self.data, missing, text=text)
         if not self.common.get("as_json"):
             told = [str(found.layout)] if found.layout is not None else []
             for remark in [*(f"{self.data}: {line}" for line in told), *found.remarks]:
                 screen.note(remark)
         return found
+
+    def _how(self) -> tuple[list[str], list[str]]:
+        """Which cells mean a missing value, and in which columns they stay text."""
+        if self.model is None:
+            return list(self.common.get("missing", [])), []
+        table = self.estimator.data_
+        return [str(m) for m in table.missing], table.texts()
 
     @functools.cached_property
     def rows(self) -> Any:

@@ -11,7 +11,7 @@ from pathlib import Path
 from latently.errors import BadParameter
 from latently.faces.places import AUDIO, IMAGES, SUFFIXES
 
-__all__ = ["FAMILIES", "SPOKEN", "family_of", "sort_of"]
+__all__ = ["FAMILIES", "SPOKEN", "family", "family_of", "sort_of"]
 
 # Which readings, by their keys in a model's file, are of one sort.
 FAMILIES: dict[str, tuple[str, ...]] = {
@@ -50,7 +50,12 @@ def family_of(model: Path) -> str | None:
         key = body["facts"].get("modality", "table")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    return next((family for family, keys in FAMILIES.items() if key in keys), None)
+    return family(key)
+
+
+def family(key: str) -> str | None:
+    """The sort of data that a reading is of, by its key."""
+    return next((name for name, keys in FAMILIES.items() if key in keys), None)
 
 
 def _named(path: Path) -> str:

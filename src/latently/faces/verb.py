@@ -11,10 +11,12 @@ from typing import Any
 from latently.errors import BadParameter, FileProblem
 from latently.faces import options
 from latently.faces.album import Album
+from latently.faces.clips import Clips
 from latently.faces.given import MODEL, Given
 from latently.faces.rows import Rows
 from latently.faces.sorts import SPOKEN, sort_of
 from latently.faces.texts import Texts
+from latently.faces.track import Track
 
 __all__ = ["given_of", "verb"]
 
@@ -32,7 +34,7 @@ COMMON: dict[str, tuple[Any, Any]] = {
 def given_of(task: str, data: Path, model: Path | None, output: Path | None, common: dict[str, Any]) -> Given:
     """What a verb was given, by the name of the data."""
     said = common.get("read_as") or ("text" if common.get("text") else None)
-    sort = {"images": Album, "text": Texts}.get(sort_of(data, said, model), Rows)
+    sort = {"images": Album, "audio": Clips, "text": Texts, "series": Track}.get(sort_of(data, said, model), Rows)
     return sort(task, data, model, output, common)
 
 

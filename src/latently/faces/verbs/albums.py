@@ -13,7 +13,7 @@ from latently.faces.given import Given
 from latently.faces.places import check_place
 from latently.faces.results import Results, blocks, new_folder
 
-__all__ = ["cleaned", "detect", "draw", "folder_of", "impute", "reconstruct"]
+__all__ = ["cleaned", "detect", "draw", "folder_of", "impute", "reconstruct", "scored"]
 
 SHOWN = 24  # images on a sheet
 
@@ -91,7 +91,7 @@ def detect(
         common = given.common
         fresh = given.fitted(n_components=common["components"], kind=common["kind"], setting=setting)
         given.__dict__["estimator"] = fresh
-    columns = _scored(given, explain)
+    columns = scored(given, explain)
     score, detector = columns["score"], given.estimator
     order = np.argsort(-score, kind="stable")
     results = Results(folder, source.names, own=("sheet.png", "scores.csv"))
@@ -111,7 +111,7 @@ def detect(
     typer.echo(f"{folder}: {told}; scores.csv, sheet.png, heat and mask of each")
 
 
-def _scored(given: Given, explain: int) -> dict[str, Any]:
+def scored(given: Given, explain: int) -> dict[str, Any]:
     """A column each: file and folder, score, p_value, anomaly, reasons."""
     import pyarrow as pa
 

@@ -32,7 +32,7 @@ def encode(given: Given) -> None:
     codes = given.estimator.transform(given.rows)
     import pyarrow as pa
 
-    keys = {n: c for n, c in given.keys().items() if n != "row"}
+    keys = given.coded_keys()
     found = {f"code{j}": codes[:, j] for j in range(codes.shape[1])}
     written = pa.table(keys | found)
     tables.write(written, output)
@@ -107,9 +107,8 @@ def map_(given: Given) -> None:
     import pyarrow as pa
 
     axes = ("x", "y", "z") if points.shape[1] <= 3 else tuple(f"x{j}" for j in range(points.shape[1]))
-    written = pa.table(
-        {**given.keys(), **{a: points[:, j] for j, a in zip(range(points.shape[1]), axes, strict=False)}}
-    )
+    places = {a: points[:, j] for j, a in zip(range(points.shape[1]), axes, strict=False)}
+    written = pa.table((given.coded_keys() or given.keys()) | places)
     tables.write(written, output)
     _report(given, written, f"{screen.counted(len(points), 'point')}")
 

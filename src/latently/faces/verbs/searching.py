@@ -119,18 +119,12 @@ def _found(given: Given, nearest: int) -> tuple[Any, Any]:
     return distances, names
 
 
-def _asked(given: Given) -> list[Any]:
-    """The name of each row or image that was asked for: the first of its keys."""
-    first = next(iter(given.keys().values()))
-    return list(first.to_pylist() if hasattr(first, "to_pylist") else first)
-
-
 def _table(given: Given, distances: Any, names: Any) -> Any:
     import numpy as np
     import pyarrow as pa
 
     k = names.shape[1]
-    asked = [v for v in _asked(given) for _ in range(k)]
+    asked = [v for v in given.asked() for _ in range(k)]
     ranks = np.tile(np.arange(1, k + 1), len(names))
     return pa.table({"query": asked, "rank": ranks, "name": list(names.ravel()), "distance": distances.ravel()})
 
