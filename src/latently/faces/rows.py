@@ -133,6 +133,20 @@ class Rows(Given):
             tables.select(self.data, names, [name], "which --type names")
         return Table(**roles, types={name: sort for name, _, sort in pairs}, missing=self.common.get("missing", []))
 
+    @property
+    def learned_columns(self) -> int:
+        """How many columns the model knows."""
+        return len(self.estimator.data_.learned)
+
+    def written(self, made: Any) -> Any:
+        """What became of the rows as a table, its columns in the order of the table given."""
+        import pyarrow as pa
+
+        names = self.reading.table.column_names
+        if not isinstance(made, pa.Table):
+            return pa.table({n: made[:, j] for j, n in enumerate(names)})
+        return made.select(names)
+
     def told(self, estimator: Any) -> None:
         """Which columns were left out, and how to keep them."""
         if self.common.get("as_json"):

@@ -120,6 +120,11 @@ class Texts(Rows):
 
         return Text()
 
+    @property
+    def learned_columns(self) -> int:
+        """One, of texts."""
+        return 1
+
     def told(self, estimator: Any) -> None:
         """Nothing: no column was left out by chance."""
 

@@ -98,5 +98,10 @@ class Track(Rows):
 
         return Series(**self._roles(), drop=[*self.common.get("drop", []), *self._labels()])
 
+    @property
+    def learned_columns(self) -> int:
+        """How many channels the model knows."""
+        return len(self.estimator.data_.channels)
+
     def told(self, estimator: Any) -> None:
         """Nothing: no column was left out by chance."""

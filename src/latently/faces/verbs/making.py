@@ -15,7 +15,7 @@ from latently.faces.given import Given, is_model, loaded
 from latently.faces.rows import Rows
 from latently.faces.sorts import family
 from latently.faces.verb import given_of, verb
-from latently.faces.verbs import albums
+from latently.faces.verbs import albums, clips
 from latently.faces.verbs.rows import written_rows
 
 __all__ = ["denoise", "sample"]
@@ -32,14 +32,15 @@ def _fitted(given: Given, **chosen: Any) -> None:
         given.__dict__["estimator"] = given.fitted(**chosen)
 
 
-def _denoised(given: Album, noise: str | None = None, clean: bool | None = None) -> None:
+def _denoised(given: Any, noise: str | None = None, clean: bool | None = None) -> None:
     albums.folder_of(given)
     _fitted(given, noise=noise, clean=clean)
     if not given.common["as_json"]:
         found = given.estimator.noise_
         told = "" if found["measured"] is None else f", measured {found['measured']:.3g}"
         screen.note(f"noise of the fit: {found['sort']} {_span(found)}{told}")
-    albums.cleaned(given, "cleaned", lambda images: given.estimator.transform(images))
+    cleaned = albums.cleaned if isinstance(given, Album) else clips.cleaned
+    cleaned(given, "cleaned", lambda items: given.estimator.transform(items))
 
 
 def _span(found: dict[str, Any]) -> str:
@@ -48,7 +49,7 @@ def _span(found: dict[str, Any]) -> str:
     return " to ".join(dict.fromkeys(known)) or "of unknown strength"
 
 
-@verb("Denoiser", options.ToEither, images=_denoised)
+@verb("Denoiser", options.ToEither, images=_denoised, audio=_denoised)
 def denoise(given: Rows, noise: options.Noise = None, clean: options.Clean = None) -> None:
     """Take the noise out of images, or of a table.
 

@@ -97,7 +97,7 @@ def _rows(given: Given, nearest: int = 10) -> None:
     _tell(given, found[1], f"{given.output}: {each} to each of {screen.counted(given.count, given.items[:-1])}")
 
 
-@verb("SearchIndex", options.ToEither, images=_images)
+@verb("SearchIndex", options.ToEither, images=_images, audio=_rows)
 def query(given: Rows, nearest: options.Nearest = 10) -> None:
     """Find what is most alike in an index.
 
