@@ -9,4 +9,6 @@ from latently.modalities.blocks import Blocks
 from latently.modalities.crops import Crops
 from latently.modalities.textures import Textures
 
-__all__ = ["Blocks", "Crops", "Image", "Modality", "Table", "Textures"]
+from latently.modalities.series import Series  # isort: skip  (asked before images)
+
+__all__ = ["Blocks", "Crops", "Image", "Modality", "Series", "Table", "Textures"]
