@@ -96,7 +96,8 @@ class Track(Rows):
         """Series, by the roles that were given."""
         from latently.modalities.series import Series
 
-        return Series(**self._roles(), drop=[*self.common.get("drop", []), *self._labels()])
+        roles = self._roles()
+        return Series(time=roles["time"], id=roles["id"], drop=[*self.common.get("drop", []), *self._labels()])
 
     @property
     def learned_columns(self) -> int:
