@@ -27,6 +27,7 @@ class Given:
 
     noun: ClassVar[str] = "data"  #: what it is, in words
     items: ClassVar[str] = "rows"  #: what it is made of
+    coded: ClassVar[str] = ""  #: what a code is of, where that is not an item
     foreign: ClassVar[tuple[str, ...]] = ()  #: options that mean something for other data only
     sort: ClassVar[str] = "table"  #: which of `sorts.FAMILIES` it is
     foldered: ClassVar[bool] = False  #: whether results are files in a folder

@@ -19,6 +19,7 @@ class Track(Rows):
     noun = "table of series"
     sort = "series"
     items = "steps"
+    coded = "windows"
     foreign = ("size", "skip", "text", "types")
 
     @property

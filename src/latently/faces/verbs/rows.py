@@ -37,7 +37,7 @@ def encode(given: Given) -> None:
     found = {f"code{j}": codes[:, j] for j in range(codes.shape[1])}
     written = pa.table(keys | found)
     tables.write(written, output)
-    what = screen.counted(len(codes), given.items[:-1])
+    what = screen.counted(len(codes), (given.coded or given.items)[:-1])
     _report(given, written, f"{what} -> {screen.counted(codes.shape[1], 'number')} each")
 
 
@@ -62,7 +62,7 @@ def written_rows(given: Rows, made: Any, what: str) -> None:
     learned = given.learned_columns
     copied = table.num_columns - learned
     more = f", {copied} copied" if copied else ""
-    _report(given, table, f"{table.num_rows:,} rows, {learned} columns {what}{more}")
+    _report(given, table, f"{table.num_rows:,} rows, {screen.counted(learned, 'column')} {what}{more}")
 
 
 @verb("Imputer", options.ToEither, images=albums.impute)
@@ -131,7 +131,7 @@ def _draw(given: Given, output: Path) -> None:
     if given.common["as_json"]:
         screen.emit({"file": str(output), "rows": given.count})
     else:
-        typer.echo(f"{output}: a map of {given.count:,} {given.items}")
+        typer.echo(f"{output}: a map of {given.count:,} {given.coded or given.items}")
 
 
 def _table(given: Given) -> Path:
