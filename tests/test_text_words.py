@@ -225,7 +225,7 @@ def test_perplexity_and_topics_want_counted_words():
     for ask in (model.topics, lambda: model.perplexity(np.zeros((2, 4)))):
         with pytest.raises(UnsupportedInput, match=r"data=Text\(\)"):
             ask()
-    with pytest.raises(BadParameter, match="n_words=0"):
+    with pytest.raises(BadParameter, match="top=0"):
         fitted().topics(0)
 
 

@@ -15,6 +15,7 @@ _HOME = {
     "Imputer": "latently.tasks.imputer",
     "Map": "latently.tasks.map",
     "SearchIndex": "latently.tasks.search",
+    "Series": "latently.modalities",
     "Table": "latently.modalities",
     "Text": "latently.modalities",
     "evaluate": "latently.tasks.evaluate",
@@ -25,7 +26,7 @@ _MODULES = ("errors", "parts", "recipes")
 
 __all__ = [
     "AnomalyDetector", "Autoencoder", "Compressor", "Denoiser", "Generator", "Image", "Imputer", "Map", "SearchIndex",
-    "Table", "Text", "__version__", "errors", "evaluate", "load", "parts", "recipes", "save",
+    "Series", "Table", "Text", "__version__", "errors", "evaluate", "load", "parts", "recipes", "save",
 ]  # fmt: skip
 
 

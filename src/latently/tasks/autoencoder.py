@@ -103,9 +103,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         return self
 
     def transform(self, X: Any) -> Rows:
-        """Codes of the rows, `(n, n_components_)` float32 (of a variational kind, the posterior means)."""
+        """Codes of the rows, `(n, n_components_)` float32 (of a variational kind, the posterior means).
+
+        A series that takes several windows has the mean of their codes; one long series has a code a window.
+        """
         batch = self._batch(X)
-        return self._map(self.model_.encode, batch)
+        return self.data_.gathered(self._map(self.model_.encode, batch), X)
 
     def inverse_transform(self, X: Any) -> NDArray[Any]:
         """Rows in user units from codes `(n, n_components_)`; an object array where columns are not all numbers."""
@@ -129,14 +132,17 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
 
         With `loss="likelihood"` minus nats (for a variational kind a bound on the log-likelihood at the posterior
         mean); with a squared error minus the summed squared error in units of each column's variance. Rows with
-        missing cells are scaled up to the full number of columns.
+        missing cells are scaled up to the full number of columns. One long series has a score a step: of its cells in
+        all windows that hold it, NaN where none is known.
         """
         batch = self._batch(X)
-        return -self._map(self.model_.surprise, batch).astype(np.float64)
+        if self.data_.stepwise(X):
+            return -self.data_.steps(self._map(self.model_.each, batch), X)
+        return -self.data_.gathered(self._map(self.model_.surprise, batch), X).astype(np.float64)
 
     def score(self, X: Any, y: Any = None) -> float:
         """The mean of `score_samples(X)`."""
-        return float(self.score_samples(X).mean())
+        return float(np.nanmean(self.score_samples(X)))
 
     def costs(self, X: Any) -> dict[str, NDArray[np.float64] | float]:
         """Every raw cost by name: an array with one value a row, or a number for statistics of the whole.
@@ -191,16 +197,16 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
             z = mixture(self.codes_, FEW, int(rng.initial_seed() % 2**31)).draw(int(n_samples), rng)
         return self._drawn(z, rng)
 
-    def topics(self, n_words: int = 10) -> list[list[str]]:
+    def topics(self, top: int = 10) -> list[list[str]]:
         """For every unit of a code of documents, the words that it brings forward most, most first.
 
         From what the decoder expects, whatever it is made of: the unit moves by two standard deviations from the mean
         code, to the side where codes reach further. Raises `UnsupportedInput` where no words were counted.
         """
         check_is_fitted(self, "model_")
-        if not isinstance(n_words, (int, np.integer)) or n_words < 1:
-            raise BadParameter(f"n_words={n_words!r}: expected how many words to name, a whole number from 1.")
-        return topics(self, int(n_words))
+        if not isinstance(top, (int, np.integer)) or top < 1:
+            raise BadParameter(f"top={top!r}: expected how many words to name, a whole number from 1.")
+        return topics(self, int(top))
 
     def perplexity(self, X: Any) -> float:
         """`exp(nats a word)` of documents: as uncertain as among so many words alike. Lower is better.
