@@ -87,6 +87,7 @@ def main() -> None:
     for seed in [int(a) for a in sys.argv[1:] if a != "choose"] or [0, 1, 2]:
         for name, value in [*probes(texts, y, seed, held), *searches(texts, y, seed, held)]:
             figures.setdefault(name, []).append(value)
+            print(f"seed {seed} {name} {value:.4f}   {time.process_time() - start:.0f} s", flush=True)
     for name, values in figures.items():
         print(f"{name:45s} {np.mean(values):.4f}   per seed {np.round(values, 4).tolist()}")
     print(f"{time.process_time() - start:.0f} s")
