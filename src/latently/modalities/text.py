@@ -54,8 +54,9 @@ class Text(Modality):
         A function from a list of str to an array `(documents, numbers)`, such as the `encode` of a sentence encoder:
         rows are then its numbers, and no words are counted. A saved model does not hold it.
     vocabulary : int, or words
-        How many words are kept at most, those of most documents first; 4096 are five words of six of running news, and
-        weights grow with them; ten thousand told news apart no better. Words given here are kept as they are, and name the columns of counts.
+        How many words are kept at most, those of most documents first; 4096 are five words of six of running news,
+        weights grow with them, and ten thousand told news apart no better. Words given here are kept as they are, and
+        name the columns of counts.
     min_count : int
         The fewest documents that a word must stand in. A word of one document says nothing of what documents share.
     max_share : float in (0, 1]
