@@ -26,7 +26,8 @@ def topics(task: Task, count: int) -> list[list[str]]:
     """The `count` words that each unit of the code brings forward most, most first; from any decoder.
 
     A unit is moved by two standard deviations from the mean code, to the side where its codes reach further. Words are
-    ranked by `p log(p / q)`, their part in the divergence between what the decoder expects there and at the mean.
+    ranked by `(p - q) / sqrt(q)`, how far what the decoder expects there lies from what it expects at the mean, beside
+    what chance does to a count: by `p log(p / q)` the words of all documents come first.
     """
     _counting(task, "topics")
     z = task.codes_.astype(np.float64)
@@ -34,7 +35,7 @@ def topics(task: Task, count: int) -> list[list[str]]:
     side = np.where(((z - mean) ** 3).mean(0) < 0, -1.0, 1.0)
     moved = np.concatenate([mean[None], mean + np.diag(FAR * side * spread)]).astype(np.float32)
     p = _shares(task, moved)
-    gain = p[1:] * np.log(np.maximum(p[1:], 1e-30) / np.maximum(p[0], 1e-30))
+    gain = (p[1:] - p[0]) / np.sqrt(np.maximum(p[0], 1e-30))
     names = task.data_.names
     return [[names[j] for j in np.argsort(-row, kind="stable")[:count]] for row in gain]
 
