@@ -26,7 +26,7 @@ class Outsider(Recipe):
         return Parts(bottleneck=L1(self.alpha), corruption=Chain([Gaussian(self.sigma), Masking(0.1)]))
 
 
-def images(n: int = 64) -> Sample:
+def images(n: int = 120) -> Sample:
     """Handwritten digits; with holes as floats, one of them without a pixel."""
     digits = (load_digits().images[:n] * 15).astype(np.uint8)
     holed = digits.astype(np.float32)

@@ -197,7 +197,7 @@ class Compressor(Task):
         layout = "array" if source.array is not None else "list"
         thin = source.array is not None and source.array.ndim == 4 and source.array.shape[3] == 1
         images = source.each(lambda image: image[..., None] if thin and image.ndim == 2 else image)
-        blocks = tuple(map(self._block, stacks(images)))  # map lets go of a stack before it asks for the next
+        blocks = tuple(map(self._block, stacks(images)))  # map drops a stack before it takes another
         learned = any(b.codec == "learned" for b in blocks)
         step = self.step_ if learned else float(spacing(float(self.max_error or 0)))
         name = self.learned_.name if learned else NO_MODEL
@@ -234,10 +234,7 @@ class Compressor(Task):
         return np.stack(images) if container.layout == "array" and images else images
 
     def images(self, data: bytes, only: Sequence[int] | None = None, most_pixels: int = MOST_PIXELS) -> Iterator[Any]:
-        """The images that `decompress` gives, one after the other: a block is decoded at its turn, and then dropped.
-
-        The whole file is checked before the first.
-        """
+        """The images that `decompress` gives, each block decoded at its turn; the whole file is checked at once."""
         return self._each(self._container(data, most_pixels), only)
 
     def _container(self, data: bytes, most_pixels: int) -> Container:

@@ -38,13 +38,14 @@ def fitted(kind: Kind, sample: Sample, x: Any = None, **options: Any) -> Autoenc
 
 
 @functools.lru_cache(maxsize=64)
-def _shared(kind: str | type[Recipe], sample: Sample) -> Autoencoder:
+def _shared(kind: Any, sample: Sample) -> Autoencoder:
     return fitted(kind, sample)
 
 
 def plain(kind: Kind, sample: Sample) -> Autoencoder:
     """The fit that all checks share where a kind has a name; none of them changes it."""
-    return _shared(kind, sample) if isinstance(kind, (str, type)) else fitted(kind, sample)
+    named: Any = kind if isinstance(kind, (str, type)) else None
+    return fitted(kind, sample) if named is None else _shared(named, sample)
 
 
 def _outside(kind: Kind) -> list[type[Recipe]]:

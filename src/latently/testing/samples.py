@@ -79,10 +79,10 @@ def finite(result: Any) -> bool:
     return isinstance(result, str) or bool(np.isfinite(result).all())
 
 
-def crowd(sample: Sample) -> tuple[Any, int]:
+def crowd(sample: Sample, times: int = CROWD) -> tuple[Any, int]:
     """The first item among many others, and its place there."""
     n = len(sample.rows)
-    return some(sample.rows, [*range(n // 2, n), *np.repeat(np.arange(n), CROWD), *range(n // 2)]), -(n // 2)
+    return some(sample.rows, [*range(n // 2, n), *np.repeat(np.arange(n), times), *range(n // 2)]), -(n // 2)
 
 
 @contextmanager
