@@ -80,6 +80,8 @@ class Text(Modality):
     lowercase: bool = True
     readings: ClassVar[dict[str, str]] = {"sample": "pieces", "denoise": "pieces", "impute": "pieces"}
 
+    noun: ClassVar[str] = "word"
+
     @classmethod
     def accepts(cls, data: Any) -> bool:
         """Strings that name no images or sounds, and paths that lead to .txt files."""
