@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +16,7 @@ from latently.engine.plan import plan_for
 from latently.engine.rank import Curve
 from latently.engine.schedule import Outcome, Schedule
 from latently.errors import BadData, BadParameter
+from latently.parts.networks import Design, Residual
 from latently.tasks.assemble import Blueprint
 from latently.tasks.base import Task
 from latently.tasks.remasked import ColumnError, Residuals, column_errors, strata, trials
@@ -88,10 +89,22 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, Task):
         self._fit(X, sample_weight)
         return self
 
+    def _suited(self, plan: Blueprint, given: dict[str, Any], rows: Batch) -> tuple[Blueprint, dict[str, Any]]:
+        if len(plan.data.shape) != 2 or not (isinstance(self.network, str) and self.network == "auto"):
+            return plan, given
+        assert isinstance(plan.network, Design)
+        network = Residual(plan.network)
+        given |= {"n_components": network.code(rows.cells)} if given["n_components"] == "auto" else {}
+        return replace(plan, network=network), given
+
     def _paced(self, given: dict[str, Any], rows: int) -> dict[str, Any]:
         auto = {name for name, value in given.items() if isinstance(value, str)}
         batch = min(rows, max(BATCH, plan_for(rows).batch_rows)) if "batch_rows" in auto else given["batch_rows"]
-        own = {"batch_rows": batch, "learning_rate": RATE, "epochs": max(8, round(STEPS / -(-rows // batch)))}
+        own = {
+            "batch_rows": batch,
+            "learning_rate": RATE,
+            "epochs": max(8, round(given.get("steps", STEPS) / -(-rows // batch))),
+        }
         return given | {name: own[name] for name in auto}
 
     def _choose(self, plan: Blueprint, rows: Batch, schedule: Schedule) -> tuple[int, Curve | None]:
