@@ -21,6 +21,7 @@ __all__ = [
     "SaltAndPepper",
     "Swap",
     "Uniform",
+    "in_runs",
 ]
 
 Cells = Float[Tensor, "rows *cells"]
@@ -168,7 +169,7 @@ class Remasking(Corruption):
 
 
 def in_runs(chance: Cells, shape: tuple[int, ...], rng: torch.Generator) -> Cells:
-    """Numbers drawn a cell, `(rows, channels * length)`, made alike over runs of each channel, as `Remasking` has it."""
+    """Numbers drawn a cell, `(rows, channels * length)`, made alike over runs of a channel, as `Remasking` says."""
     channels, length = shape
     each = chance.view(-1, channels, length)
     longest = math.log(length * (1.0 if channels > 1 else 0.5) + 1)

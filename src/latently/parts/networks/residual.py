@@ -43,7 +43,8 @@ class Correcting(Network):
     def plain(self, x: Tensor) -> Tensor:
         """The cells and a correction."""
         h, cells = x.split([self.inner.inputs, self.cells], 1)
-        return cells + self.gain * self.inner.plain(h)
+        corrected: Tensor = cells + self.gain * self.inner.plain(h)
+        return corrected
 
     def stack(self) -> list[str]:
         """The inner layers, and what they are added to."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from latently.errors import BadParameter
 from latently.parts.networks.base import Ends
@@ -37,6 +38,11 @@ class Temporal(Conv):
                 f"{ends.inputs} features and {ends.outputs} outputs. Use Dense(...) for columns, Conv(...) for images."
             )
         return replace(ends, shape=(ends.shape[0], 1, ends.shape[1]))
+
+    def plan(self, ends: Ends) -> dict[str, Any]:
+        """As of `Conv`, in half as many steps: series have fewer cells than images."""
+        asked = super().plan(ends)
+        return asked | {"steps": asked["steps"] // 2}
 
     def sides(self) -> tuple[int, int]:
         """Of a filter."""
