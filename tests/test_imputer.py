@@ -282,7 +282,9 @@ def test_categories_are_told_by_accuracy():
     truth = torch.tensor([[0.0, 1.0], [2.0, 3.0], [2.0, 5.0], [1.0, 7.0]])
     guess = torch.tensor([[0.0, 1.0], [2.0, 4.0], [1.0, 5.0], [1.0, 7.0]])
     found = [one_trial(truth, guess, torch.tensor([2.0, 4.0]), torch.tensor([2.0, 3.0]))]
-    level, number = column_errors(found, ["level", "number"], (3, 0), lambda c: 10 * c.numpy().astype(float), np.arange(2))
+    level, number = column_errors(
+        found, ["level", "number"], (3, 0), lambda c: 10 * c.numpy().astype(float), np.arange(2)
+    )
     assert (level.accuracy, level.accuracy_of_commonest, level.rmse) == (0.75, 0.5, None)
     assert (number.rmse, number.mae, number.mae_of_median) == (5.0, 2.5, 20.0)
     assert number.rmse_of_mean == pytest.approx(np.sqrt(500))
