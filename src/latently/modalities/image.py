@@ -51,6 +51,7 @@ class Image(Modality):
     missing: Any = None
     skip: bool = False
     readings: ClassVar[dict[str, str]] = {"denoise": "crops", "detect": "textures", "compress": "blocks"}
+    noun: ClassVar[str] = "pixel"
     longest: ClassVar[int] = 96  #: pixels a side that a model sees when nobody says otherwise
 
     @classmethod
@@ -170,9 +171,8 @@ class Image(Modality):
         cells = torch.from_numpy(rows)
         gaps = torch.isnan(cells) if bool(cells.sum(dtype=torch.float64).isnan()) else None
         weight = None if counts is None else torch.from_numpy(counts.astype(np.float32))
-        if gaps is None:
-            return Batch(cells, weight=weight)
-        return Batch(cells.masked_fill(gaps, 0.0), ~gaps, weight=weight)
+        known, cells = (None, cells) if gaps is None else (~gaps, cells.masked_fill(gaps, 0.0))
+        return Batch(cells, known, weight=weight)
 
     def _sign(self, owner: Any) -> None:
         owner.n_features_in_ = self.cells

@@ -49,6 +49,7 @@ class Textures(Image):
     training images. Further channels enter as their difference from the mean of all.
     """
 
+    noun: ClassVar[str] = "feature"
     longest: ClassVar[int] = 256
     cropped = True
 
