@@ -7,8 +7,10 @@ from latently.modalities.image import Image  # isort: skip  (asked before tables
 
 from latently.modalities.blocks import Blocks
 from latently.modalities.crops import Crops
-from latently.modalities.textures import Textures
+from latently.modalities.textures import Textured, Textures
 
 from latently.modalities.series import Series  # isort: skip  (asked before images)
+from latently.modalities.audio import Audio  # isort: skip  (files of sound)
+from latently.modalities.spectra import Spectra  # isort: skip
 
-__all__ = ["Blocks", "Crops", "Image", "Modality", "Series", "Table", "Textures"]
+__all__ = ["Audio", "Blocks", "Crops", "Image", "Modality", "Series", "Spectra", "Table", "Textured", "Textures"]
