@@ -1,16 +1,20 @@
-"""Modalities: what users bring, turned into batches and back, in user units."""
+"""Modalities: what users bring, turned into batches and back, in user units. The last one imported is asked first."""
 
 from latently.modalities.base import Modality
 from latently.modalities.table import Table
 
 from latently.modalities.image import Image  # isort: skip  (asked before tables, which take what is left)
+from latently.modalities.series import Series  # isort: skip
+from latently.modalities.text import Text  # isort: skip
+from latently.modalities.audio import Audio  # isort: skip
 
-from latently.modalities.blocks import Blocks
-from latently.modalities.crops import Crops
-from latently.modalities.textures import Textured, Textures
-
-from latently.modalities.series import Series  # isort: skip  (asked before images)
-from latently.modalities.audio import Audio  # isort: skip  (files of sound)
+from latently.modalities.blocks import Blocks  # isort: skip  (these answer to no data, only to jobs)
+from latently.modalities.crops import Crops  # isort: skip
+from latently.modalities.embedded import Embedded  # isort: skip
 from latently.modalities.spectra import Spectra  # isort: skip
+from latently.modalities.textures import Textured, Textures  # isort: skip
 
-__all__ = ["Audio", "Blocks", "Crops", "Image", "Modality", "Series", "Spectra", "Table", "Textured", "Textures"]
+__all__ = [
+    "Audio", "Blocks", "Crops", "Embedded", "Image", "Modality", "Series", "Spectra", "Table", "Text", "Textured",
+    "Textures",
+]  # fmt: skip
