@@ -228,11 +228,9 @@ class Regions:
         """The heat of each image at its own size."""
         maps = (heat for batch in batches for heat in self.heat(batch))
         for heat, size in zip(maps, self.data.sizes(X), strict=True):
-            grown = torch.from_numpy(heat)[None, None]
-            whole = self.data.whole(size)
-            yield functional.interpolate(grown, whole, mode="bilinear", align_corners=False)[
-                0, 0, : size[0], : size[1]
-            ].numpy()
+            part, whole = torch.from_numpy(heat)[None, None], self.data.whole(size)
+            grown = functional.interpolate(part, whole, mode="bilinear", align_corners=False)
+            yield grown[0, 0, : size[0], : size[1]].numpy()
 
     def line(self, alpha: float) -> float:
         """Nats that the strangest place of a share `alpha` of ordinary images goes beyond."""
