@@ -268,6 +268,15 @@ def test_each_known_cell_is_hidden_alone_once_and_never_seen():
     assert all(not (t.hidden & ~known.numpy()).any() for t in found)
 
 
+def test_of_images_whole_pixels_are_hidden():
+    x = torch.from_numpy(np.random.default_rng(0).random((30, 3 * 4 * 5), dtype=np.float32)) + 1
+    found = trials((Held(None, Batch(x), Batch(x)),), lambda model, batch: batch.x, (0,) * 60, (3, 4, 5))
+    hidden = np.stack([t.hidden.reshape(30, 3, 20) for t in found])
+    assert_array_equal(hidden.any(2), hidden.all(2))
+    assert {int(h.sum(1).max()) for h, t in zip(hidden.any(2), found, strict=True) if t.alone} == {1}
+    assert hidden.any(2).mean(2).max() > 0.8
+
+
 def test_rows_fall_into_quarters_by_their_gaps():
     known = torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0], [1, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0]]).bool()
     assert list(strata(known)) == [0, 1, 2, 3, 3]

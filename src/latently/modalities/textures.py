@@ -49,6 +49,7 @@ class Textured(Planes, abstract=True):
     training images. Further channels enter as their difference from the mean of all.
     """
 
+    noun: ClassVar[str] = "feature"
     cropped = True
 
     @classmethod

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from latently.parts.part import Part
+from latently.parts.places import drawn
 from latently.values import Sizes
 
 __all__ = [
@@ -131,12 +132,21 @@ class Masking(_Share):
 
 
 class Remasking(Corruption):
-    """As `Masking`, at a share drawn for each row from `[low, high]`: every pattern of gaps is met, few and many."""
+    """As `Masking`, at a share drawn for each row from `[low, high]`: every pattern of gaps is met, few and many.
+
+    Of images whole pixels are hidden, in all channels, as holes are.
+    """
+
+    shape: tuple[int, ...] = ()
 
     def __init__(self, low: float = 0.1, high: float = 0.9) -> None:
         super().__init__()
         self.low = low
         self.high = high
+
+    def build(self, sizes: Sizes) -> None:
+        """Which cells share a pixel."""
+        self.shape = tuple(sizes.shape)
 
     def check(self, sizes: Sizes) -> None:
         """`0 <= low <= high <= 1`, and something is hidden."""
@@ -150,7 +160,7 @@ class Remasking(Corruption):
     def hide(self, x: Cells, known: Known | None, rng: torch.Generator) -> tuple[Cells, Known | None]:
         """The chosen cells leave `known` too."""
         share = x.new_empty(len(x), *[1] * (x.ndim - 1)).uniform_(self.low, self.high, generator=rng)
-        gone = torch.empty_like(x).uniform_(generator=rng) < share
+        gone = drawn(x, self.shape, rng) < share
         return x.masked_fill(gone, 0.0), ~gone if known is None else known & ~gone
 
 

@@ -133,8 +133,8 @@ class Blueprint:
         if have is not None and need > have:
             raise BadParameter(
                 f"this network has {count:,} parameters and needs about {need / 2**30:.1f} GiB to train; "
-                f"{self.device} has {have / 2**30:.1f} GiB. Choose narrower layers (network=(256, 64), say), or drop "
-                "columns."
+                f"{self.device} has {have / 2**30:.1f} GiB. Choose narrower layers (network=(256, 64), say), or give "
+                f"fewer {self.data.noun}s."
             )
 
     def work(self) -> int:

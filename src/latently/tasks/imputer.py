@@ -104,7 +104,7 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, Task):
         self.report_: list[ColumnError] = []
         self._residuals: Residuals | None = None
         if outcome.judged:
-            found = trials(outcome.judged, self._fill, self.data_.levels)
+            found = trials(outcome.judged, self._fill, self.data_.levels, self.data_.shape)
             names = [str(n) for n in self.get_feature_names_out()]
             self.report_ = column_errors(found, names, self.data_.levels, self._values)
             self._residuals = Residuals.of(found)
