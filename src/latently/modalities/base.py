@@ -55,10 +55,11 @@ class Modality:
         """The column, or channel, that each cell is of."""
         return np.arange(self.cells)
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, abstract: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.key = cls.__name__.lower()
-        Modality.registry[cls.key] = cls
+        if not abstract:
+            Modality.registry[cls.key] = cls
 
     @classmethod
     def accepts(cls, data: Any) -> bool:
