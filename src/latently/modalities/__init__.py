@@ -11,4 +11,6 @@ from latently.modalities.textures import Textures
 
 from latently.modalities.series import Series  # isort: skip  (asked before images)
 
-__all__ = ["Blocks", "Crops", "Image", "Modality", "Series", "Table", "Textures"]
+from latently.modalities.spells import Spells
+
+__all__ = ["Blocks", "Crops", "Image", "Modality", "Series", "Spells", "Table", "Textures"]

@@ -31,6 +31,7 @@ class Modality:
     registry: ClassVar[dict[str, type[Modality]]] = {}
     key: ClassVar[str] = ""
     cropped: ClassVar[bool] = False  #: whether a row is a piece of what was given
+    judge: ClassVar[str] = "columns"  #: what tells strange rows from normal ones, in `tasks.anomaly.JUDGES`
     readings: ClassVar[dict[str, str]] = {}  #: by job, the key of the modality that reads the same data for it
 
     @property
@@ -83,6 +84,10 @@ class Modality:
 
     def gaps(self, owner: Any, data: Any) -> NDArray[np.bool_]:
         """Which learned cells are missing, `(rows, cells)`."""
+        raise NotImplementedError
+
+    def count(self, data: Any) -> int:
+        """How many scores there are, where a row is a piece of what was given."""
         raise NotImplementedError
 
     def stepwise(self, data: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -72,6 +72,7 @@ class Series(Modality):
     id: str | None = None
     drop: Sequence[str] = ()
     own_scale: bool = False
+    readings: ClassVar[dict[str, str]] = {"detect": "spells"}
 
     @classmethod
     def accepts(cls, data: Any) -> bool:

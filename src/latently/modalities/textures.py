@@ -51,6 +51,7 @@ class Textures(Image):
 
     longest: ClassVar[int] = 256
     cropped = True
+    judge: ClassVar[str] = "regions"
 
     @classmethod
     def accepts(cls, data: Any) -> bool:
