@@ -10,8 +10,8 @@ are flagged, F(s), and
     precision(s) = sum_F w / |F|
     recall(s)    = min(1, sum_F w / ((sum y + sum w) / 2)) * (ranges, buffer included, with a flagged step) / ranges
 
-and the area is the sum over falling s, one for each distinct score, of (recall(s) - recall(the s before)) * precision(s).
-No score is better than another by a constant: a constant score has the mean of w.
+and the area is the sum, over the distinct scores s falling, of (recall(s) - recall(the s before)) * precision(s). A
+constant score has the mean of w.
 """
 
 from __future__ import annotations

@@ -226,7 +226,9 @@ def main() -> None:
             print(f"{case.name[-40:]:40s} {told}", flush=True)
         for method, found in figures.items():
             a, b, s = np.mean(found, axis=0)
-            print(f"{name} {part:8s} {method:20s} AUROC {a * 100:5.1f}   range-AUPR {b * 100:5.1f}   {s:5.2f} s CPU a case")
+            print(
+                f"{name} {part:8s} {method:20s} AUROC {a * 100:5.1f}   range-AUPR {b * 100:5.1f}   {s:5.2f} s CPU each"
+            )
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from latently.errors import BadData, UnsupportedInput
 from latently.modalities.base import Remember
-from latently.modalities.pixels import is_length
 from latently.modalities.series import Series
 from latently.modalities.tracks import Tracks
 from latently.modalities.whitening import Whitening, bridged
@@ -28,8 +27,9 @@ Matrix = NDArray[np.float64]
 SHARE, LEAST, MOST = 10, 8, 96  # a window is a tenth of a series, between so many steps
 WIDEST = 1024  # cells of a window
 OVERLAP = 8  # windows that hold each step
-BLOCK = 32  # windows in a row that a split keeps together: four of them end to end
+BLOCK = 4  # windows, end to end, that a split keeps together
 BLOCKS = 12  # of such, at least, where there are as many windows
+ROWS = 4096  # windows to learn from, about; a series that has more at this stride has more
 BATCH, STEPS = 128, 400  # windows a step, and steps of a fit
 FURTHEST = 1e15  # deviations: beyond, squares leave float32
 
@@ -62,7 +62,8 @@ class Spells(Series):
         self.length_, self.stride_ = self._sized(found)
         arrays = self._levelled(found)
         self._measure(arrays)
-        windows, arrays = self._windows(found), self._units(arrays)
+        self.fine_ = max(1, min(self.stride_, sum(found.steps) // ROWS))
+        windows, arrays = Windows.over(found.steps, self.length_, self.fine_), self._units(arrays)
         self.together_, self.margin_ = self._kept_together(windows)
         self.white_ = Whitening.of(windows.cut([bridged(a) for a in self._long(arrays)]).astype(np.float64))
         rows = windows.cut(arrays)
@@ -70,7 +71,7 @@ class Spells(Series):
         seen = ~np.isnan(rows).all(1) if found.stepwise else np.ones(len(rows), bool)
         self.masked_ = False
         batch = self._patterns(rows[seen])
-        return Batch(batch.x, weight=counts), lambda: self._sign(owner)
+        return self._calm(batch, counts), lambda: self._sign(owner)
 
     def take(self, owner: Any, data: Any) -> Batch:
         """Windows as patterns."""
@@ -109,8 +110,15 @@ class Spells(Series):
         """Windows that stay on one side of a split, and how many at either end share steps with those beside them."""
         if not self.stepwise_:
             return max(1, round(len(windows) / len(windows.steps))), 0
-        together = max(1, min(BLOCK, len(windows) // BLOCKS))
-        return together, min(-(-self.length_ // self.stride_) - 1, together // 4)
+        together = max(1, min(BLOCK * self.length_ // self.fine_, len(windows) // BLOCKS))
+        return together, min(-(-self.length_ // self.fine_) - 1, together // 4)
+
+    def _calm(self, batch: Batch, counts: Tensor | None) -> Batch:
+        """A window counts less the further out it lies, so that those to be found are not learned."""
+        size = batch.x.square().mean(1)
+        weight = (size.median() / size.clamp(min=1e-12)).clamp(max=1.0)
+        weight = weight if counts is None else weight * counts
+        return Batch(batch.x, weight=weight / weight.mean())
 
     def _counts(self, weight: Any, windows: Windows) -> Tensor | None:
         if weight is None:
@@ -168,6 +176,21 @@ class Spells(Series):
         steps = self.white_.back(cells.cpu().numpy().astype(np.float64))
         return steps * self._spread(self.scale_) + self._spread(self.shift_)
 
+    def between(self, found: Tracks, item: int, start: int, stop: int) -> Matrix:
+        """What the steps around a stretch of an item call for within it, in user units: half a window at a time."""
+        half, length = max(1, self.length_ // 2), self.length_
+        units = ((self._levelled(found)[item] - self.shift_) / self.scale_).copy()
+        units[start:stop] = np.nan
+        made = []
+        for a in range(start, stop, half):
+            b = min(a + half, stop)
+            first = max(0, min((a + b - length) // 2, len(units) - length))
+            window = Windows(length, np.zeros(1, np.int64), np.array([first]), np.array([len(units)]))
+            row = self.white_.filled(window.cut([units]).astype(np.float64)).reshape(-1, length)
+            made.append(row[:, a - first : b - first].T)
+        shift, scale = self._own(found)[item]
+        return np.asarray((np.concatenate(made) * self.scale_ + self.shift_) * scale + shift)
+
     @property
     def names(self) -> list[str]:
         """Patterns by their variance, greatest first."""
@@ -176,11 +199,11 @@ class Spells(Series):
     def state(self) -> dict[str, Any]:
         """As of `Series`, and the patterns."""
         white = {"mean": self.white_.mean, "vectors": self.white_.vectors, "values": self.white_.values}
-        form = {"stepwise": self.stepwise_, "margin": self.margin_}
+        form = {"stepwise": self.stepwise_, "margin": self.margin_, "fine": self.fine_}
         return super().state() | white | form
 
     def restore(self, state: dict[str, Any]) -> Self:
         """Take back a state."""
         self.white_ = Whitening(state["mean"], state["vectors"], state["values"])
-        self.stepwise_, self.margin_ = state["stepwise"], state["margin"]
+        self.stepwise_, self.margin_, self.fine_ = state["stepwise"], state["margin"], state["fine"]
         return super().restore(state)

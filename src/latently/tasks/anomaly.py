@@ -16,8 +16,9 @@ from latently import device as machine
 from latently.engine.schedule import Outcome
 from latently.errors import BadParameter, UnsupportedInput
 from latently.tasks.base import Task
+from latently.tasks.intervals import Interval
 from latently.tasks.judges import Columns, Learned, Reason
-from latently.tasks.moments import Interval, Moments
+from latently.tasks.moments import Moments
 from latently.tasks.probes import detection, labels_of
 from latently.tasks.regions import MARKED, Region, Regions
 from latently.tasks.strangeness import cut
@@ -38,7 +39,7 @@ AUTO = 0.01  # conformal p of contamination="auto"
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class AnomalyDetector(OutlierMixin, Task):
-    """Finds rows or images unlike those it learned from, and says which cells or regions make them so.
+    """Finds rows, images or stretches of series unlike those it learned from, and says what makes them so.
 
     Two views of a row: the surprise of its cells when a denoising autoencoder reconstructs it from noisy copies of
     itself, each cell beside what is usual in its column and beyond the range seen growing with the square; and the
@@ -48,6 +49,10 @@ class AnomalyDetector(OutlierMixin, Task):
     Images are looked at place by place: what fixed filters make of the logarithm of the image, shrunk where a side has
     more than 256 pixels, at up to 32 x 32 places. The same two views judge every place. The strangest places are one
     view of the image; the other is its distance, as a whole, to the nearest training image.
+
+    Series are looked at through overlapping windows, told by their principal components, each in its own deviations. A
+    window counts less in the fit the further out it lies. The same two views judge every window, and a step has the
+    mean of the windows around it. One long series has a score a step; each of a collection that of its strangest step.
 
     Parameters
     ----------
@@ -82,6 +87,14 @@ class AnomalyDetector(OutlierMixin, Task):
     not see it. Anomalies among held-out rows make p larger than need be, never smaller. Equal rows count once.
     With `validation_fraction=None` only rows that were learned from are there to compare with, and p comes out too
     small. Missing cells leave the score, which is scaled to those known.
+
+    Steps of a series that are near each other are strange together, so stretches are held out as wholes, blocks of four
+    windows, without their ends where these share steps with the training windows (in series of fewer than some 48
+    windows, half of what is shared remains). A step counts as the share `1 / window` of a row: no p of a series of n
+    steps is below about `1 / (n / window + 1)`, and half of that again is lost to the ends. p holds for a step taken at
+    random; an alarm lasts about as long as a window. What is strange only in the training series' future (a trend, a
+    new season) is strange to p, too. Of a collection, whole items are held out (of ragged ones, as many windows as an
+    item has on average).
 
     Examples
     --------
@@ -177,10 +190,11 @@ class AnomalyDetector(OutlierMixin, Task):
         at_least = above[np.searchsorted(self.calibration_, strange, side="left")]
         return np.asarray((1 + at_least) / (1 + above[0]))
 
-    def explain(self, X: Any, top: int = 3) -> list[list[Reason]] | list[list[Region]]:
+    def explain(self, X: Any, top: int = 3) -> list[list[Reason]] | list[list[Region]] | list[list[Interval]]:
         """For every row the `top` known cells that contribute most to its strangeness, most first.
 
-        For every image the regions that do: boxes in its own pixels.
+        For every image the regions that do: boxes in its own pixels. For every series, one long one being a list of
+        one, the intervals that do, with the channels' shares and what the steps around an interval call for.
         """
         if not isinstance(top, Integral) or top < 1:
             raise BadParameter(f"top={top!r}: expected how many reasons to name, a whole number from 1.")

@@ -1,7 +1,8 @@
-"""What judges series: how strange every step is, in nats beside stretches not learned from; and intervals as reasons."""
+"""What judges series: how strange every step is, in nats beside stretches that were not learned from."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -9,64 +10,24 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from latently.modalities.frames import source
 from latently.modalities.spells import Spells
 from latently.modalities.tracks import Tracks
 from latently.modalities.windows import Windows
 from latently.model import Composition
+from latently.tasks.intervals import Interval, core, times_of
 from latently.tasks.judges import Learned
 from latently.tasks.regions import view_of
 from latently.tasks.strangeness import Map, Tails, View, cut
 from latently.values import Batch
 
-__all__ = ["Interval", "Moments"]
+__all__ = ["Moments"]
 
 Rows = NDArray[np.float64]
 
 LEAST = 1e-3  # of a view: no tail falls off faster than this
-CORE = 0.9  # of what is strange within a stretch: its interval holds that much
-USUAL = 4.0  # times the mean surprise of held-out steps: less is nothing strange
 MARKED = 0.1  # share of held-out steps (of a collection, series) that are stranger than what is marked
 NEAR = 0.75  # of the greatest strangeness: what is named where nothing is marked
 KEPT = 4096  # held-out values kept
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Why a series is strange: a stretch of its steps."""
-
-    start: int  #: first step, from 0
-    stop: int  #: the step behind the last
-    first: Any  #: times of the first and the last step, where the series has times; else None
-    last: Any
-    channels: dict[str, float]  #: the share of each channel, most first
-    step: int  #: where the leading channel is furthest from what is expected
-    observed: float  #: there, in user units; None in a gap
-    expected: float  #: what the steps around the interval call for there
-    share: float  #: of what all marked steps of the series are beyond the usual
-    p_value: float  #: how often something as strange occurs where nothing is wrong
-    nats: float  #: the greatest strangeness
-
-    @property
-    def channel(self) -> str:
-        """The channel that tells most."""
-        return next(iter(self.channels))
-
-    def text(self) -> str:
-        """In words, such as `steps 400-419: value 9.1 at step 402 (expected 1.2; p .002)`."""
-        return f"{self._where()}: {self.channel} {self.observed:.4g} at step {self.step} ({self._usual()})"
-
-    def _usual(self) -> str:
-        return f"expected {self.expected:.4g}; p {self.p_value:.2g}"
-
-    def _where(self) -> str:
-        when = "" if self.first is None else f" ({self.first} to {self.last})"
-        return f"steps {self.start}-{self.stop - 1}{when}"
-
-    def told(self) -> dict[str, Any]:
-        """For a report."""
-        where = f"{self._where()}, {self.channel}"
-        return {"column": where, "observed": self.observed, "expected": self.expected, "share": self.share}
 
 
 @dataclass(frozen=True)
@@ -115,25 +76,24 @@ class Moments:
         view = views[0] if judged[0].model is model else _view(model, learned.rows, learned.clean, data)
         nothing = Usual(Tails(np.zeros((0, 0)), np.zeros(0)), np.zeros(0), np.zeros(0), np.zeros(0))
         plain = cls(view, nothing, data, run)
-        found, local, weight = [], [], []
+        found, local = [], []
         alone = not learned.outcome.judged  # the rows judged are then those learned from
         for v, j in zip(views, judged, strict=True):
             mine = replace(plain, view=v)
             kept, stretches = mine._stretches(j.valid)
             found += mine._steps(np.column_stack(mine._rows(kept, alone)), stretches)
             local += stretches.joined(mine._local(kept))
-            weight += [] if j.valid.weight is None else [float(w) for w in j.valid.weight[:: data.together]]
-        return plain._calibrated(found, local, np.array(weight) if weight else np.ones(len(found)))
+        return plain._calibrated(found, local)
 
-    def _calibrated(self, found: list[Rows], local: list[Rows], weight: Rows) -> tuple[Self, Rows, Rows]:
+    def _calibrated(self, found: list[Rows], local: list[Rows]) -> tuple[Self, Rows, Rows]:
         sizes = np.array([len(f) for f in found])
-        each = np.repeat(weight / self.data.length_, sizes)  # steps of one window are judged together
+        each = np.full(sizes.sum(), 1 / self.data.length_)  # steps of one window are judged together
         view = Tails.of(np.concatenate(found), each, least=LEAST)
         mean = np.average(np.concatenate(local), axis=0, weights=each)
         made = replace(self, usual=replace(self.usual, view=view, local=np.maximum(mean, 1e-12)))
         strange = [made._nats(f) for f in found]
         values = np.concatenate(strange) if self.data.stepwise_ else np.array([s.max() for s in strange])
-        peaks, counts = _thinned(values, each if self.data.stepwise_ else weight)
+        peaks, counts = _thinned(values, each if self.data.stepwise_ else np.ones(len(found)))
         return replace(made, usual=replace(made.usual, peaks=peaks, counts=counts)), peaks, counts
 
     def _stretches(self, batch: Batch) -> tuple[Batch, Windows]:
@@ -144,8 +104,8 @@ class Moments:
         inner = together - 2 * margin if len(batch) >= together else len(batch)
         margin = margin if len(batch) >= together else 0
         place = (np.arange(units)[:, None] * together + margin + np.arange(inner)).ravel()
-        starts = np.tile(np.arange(inner) * data.stride_, units)
-        steps = np.full(units, data.length_ + (inner - 1) * data.stride_)
+        starts = np.tile(np.arange(inner) * data.fine_, units)
+        steps = np.full(units, data.length_ + (inner - 1) * data.fine_)
         windows = Windows(data.length_, np.repeat(np.arange(units), inner), starts, steps)
         return Batch(batch.x[place]), windows
 
@@ -195,7 +155,9 @@ class Moments:
         if not self.data.stepwise_:
             return np.stack([r.mean(0) for r, _ in each])
         middle = self.data.length_ // 2
-        near = [r[np.abs(s + middle - np.arange(n)[:, None]).argmin(1)] for (r, s), n in zip(each, found.steps, strict=True)]
+        near = [
+            r[np.abs(s + middle - np.arange(n)[:, None]).argmin(1)] for (r, s), n in zip(each, found.steps, strict=True)
+        ]
         return np.asarray(self.data.aligned(near, X))
 
     # ------------------------------------------------------------------ where
@@ -206,7 +168,7 @@ class Moments:
             yield (strange[:, None] * _shares(local, self.data.length_)).astype(np.float32)
 
     def _seen(self, X: Any, batches: Iterator[Batch]) -> Iterator[tuple[int, Rows, Rows]]:
-        """Of every item its place, the strangeness of its steps, and what is surprising in each cell beside the usual."""
+        """Of every item its place, the strangeness of its steps, and how surprising each cell is beside the usual."""
         found, whole = self.data.tracks(X), list(batches)
         local = self.data.windows_of(found).joined(np.concatenate([self._local(b) for b in whole]))
         for i, (strange, cells) in enumerate(zip(self._items(found, iter(whole)), local, strict=True)):
@@ -222,16 +184,16 @@ class Moments:
 
     def explain(self, X: Any, batches: Iterator[Batch], top: int) -> list[list[Interval]]:
         """The `top` strangest intervals of each item."""
-        times, found = _times(X, self.data), self.data.tracks(X)
+        times, found = times_of(X, self.data), self.data.tracks(X)
         made = []
         for i, strange, local in self._seen(X, batches):
-            rows = None if found.rows is None else found.rows[i]
-            when = (lambda t, rows=rows: None if times is None else times(t if rows is None else int(rows[t])))
-            made.append([self._told(found.arrays[i], *part, when) for part in self._parts(strange, local, top)])
+            when = functools.partial(times, None if found.rows is None else found.rows[i])
+            parts = self._parts(strange, local, top)
+            made.append([self._told(found, i, part, strange, local, when) for part in parts])
         return made
 
-    def _parts(self, strange: Rows, local: Rows, top: int) -> list[tuple[int, int, float, Rows, Rows]]:
-        """Start, stop and share of the intervals, strangest first, with what they are found from."""
+    def _parts(self, strange: Rows, local: Rows, top: int) -> list[tuple[int, int, float]]:
+        """Start, stop and share of the intervals, strangest first."""
         peak, line = float(strange.max()), self.line(MARKED)
         if peak <= 0:
             return []
@@ -241,36 +203,23 @@ class Moments:
         runs = np.split(marked, np.flatnonzero(np.diff(marked) > 1) + 1)
         found = []
         for a, b in ((int(run[0]), int(run[-1]) + 1) for run in runs):
-            start, stop = _core(local[a:b].mean(1))
-            found.append((a + start, a + stop, float(beyond[a:b].sum() / beyond.sum()), strange, local))
+            start, stop = core(local[a:b].mean(1))
+            found.append((a + start, a + stop, float(beyond[a:b].sum() / beyond.sum())))
         return sorted(found, key=lambda part: -part[2])[:top]
 
-    def _told(self, array: Rows, start: int, stop: int, share: float, strange: Rows, local: Rows, when: Any) -> Interval:
-        order = local[start:stop].sum(0)
-        shares = {self.data.channels[c]: float(order[c] / order.sum()) for c in np.argsort(-order, kind="stable")}
-        lead = int(np.argmax(order))
-        expected = self._expected(array, start, stop)[:, lead]
-        gap = np.nan_to_num(np.abs(array[start:stop, lead] - expected), nan=-1.0)
-        step = start + int(np.argmax(gap))
+    def _told(
+        self, found: Tracks, item: int, part: tuple[int, int, float], strange: Rows, local: Rows, when: Any
+    ) -> Interval:
+        start, stop, share = part
+        each = local[start:stop].sum(0)
+        shares = {self.data.channels[c]: float(each[c] / each.sum()) for c in np.argsort(-each, kind="stable")}
+        lead = int(np.argmax(each))
+        observed, expected = found.arrays[item][start:stop, lead], self.data.between(found, item, start, stop)[:, lead]
+        far = int(np.argmax(np.nan_to_num(np.abs(observed - expected), nan=-1.0)))
         nats = float(strange[start:stop].max())
-        return Interval(
-            start, stop, when(start), when(stop - 1), shares, step, float(array[step, lead]),
-            float(expected[step - start]), share, float(self._p(np.array([nats]))[0]), nats,
-        )  # fmt: skip
-
-    def _expected(self, array: Rows, start: int, stop: int) -> Rows:
-        """What the steps around an interval call for within it, in user units: piece by piece of half a window."""
-        data, half = self.data, max(1, self.data.length_ // 2)
-        units = (array - data.shift_) / data.scale_
-        units[start:stop] = np.nan
-        made = []
-        for a in range(start, stop, half):
-            b = min(a + half, stop)
-            first = max(0, min((a + b - data.length_) // 2, len(array) - data.length_))
-            windows = Windows(data.length_, np.zeros(1, np.int64), np.array([first]), np.array([len(array)]))
-            row = data.white_.filled(windows.cut([units]).astype(np.float64)).reshape(-1, data.length_)
-            made.append(row[:, a - first : b - first].T)
-        return np.asarray(np.concatenate(made) * data.scale_ + data.shift_)
+        p = float(self._p(np.array([nats]))[0])
+        seen, usual = float(observed[far]), float(expected[far])
+        return Interval(start, stop, when(start), when(stop - 1), shares, start + far, seen, usual, share, p, nats)
 
     # ------------------------------------------------------------------ files
 
@@ -295,7 +244,7 @@ def _view(model: Composition, rows: Batch, clean: bool, data: Spells) -> View:
         return view
     near = view.neighbours
     kept = len(near.rows) / len(rows)
-    shared = round((2 * -(-data.length_ // data.stride_) - 2) * kept)
+    shared = round((2 * -(-data.length_ // data.fine_) - 2) * kept)
     return replace(view, neighbours=replace(near, k=min(near.k + shared, max(1, len(near.rows) - 1))))
 
 
@@ -314,26 +263,3 @@ def _shares(local: Rows, length: int) -> Rows:
     reach = 2 * (length // 4) + 1
     around = convolve1d(local, np.ones(reach) / reach, axis=0, mode="nearest") + 1e-12
     return np.asarray(around / around.sum(1, keepdims=True))
-
-
-def _core(surprise: Rows) -> tuple[int, int]:
-    """The shortest stretch that holds most of what goes beyond the usual."""
-    line = min(USUAL, float((surprise.mean() + surprise.max()) / 2))
-    beyond = np.append(0.0, np.cumsum(np.maximum(surprise - line, 0.0)))
-    if beyond[-1] <= 0:
-        return 0, len(surprise)
-    stop = np.searchsorted(beyond, beyond + CORE * beyond[-1] * (1 - 1e-12))
-    stop = np.where(stop < len(beyond), stop, 2 * len(beyond))
-    start = int(np.argmin(stop - np.arange(len(stop))))
-    return start, int(stop[start])
-
-
-def _times(X: Any, data: Spells) -> Any:
-    """When each row of `X` was, as a function of its place; None where it has no times."""
-    if data.time is not None:
-        found = source(X)
-        column = found.arrow(found.names.index(data.time))
-        return lambda row: column[row].as_py()
-    index = getattr(X, "index", None)
-    stamped = getattr(getattr(index, "dtype", None), "kind", "") in ("M", "m")
-    return (lambda row: index[row]) if stamped else None  # type: ignore[index]
