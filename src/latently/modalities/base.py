@@ -30,6 +30,7 @@ class Modality:
 
     registry: ClassVar[dict[str, type[Modality]]] = {}
     key: ClassVar[str] = ""
+    counted: ClassVar[bool] = False  #: whether cells count things, and are no measurements that noise could shift
     cropped: ClassVar[bool] = False  #: whether a row is a piece of what was given
     judge: ClassVar[str] = "columns"  #: what tells strange rows from normal ones, in `tasks.anomaly.JUDGES`
     readings: ClassVar[dict[str, str]] = {}  #: by job, the key of the modality that reads the same data for it
@@ -87,7 +88,11 @@ class Modality:
         raise NotImplementedError
 
     def count(self, data: Any) -> int:
-        """How many scores there are, where a row is a piece of what was given."""
+        """How many scores there are, where a row is a piece of what was given: of images, one each."""
+        return len(self.pictures(data))
+
+    def pictures(self, data: Any) -> Any:
+        """Of images, each of them, read when asked for."""
         raise NotImplementedError
 
     def stepwise(self, data: Any) -> bool:

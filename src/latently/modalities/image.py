@@ -81,10 +81,6 @@ class Image(Modality):
         """Which pixels are holes, at the size that the model sees."""
         return np.isnan(self._rows(*self._source(data)))
 
-    def count(self, data: Any) -> int:
-        """Images."""
-        return len(self.pictures(data))
-
     def pictures(self, data: Any) -> Pictures:
         """The images themselves, each read when asked for."""
         return self._source(data)[0]
