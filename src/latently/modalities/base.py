@@ -50,6 +50,11 @@ class Modality:
         """Of a row's cells; () for a list of columns."""
         return ()
 
+    @property
+    def kin(self) -> NDArray[np.int64]:
+        """The column, or channel, that each cell is of."""
+        return np.arange(self.cells)
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.key = cls.__name__.lower()

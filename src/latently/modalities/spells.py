@@ -12,10 +12,11 @@ from torch import Tensor
 
 from latently.errors import BadData, UnsupportedInput
 from latently.modalities.base import Remember
+from latently.modalities.channels import Channels
 from latently.modalities.series import Series
 from latently.modalities.tracks import Tracks
 from latently.modalities.whitening import Whitening, bridged
-from latently.modalities.windows import Windows
+from latently.modalities.windows import Windows, sized
 from latently.parts.doors import Door
 from latently.parts.networks import Dense, Design
 from latently.values import Batch
@@ -56,12 +57,13 @@ class Spells(Series):
     def learn(self, owner: Any, data: Any, weight: Any, natural: bool) -> tuple[Batch, Remember]:
         """The windows of all series, the scale of channels, and the patterns."""
         found = self._read(data)
-        self.channels_, self.names_ = found.arrays[0].shape[1], found.names or []
+        self.channels_ = found.arrays[0].shape[1]
+        self.names_ = found.names or []
         self.flat_, self.dtype_, self.irregular_ = found.flat, found.dtype, found.irregular
         self.stepwise_ = found.stepwise
         self.length_, self.stride_ = self._sized(found)
         arrays = self._levelled(found)
-        self._measure(arrays)
+        self.unit_ = Channels.of(arrays)
         self.fine_ = max(1, min(self.stride_, sum(found.steps) // ROWS))
         windows, arrays = Windows.over(found.steps, self.length_, self.fine_), self._units(arrays)
         self.together_, self.margin_ = self._kept_together(windows)
@@ -100,10 +102,12 @@ class Spells(Series):
         return self._windows(found)
 
     def _sized(self, found: Tracks) -> tuple[int, int]:
-        length, stride = super()._sized(found)
-        if self.window == "auto":
+        if self.window != "auto":
+            length, stride = sized(self.window, self.stride, found.steps)
+        else:
             room = max(1, WIDEST // self.channels_)
             length = min(max(LEAST, min(MOST, int(np.median(found.steps)) // SHARE)), max(found.steps), room)
+            stride = sized(length, self.stride, found.steps)[1]
         return length, max(1, length // OVERLAP) if self.stride == "auto" else stride
 
     def _kept_together(self, windows: Windows) -> tuple[int, int]:
@@ -133,7 +137,7 @@ class Spells(Series):
         return torch.from_numpy((each / max(each.mean(), 1e-12)).astype(np.float32))
 
     def _units(self, arrays: list[Matrix]) -> list[Matrix]:
-        made = [(a - self.shift_) / self.scale_ for a in arrays]
+        made = [(a - self.unit_.shift) / self.unit_.scale for a in arrays]
         if any(np.nanmax(np.abs(a), initial=0.0) > FURTHEST for a in made):
             raise BadData("a series lies further from those of the fit than can be told. Check its unit.")
         return made
@@ -174,12 +178,12 @@ class Spells(Series):
     def values(self, cells: Tensor) -> Matrix:
         """Windows in user units from patterns, `(rows, channels * length)`."""
         steps = self.white_.back(cells.cpu().numpy().astype(np.float64))
-        return steps * self._spread(self.scale_) + self._spread(self.shift_)
+        return steps * self._spread(self.unit_.scale) + self._spread(self.unit_.shift)
 
     def between(self, found: Tracks, item: int, start: int, stop: int) -> Matrix:
         """What the steps around a stretch of an item call for within it, in user units: half a window at a time."""
         half, length = max(1, self.length_ // 2), self.length_
-        units = ((self._levelled(found)[item] - self.shift_) / self.scale_).copy()
+        units = ((self._levelled(found)[item] - self.unit_.shift) / self.unit_.scale).copy()
         units[start:stop] = np.nan
         made = []
         for a in range(start, stop, half):
@@ -189,7 +193,7 @@ class Spells(Series):
             row = self.white_.filled(window.cut([units]).astype(np.float64)).reshape(-1, length)
             made.append(row[:, a - first : b - first].T)
         shift, scale = self._own(found)[item]
-        return np.asarray((np.concatenate(made) * self.scale_ + self.shift_) * scale + shift)
+        return np.asarray((np.concatenate(made) * self.unit_.scale + self.unit_.shift) * scale + shift)
 
     @property
     def names(self) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,21 @@ class Tracks:
     def steps(self) -> list[int]:
         """Of each item."""
         return [len(a) for a in self.arrays]
+
+    def held_to(self, names: list[str], channels: int) -> Tracks:
+        """The same with the channels of a fit, in their order; `BadData` where they are others."""
+        found = self
+        if self.names is not None and names:
+            absent, extra = [n for n in names if n not in self.names], [n for n in self.names if n not in names]
+            if absent:
+                raise BadData(f"channel {absent[0]!r} of the fit is missing; columns: {', '.join(self.names[:20])}.")
+            if extra:
+                raise BadData(f"column {extra[0]!r} was not there in the fit. Leave it out, or fit with it.")
+            order = [self.names.index(n) for n in names]
+            found = replace(self, arrays=[a[:, order] for a in self.arrays], names=names)
+        if found.arrays[0].shape[1] != channels:
+            raise BadData(f"series have {found.arrays[0].shape[1]} channels; those of the fit have {channels}.")
+        return found
 
 
 def accepts(data: Any) -> bool:
@@ -192,6 +207,8 @@ def _times(frame: Any, found: Source, name: str | None) -> tuple[NDArray[np.int6
     if name is None:
         index = getattr(frame, "index", None)
         stamped = getattr(getattr(index, "dtype", None), "kind", "") in ("M", "m")
+        if stamped and index.hasnans:  # type: ignore[union-attr]
+            raise BadData("the index has missing times; every step needs its own.")
         return (index.asi8 if stamped else None), "the index"  # type: ignore[union-attr]
     column, what = found.arrow(found.names.index(name)), f"column {name!r}"
     if column.null_count:

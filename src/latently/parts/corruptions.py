@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -19,6 +21,7 @@ __all__ = [
     "SaltAndPepper",
     "Swap",
     "Uniform",
+    "in_runs",
 ]
 
 Cells = Float[Tensor, "rows *cells"]
@@ -131,7 +134,13 @@ class Masking(_Share):
 
 
 class Remasking(Corruption):
-    """As `Masking`, at a share drawn for each row from `[low, high]`: every pattern of gaps is met, few and many."""
+    """As `Masking`, at a share drawn for each row from `[low, high]`: every pattern of gaps is met, few and many.
+
+    Rows that are series, (channels, length), lose runs: a row is cut at random into runs of one length, from a single
+    step to the whole of it, and each run of each channel goes or stays (half of the rows lose all channels together).
+    """
+
+    series: tuple[int, ...] = ()
 
     def __init__(self, low: float = 0.1, high: float = 0.9) -> None:
         super().__init__()
@@ -143,6 +152,10 @@ class Remasking(Corruption):
         self.require(0 <= self.low <= self.high, "low", f"in [0, high], and high is {self.high!r}")
         self.require(0 < self.high <= 1, "high", "in (0, 1]: the greatest share of a row's cells that is hidden")
 
+    def build(self, sizes: Sizes) -> None:
+        """Whether rows are series."""
+        self.series = sizes.shape if len(sizes.shape) == 2 else ()
+
     def forward(self, x: Cells, rng: torch.Generator) -> Cells:
         """Zero where chosen."""
         return self.hide(x, None, rng)[0]
@@ -150,8 +163,22 @@ class Remasking(Corruption):
     def hide(self, x: Cells, known: Known | None, rng: torch.Generator) -> tuple[Cells, Known | None]:
         """The chosen cells leave `known` too."""
         share = x.new_empty(len(x), *[1] * (x.ndim - 1)).uniform_(self.low, self.high, generator=rng)
-        gone = torch.empty_like(x).uniform_(generator=rng) < share
+        chance = torch.empty_like(x).uniform_(generator=rng)
+        gone = (in_runs(chance, self.series, rng) if self.series else chance) < share
         return x.masked_fill(gone, 0.0), ~gone if known is None else known & ~gone
+
+
+def in_runs(chance: Cells, shape: tuple[int, ...], rng: torch.Generator) -> Cells:
+    """Numbers drawn a cell, `(rows, channels * length)`, made alike over runs of a channel, as `Remasking` says."""
+    channels, length = shape
+    each = chance.view(-1, channels, length)
+    longest = math.log(length * (1.0 if channels > 1 else 0.5) + 1)
+    size = each.new_empty(len(each), 1, 1).uniform_(0.0, longest, generator=rng).exp()
+    offset = size * torch.empty_like(size).uniform_(generator=rng)
+    run = ((torch.arange(length, device=chance.device) + offset) / size).long().clamp(max=length - 1)
+    alike = torch.empty_like(size).uniform_(generator=rng) < 0.5
+    each = torch.where(alike, each[:, :1], each)
+    return each.gather(2, run.expand_as(each)).view_as(chance)
 
 
 class SaltAndPepper(_Share):

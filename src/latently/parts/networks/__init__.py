@@ -7,7 +7,11 @@ from latently.parts.networks.dense import Dense
 from latently.parts.networks.gemm import Gemm
 from latently.parts.networks.mlp import MLP, Skip
 from latently.parts.networks.pyramid import Pyramid
+from latently.parts.networks.recurrent import Recurrent
+from latently.parts.networks.residual import Residual
+from latently.parts.networks.temporal import Temporal
 
 __all__ = [
-    "ACTIVATIONS", "MLP", "Conv", "Dense", "Design", "Ends", "Gemm", "Network", "Pyramid", "Skip", "Wrapped",
+    "ACTIVATIONS", "MLP", "Conv", "Dense", "Design", "Ends", "Gemm", "Network", "Pyramid", "Recurrent", "Residual",
+    "Skip", "Temporal", "Wrapped",
 ]  # fmt: skip
