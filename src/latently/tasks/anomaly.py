@@ -88,13 +88,12 @@ class AnomalyDetector(OutlierMixin, Task):
     With `validation_fraction=None` only rows that were learned from are there to compare with, and p comes out too
     small. Missing cells leave the score, which is scaled to those known.
 
-    Steps of a series that are near each other are strange together, so stretches are held out as wholes, blocks of four
-    windows, without their ends where these share steps with the training windows (in series of fewer than some 48
-    windows, half of what is shared remains). A step counts as the share `1 / window` of a row: no p of a series of n
-    steps is below about `1 / (n / window + 1)`, and half of that again is lost to the ends. p holds for a step taken at
-    random; an alarm lasts about as long as a window. What is strange only in the training series' future (a trend, a
-    new season) is strange to p, too. Of a collection, whole items are held out (of ragged ones, as many windows as an
-    item has on average).
+    Steps of a series that are near each other are strange together. So blocks of four windows are held out as wholes,
+    without their ends, which share steps with the training windows (in a series of fewer than some 48 windows some of
+    what is shared remains, and p comes out too small), and what is left counts by how many windows it holds, one after
+    the other: of a series of n steps about `n / (2 window)`, and no p is below one in that many. p holds for a step
+    taken at random; an alarm lasts about as long as a window. A trend or a new season is strange, too. Of a collection,
+    whole items are held out (of ragged ones, as many windows as an item has on average).
 
     Examples
     --------

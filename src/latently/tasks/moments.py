@@ -87,7 +87,8 @@ class Moments:
 
     def _calibrated(self, found: list[Rows], local: list[Rows]) -> tuple[Self, Rows, Rows]:
         sizes = np.array([len(f) for f in found])
-        each = np.full(sizes.sum(), 1 / self.data.length_)  # steps of one window are judged together
+        data = self.data
+        each = np.repeat((sizes - data.length_ + data.fine_) / sizes / data.length_, sizes)  # a window counts one
         view = Tails.of(np.concatenate(found), each, least=LEAST)
         mean = np.average(np.concatenate(local), axis=0, weights=each)
         made = replace(self, usual=replace(self.usual, view=view, local=np.maximum(mean, 1e-12)))
@@ -212,7 +213,8 @@ class Moments:
     ) -> Interval:
         start, stop, share = part
         each = local[start:stop].sum(0)
-        shares = {self.data.channels[c]: float(each[c] / each.sum()) for c in np.argsort(-each, kind="stable")}
+        total = max(float(each.sum()), 1e-300)
+        shares = {self.data.channels[c]: float(each[c] / total) for c in np.argsort(-each, kind="stable")}
         lead = int(np.argmax(each))
         observed, expected = found.arrays[item][start:stop, lead], self.data.between(found, item, start, stop)[:, lead]
         far = int(np.argmax(np.nan_to_num(np.abs(observed - expected), nan=-1.0)))
