@@ -33,6 +33,7 @@ class Modality:
     key: ClassVar[str] = ""
     noun: ClassVar[str] = "column"  #: what a cell is called in a message
     cropped: ClassVar[bool] = False  #: whether a row is a piece of what was given
+    judge: ClassVar[str] = "columns"  #: what tells strange rows from normal ones, in `tasks.anomaly.JUDGES`
     readings: ClassVar[dict[str, str]] = {}  #: by job, the key of the modality that reads the same data for it
 
     @property
@@ -91,6 +92,14 @@ class Modality:
 
     def gaps(self, owner: Any, data: Any) -> NDArray[np.bool_]:
         """Which learned cells are missing, `(rows, cells)`."""
+        raise NotImplementedError
+
+    def count(self, data: Any) -> int:
+        """How many scores there are, where a row is a piece of what was given: of images, one each."""
+        return len(self.pictures(data))
+
+    def pictures(self, data: Any) -> Any:
+        """Of images, each of them, read when asked for."""
         raise NotImplementedError
 
     def stepwise(self, data: Any) -> bool:
