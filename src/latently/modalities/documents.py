@@ -18,6 +18,7 @@ from latently.modalities.pictures import Pictures
 __all__ = ["documents", "files_of", "is_text"]
 
 SUFFIX = ".txt"
+LISTING = ("to_pylist", "to_list", "tolist")  # of Arrow, of polars and pandas, of numpy
 LONGEST_PATH = 4096  # characters: what is longer is no path
 MEDIA = frozenset({".wav", ".flac", ".ogg", ".mp3", ".oga", ".opus", ".aif", ".aiff", ".au", ".m4a"})  # others read
 
@@ -43,11 +44,7 @@ def is_text(data: Any) -> bool:
     """Whether `data="auto"` means documents, at a glance: strings that name no images or sounds, or .txt files."""
     if isinstance(data, (str, os.PathLike)):
         return _leads_to_texts(data)
-    if (
-        isinstance(data, (bytes, dict, set, Pictures))
-        or getattr(data, "ndim", 1) != 1
-        or not hasattr(data, "__getitem__")
-    ):
+    if isinstance(data, Pictures) or getattr(data, "ndim", 1) != 1 or not _lists(data):
         return False
     if hasattr(data, "columns") or hasattr(data, "column_names"):
         return False
@@ -55,6 +52,10 @@ def is_text(data: Any) -> bool:
     if isinstance(first, os.PathLike):
         return Path(first).suffix.lower() == SUFFIX
     return isinstance(first, str) and not _names_media(first)
+
+
+def _lists(data: Any) -> bool:
+    return isinstance(data, (list, tuple)) or any(hasattr(data, name) for name in LISTING)
 
 
 def _names_media(text: str) -> bool:
@@ -140,7 +141,7 @@ def _items(data: Any) -> Iterable[Any]:
     """What a list, an array or a column holds, as Python values."""
     if isinstance(data, (list, tuple)):
         return data
-    for convert in ("to_pylist", "to_list", "tolist"):  # Arrow, polars and pandas, numpy
+    for convert in LISTING:
         if hasattr(data, convert) and getattr(data, "ndim", 1) == 1:
             return getattr(data, convert)()  # type: ignore[no-any-return]
     raise UnsupportedInput(

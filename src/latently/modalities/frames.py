@@ -68,6 +68,10 @@ def source(data: Any) -> Source:
     if isinstance(array, np.ndarray) and array.ndim == 2 and array.dtype.kind in "OUS" and _has_text(array):
         cells = array.astype(object)
         return Source(_numbered(cells.shape[1]), None, lambda j: _listed(f"x{j}", _numbers(cells[:, j])))
+    if not isinstance(data, (list, tuple)) and not hasattr(data, "__array__"):
+        raise UnsupportedInput(
+            f"got {type(data).__name__}; expected rows: a 2-D array, a data frame or a list of rows."
+        )
     return _array(data)
 
 

@@ -22,6 +22,7 @@ from latently.modalities.results import rebuilt as replaced
 from latently.modalities.roles import ROLES, Names, column_of, roles_of
 from latently.modalities.rows import merged
 from latently.modalities.scales import Scales
+from latently.modalities.unread import tabular
 from latently.parts.doors import Door
 from latently.parts.likelihoods import Likelihood
 from latently.values import Batch
@@ -56,8 +57,8 @@ class Table(Modality):
 
     @classmethod
     def accepts(cls, data: Any) -> bool:
-        """Whatever no other modality takes: what is no table is refused with words."""
-        return True
+        """Arrays of up to two dimensions, frames and lists of rows that no other modality takes."""
+        return tabular(data)
 
     def learn(self, owner: Any, data: Any, weight: Any, natural: bool) -> tuple[Batch, Remember]:
         """Sorts, scales and bounds of the columns; the rows, equal ones merged."""

@@ -25,6 +25,7 @@ from latently.engine.store import Checkpoint
 from latently.engine.watch import watcher_for
 from latently.errors import BadParameter, FitAlarm
 from latently.modalities import Modality
+from latently.modalities.unread import unread
 from latently.recipes import Recipe, resolve
 from latently.tasks.assemble import Blueprint, network_of
 from latently.tasks.options import fingerprint, plain
@@ -233,7 +234,10 @@ def modality_of(data: Any, given: Any = None) -> Modality:
     if isinstance(data, Modality):
         return data.fresh()
     if isinstance(data, str) and data == "auto":
-        return next(m() for m in reversed(Modality.registry.values()) if m.accepts(given))
+        found = next((m for m in reversed(Modality.registry.values()) if m.accepts(given)), None)
+        if found is None:
+            raise unread(given)
+        return found()
     known = ", ".join(f"{m.__name__}(...)" for m in Modality.registry.values())
     raise BadParameter(f"data={data!r}: expected 'auto' or one of {known}, such as Table(label='y', id='key').")
 
