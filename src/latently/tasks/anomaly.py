@@ -165,7 +165,8 @@ class AnomalyDetector(OutlierMixin, Task):
 
     def score_samples(self, X: Any) -> Rows:
         """Minus the strangeness of every row or image, in nats: higher is more normal."""
-        return -self._judge.strange(X, self._batches(X))
+        batches = self._batches(X)  # refuses what is not fitted
+        return -self._judge.strange(X, batches)
 
     def _batches(self, X: Any) -> Iterator[Batch]:
         check_is_fitted(self, "model_")
@@ -202,7 +203,8 @@ class AnomalyDetector(OutlierMixin, Task):
         """
         if not isinstance(top, Integral) or top < 1:
             raise BadParameter(f"top={top!r}: expected how many reasons to name, a whole number from 1.")
-        return self._judge.explain(X, self._batches(X), int(top))
+        batches = self._batches(X)
+        return self._judge.explain(X, batches, int(top))
 
     def heat_map(self, X: Any) -> NDArray[np.float32] | list[NDArray[np.float32]]:
         """How strange every pixel is, at each image's own size: `-log p` beside places of ordinary images, in nats.

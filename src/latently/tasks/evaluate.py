@@ -110,7 +110,7 @@ def evaluate(est: Task, X: Any, y: Any = None, *, random_state: Any = 0) -> Eval
         raise UnsupportedInput(f"evaluate takes a fitted estimator of latently, not {type(est).__name__}.")
     check_is_fitted(est, "model_")
     if est.data_.cropped:
-        return _of_images(est, X, y)
+        return _of_pieces(est, X, y)
     whole = est._batch(X)
     labels = None if y is None else labels_of(y, len(whole))
     seed = chance.seed_of(random_state) % 2**31
@@ -133,11 +133,12 @@ def evaluate(est: Task, X: Any, y: Any = None, *, random_state: Any = 0) -> Eval
     return Evaluation(type(est).__name__, kind, len(chosen), len(whole), k, found)
 
 
-def _of_images(est: Task, X: Any, y: Any) -> Evaluation:
-    """The figures of a task that learns from pieces: a piece and its code say nothing of whole images."""
-    found, count = {n: section for n, section in est._figures(X, y).items() if section}, est.data_.count(X)
+def _of_pieces(est: Task, X: Any, y: Any) -> Evaluation:
+    """The figures of a task that learns from pieces: a piece and its code say nothing of the whole."""
+    found = {n: section for n, section in est._figures(X, y).items() if section}
     if not found:
-        raise BadData(f"there is nothing here to judge images by: a {type(est).__name__} of images takes {est.judged}.")
+        raise BadData(f"there is nothing to judge by: evaluate takes y with this {type(est).__name__}, {est.judged}.")
+    count = est.data_.count(X)
     return Evaluation(type(est).__name__, est.recipe_.name, count, count, int(est.n_components_), found)
 
 
