@@ -144,7 +144,7 @@ class Snippets(Modality):
     @property
     def cells(self) -> int:
         """Samples a piece."""
-        return self.length_
+        return int(self.length_)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -225,6 +225,6 @@ def _check_pair(heard: Heads, wanted: Heads) -> None:
     if a != b:
         where = next((i for i, (p, q) in enumerate(zip(a, b, strict=False)) if p != q), min(len(a), len(b)))
         raise BadData(
-            f"{len(a)} noisy clips and {len(b)} clean ones do not pair up, first at clip {where}: each noisy clip needs "
-            "its clean one, at the same place, of the same rate, length and channels."
+            f"{len(a)} noisy clips and {len(b)} clean ones do not pair up, first at clip {where}: each noisy clip "
+            "needs its clean one, at the same place, of the same rate, length and channels."
         )

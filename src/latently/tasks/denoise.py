@@ -154,7 +154,7 @@ class Denoiser(OneToOneFeatureMixin, TransformerMixin, Task):
     # ------------------------------------------------------------------ clean
 
     def transform(self, X: Any) -> Any:
-        """The images or sounds of `X` without noise, each in its own dtype and size: an array for an array, else a list.
+        """The images or sounds of `X` without noise, each in its own dtype and size: an array for an array, or a list.
 
         Rows of a table come back in the container they came in.
         """

@@ -92,13 +92,12 @@ class Rows(Way):
         return self.data.rebuilt(self.data.values(torch.from_numpy(cells)), data, ~self.data.gaps(task, data))
 
 
+def paced(rows: Batch, at_once: int, noisy: int | None, most: int = STEPS) -> dict[str, Any]:
+    """The numbers of a plan for convolutions over pieces, `at_once` a step, at `most` so many steps.
 
-def paced(rows: Batch, at_once: int, noisy: int | None) -> dict[str, Any]:
-    """The numbers of a plan for convolutions over pieces, `at_once` a step; `noisy`: numbers whose noise never changes.
-
-    Such noise is learned by heart in the end: steps for the root of how many there are.
+    `noisy`: numbers whose noise never changes. It is learned by heart in the end: steps for the root of how many.
     """
     batch = min(len(rows), max(16, min(256, at_once, len(rows) // 40)))
-    steps = STEPS if noisy is None else min(STEPS, PATIENCE * noisy**0.5)
+    steps = most if noisy is None else min(most, PATIENCE * noisy**0.5)
     epochs = min(MOST, max(1, round(steps * batch / len(rows))))
     return {"learning_rate": RATE, "batch_rows": batch, "epochs": epochs}

@@ -10,5 +10,6 @@ from latently.parts.networks.pyramid import Pyramid
 from latently.parts.networks.spectral import Spectral
 
 __all__ = [
-    "ACTIVATIONS", "MLP", "Conv", "Dense", "Design", "Ends", "Gemm", "Network", "Pyramid", "Skip", "Spectral", "Wrapped",
+    "ACTIVATIONS", "MLP", "Conv", "Dense", "Design", "Ends", "Gemm", "Network", "Pyramid", "Skip", "Spectral",
+    "Wrapped",
 ]  # fmt: skip

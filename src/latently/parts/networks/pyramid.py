@@ -172,8 +172,7 @@ class Climb(Convolutional):
 
     def _maps(self, image: Tensor, dtype: torch.dtype) -> list[Tensor]:
         """The maps of images, from the finest to the coarsest, each flat, its channels last."""
-        steps, kept, whole = self.steps, [], image.dtype
-        height, width = steps.padded
+        steps, kept, whole, (height, width) = self.steps, [], image.dtype, self.steps.padded
         if (height, width) != steps.shape[1:]:
             image = functional.pad(image, (0, width - steps.shape[2], 0, height - steps.shape[1]), mode="replicate")
         y = functional.pixel_unshuffle(image, 2).to(dtype, memory_format=torch.channels_last)
@@ -224,7 +223,6 @@ class Descent(Convolutional):
         return x + correction if self.residual else correction
 
     def _joined(self, maps: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
-        """What the maps make of an image, `(rows, *shape)`."""
         steps = self.steps
         skips = [
             m.to(dtype).view(-1, h, w, c).permute(0, 3, 1, 2) for m, (c, h, w) in zip(maps, steps.maps, strict=True)

@@ -109,14 +109,14 @@ class Spectral(Pyramid):
         """The frames of rows of this shape."""
         if len(shape) != 2 or shape[0] != 1 or shape[1] % self.unit:
             raise BadParameter(
-                f"network=Spectral() is for rows of (1, samples), samples in multiples of {self.unit}; these are {shape}."
+                f"network=Spectral() is for (1, samples), samples in multiples of {self.unit}; these rows are {shape}."
             )
         return Frames(shape[1], self.window)
 
     @property
     def unit(self) -> int:
         """Samples that a length must be a multiple of: frames that halve evenly."""
-        return self.window // 4 * 2 ** len(self.widths)
+        return self.window // 4 << len(self.widths)
 
     def steps(self, shape: tuple[int, ...]) -> Steps:
         """The layers over the spectrum of such rows."""
@@ -133,7 +133,7 @@ class Spectral(Pyramid):
         code, length = self.code(ends.shape), math.prod(ends.shape)
         if ends.delivered != code or ends.code != code or ends.outputs != length:
             raise BadParameter(
-                f"a spectral network over {length} samples has a code of {code} numbers, and gives one number a sample; "
+                f"a spectral network over {length} samples has a code of {code} numbers and gives one number a sample; "
                 f"here they are {ends.code} and {ends.outputs}. Leave n_components, kind and loss at 'auto'."
             )
         steps, frames = self.steps(ends.shape), self.frames(ends.shape)
