@@ -89,7 +89,7 @@ class Clips(Way):
         if not isinstance(network, Spectral) or not isinstance(parts.bottleneck, Identity) or parts.penalties:
             raise BadParameter("sounds are cleaned by a mask alone: leave kind, and network (or a Spectral(...)).")
         told: dict[str, Any] = {"sort": "pairs", "low": None, "high": None, "clean": False, "measured": None}
-        kind = Compose(loss="l1")
+        kind = Compose()  # the absolute error of sparse noise, such as clicks, is least where nothing is done
         if rows.given is None:
             kind, network, told = self._noised(network, rows)
         numbers = self.data.samples_ if told["sort"] != "pairs" and not told["clean"] else None
@@ -101,7 +101,7 @@ class Clips(Way):
     def _noised(self, network: Spectral, rows: Batch) -> tuple[Compose, Spectral, dict[str, Any]]:
         """The kind and network for clips alone, clean or noisy."""
         noise, clean = hiss_named(self.noise), vars(self.task)["clean"]
-        recording = None if noise.recording is None else self._recorded(noise.recording)
+        recording = None if noise.recording is None else self.recorded(noise.recording)
         length = 0 if recording is None else len(recording)
         again = Remixed(ALPHA, network.window, length)
         mixed = Mixed(noise.low, noise.high, length)
@@ -116,7 +116,7 @@ class Clips(Way):
         gain = ALPHA**2 / (1 + ALPHA**2)
         return Compose(again), replace(network, gain=gain), told | {"low": measured, "high": measured}
 
-    def _recorded(self, recording: Any) -> torch.Tensor:
+    def recorded(self, recording: Any) -> torch.Tensor:
         """A recording of noise at the rate of the clips, one channel."""
         found, rate = sounds(recording, self.data.rate_), self.data.rate_
         pieces = [resampled(as_float(found[i]), found.headers()[i].rate, rate).mean(1) for i in range(len(found))]
