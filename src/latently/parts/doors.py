@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from latently.values import Batch
 
-__all__ = ["Door"]
+__all__ = ["Bag", "Door"]
+
+FAINT = 1e-6  # length of a row of counts that has none
 
 
 class Door(nn.Module):
@@ -19,7 +21,8 @@ class Door(nn.Module):
     A category becomes L features, all zero where the level is unknown or was never seen. Each of `cycles`, (column,
     period, phase), adds the sine and cosine of a number's place in its period; each of `bends`, (column, middle, unit,
     size), adds `asinh((x - middle) / unit) / size`. `common`: all cells are in one unit, as pixels are, so that their
-    errors compare as they stand.
+    errors compare as they stand. `bridged`, (channels, length): where rows are series, a cell that is not known lies on
+    the straight line between the known ones beside it in its channel.
     """
 
     lookup: Tensor
@@ -32,10 +35,11 @@ class Door(nn.Module):
         cycles: Sequence[tuple[int, float, float]] = (),
         bends: Sequence[tuple[int, float, float, float]] = (),
         common: bool = False,
+        bridged: tuple[int, ...] = (),
     ) -> None:
         super().__init__()
         self.levels, self.masked, self.cycles, self.bends = levels, masked, tuple(cycles), tuple(bends)
-        self.common = common
+        self.common, self.bridged = common, bridged
         widths = [n or 1 for n in levels]
         self.features = sum(widths)
         self.width = self.features + 2 * len(self.cycles) + len(self.bends) + (len(levels) if masked else 0)
@@ -47,7 +51,7 @@ class Door(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """The features of a batch, `(rows, width)`."""
-        x = batch.x.flatten(1)
+        x = self.filled(batch).flatten(1)
         if self.flat:
             return x
         known = None if batch.known is None else batch.known.flatten(1)
@@ -55,6 +59,20 @@ class Door(nn.Module):
         if self.masked:
             columns.append(torch.ones_like(x) if known is None else known.to(x.dtype))
         return torch.cat(columns, 1)
+
+    def filled(self, batch: Batch) -> Tensor:
+        """The cells of a batch, bridged where they are to be; beyond the last known cell its value, 0 without any."""
+        if not self.bridged or batch.known is None:
+            return batch.x
+        x, known = (cells.reshape(-1, *self.bridged) for cells in (batch.x, batch.known))
+        end = x.shape[2]
+        place = torch.arange(end, device=x.device).expand_as(x)
+        left = place.masked_fill(~known, -1).cummax(2).values
+        right = place.masked_fill(~known, end).flip(2).cummin(2).values.flip(2)
+        a, b = x.gather(2, left.clamp(min=0)), x.gather(2, right.clamp(max=end - 1))
+        a, b = torch.where(left < 0, b, a), torch.where(right == end, a, b)
+        share = (place - left) / (right - left).clamp(min=1)
+        return (a + (b - a) * share).view_as(batch.x)
 
     def open(self, x: Tensor, known: Tensor | None) -> Tensor:
         """Numbers as they are, categories as one-hots, in the order of the columns: `(rows, features)`."""
@@ -95,3 +113,36 @@ class Door(nn.Module):
         x, known = batch.x.flatten(1), None if batch.known is None else batch.known.flatten(1)
         wide = None if known is None else known.repeat_interleave(self.base, 1)
         return Batch(self.open(x, known), wide, weight=batch.weight)
+
+
+class Bag(Door):
+    """Counts as a network likes them: `worth_j log(1 + x_j)`, then every row of one length, its mean square one.
+
+    `worth`: of each word, more of rare ones. `usual`: its share of all words; `length`: words in a mean document. For
+    comparisons a row is its shares, each `(share_j / usual_j) sqrt(usual_j length)`, so that what chance alone does to
+    a document of mean length has variance one in every word, and correspondence analysis is the PCA.
+    """
+
+    worth: Tensor
+    unit: Tensor
+
+    def __init__(self, worth: Tensor, usual: Tensor, length: float, masked: bool) -> None:
+        super().__init__((0,) * len(worth), masked)
+        self.flat = False
+        self.register_buffer("worth", worth.clone(), persistent=False)
+        self.register_buffer("unit", (length / usual).sqrt(), persistent=False)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """`(rows, width)`."""
+        known = None if batch.known is None else batch.known.flatten(1).to(batch.x.dtype)
+        x = batch.x.flatten(1).clamp(min=0)
+        x = (x if known is None else x * known).log1p() * self.worth
+        x = x * (x.shape[1] ** 0.5 / x.norm(dim=1, keepdim=True).clamp(min=FAINT))
+        if not self.masked:
+            return x
+        return torch.cat([x, torch.ones_like(x) if known is None else known], 1)
+
+    def targets(self, batch: Batch) -> Batch:
+        """Shares in their units."""
+        x = batch.x.flatten(1)
+        return Batch(x / x.sum(1, keepdim=True).clamp(min=1) * self.unit, batch.known, weight=batch.weight)

@@ -2,6 +2,7 @@
 
 from latently.parts.likelihoods.base import Likelihood
 from latently.parts.likelihoods.continuous import AbsoluteError, Gaussian, Huber, Laplace, SquaredError
+from latently.parts.likelihoods.counts import Multinomial
 from latently.parts.likelihoods.discrete import Bernoulli, Categorical, Mixed, Ordinal
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Laplace",
     "Likelihood",
     "Mixed",
+    "Multinomial",
     "Ordinal",
     "SquaredError",
 ]
