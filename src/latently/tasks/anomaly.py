@@ -15,7 +15,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from latently import device as machine
 from latently.engine.schedule import Outcome
 from latently.errors import BadParameter, UnsupportedInput
-from latently.modalities import Textures
+from latently.modalities import Textured
 from latently.tasks.base import Task
 from latently.tasks.judges import Columns, Learned, Reason
 from latently.tasks.probes import detection, labels_of
@@ -137,7 +137,7 @@ class AnomalyDetector(OutlierMixin, Task):
         self.calibration_, self._counts = strange[order], weight[order]
 
     def _sort(self) -> type[Regions] | type[Columns]:
-        return Regions if isinstance(self.data_, Textures) else Columns
+        return Regions if isinstance(self.data_, Textured) else Columns
 
     def _extra(self) -> dict[str, Any]:
         calibration = {"strange": self.calibration_, "counts": self._counts, "offset": self.offset_}
