@@ -21,7 +21,7 @@ from scipy.signal import istft, lfilter, stft
 from sets import folder
 
 from latently import Denoiser
-from latently.modalities import Snippets
+from latently.modalities import Audio
 
 RATE = 8000
 RATIOS = (0, 5, 10, 20)
@@ -94,7 +94,7 @@ def told(name: str, made: list[list[Sound]], seen: list[list[Sound]], clean: lis
 
 
 def fitted(what: str, train: list[Sound]) -> Denoiser:
-    model = Denoiser(data=Snippets(rate=RATE), random_state=0, verbose=False)
+    model = Denoiser(data=Audio(rate=RATE), random_state=0, verbose=False)
     if what == "clean":
         return model.fit(train)
     if what == "recording":

@@ -5,20 +5,19 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from latently.errors import BadData
-from latently.modalities.base import Modality, Remember
+from latently.modalities.audio import Audio
+from latently.modalities.base import Remember
 from latently.modalities.crops import Pair
-from latently.modalities.sounds import Sounds, sounds
-from latently.modalities.waves import Heads, as_float, fitted_to, resampled
+from latently.modalities.sounds import Sounds
+from latently.modalities.waves import Heads
 from latently.parts.doors import Door
-from latently.parts.likelihoods import Gaussian, Likelihood
 from latently.parts.networks import Design, Spectral
 from latently.values import Batch
 
@@ -34,18 +33,13 @@ WHOLE = 2**22  # samples: a longer clip is read piece by piece
 
 
 @dataclass
-class Snippets(Modality):
+class Snippets(Audio):
     """Clips as pieces of at most a second, `(1, samples)`, each channel by itself, each scaled to a loudness of one.
 
     Places are drawn evenly, the same ones at every fit. Behind the end of a clip shorter than a piece, samples are
-    unknown.
+    unknown. `bands` and `front` say nothing here: a network hears all frequencies.
     """
 
-    rate: Any = "auto"
-    seconds: Any = "auto"
-    bands: Any = "auto"
-    front: str = "mel"
-    skip: bool = False
     cropped: ClassVar[bool] = True
     cut_from: ClassVar[str] = "sound"
 
@@ -58,7 +52,7 @@ class Snippets(Modality):
 
     def learn(self, owner: Any, data: Any, weight: Any, natural: bool) -> tuple[Batch, Remember]:
         """Pieces of all clips at one rate, of a `Pair` with what is heard beside them."""
-        vars(self).pop("rate_", None)
+        self._check()
         heard = self.sounds(data.seen if isinstance(data, Pair) else data)
         wanted = self.sounds(data.wanted) if isinstance(data, Pair) else None
         heads = heard.headers()
@@ -66,9 +60,11 @@ class Snippets(Modality):
             _check_pair(heads, wanted.headers())
         self.rate_ = self._rated(heads)
         self.dtype_ = Counter(heads.dtypes.tolist()).most_common(1)[0][0]
-        self._sized(heads)
+        self._framed(heads)
         batch = self._cut(heard, wanted)
-        self.high_ = float(batch.x.abs().max())
+        peak = np.array([float(batch.x.abs().max())])
+        self.shift_, self.scale_, self.low_, self.high_ = np.zeros(1), np.ones(1), -peak, peak
+        self.missing_, self.binary_, self.floor_ = 0.0, False, 0.0
         return batch, lambda: self._sign(owner)
 
     def take(self, owner: Any, data: Any) -> Batch:
@@ -80,76 +76,68 @@ class Snippets(Modality):
         batch = self.take(owner, data)
         return np.zeros(tuple(batch.x.shape), bool) if batch.known is None else ~batch.known.numpy()
 
-    def sounds(self, data: Any) -> Sounds:
-        """The clips themselves, each read when asked for."""
-        given = getattr(self, "rate_", None) if self.rate == "auto" else int(self.rate)
-        return sounds(data, given, self.skip)
+    def owners(self, data: Any) -> NDArray[np.int64] | None:
+        """Which clip each piece belongs to."""
+        return np.repeat(np.arange(len(counts := self._counts(self.sounds(data).headers()))), counts)
 
-    def _rated(self, heads: Heads) -> int:
-        if self.rate != "auto":
-            return int(self.rate)
-        counts = Counter(heads.rates.tolist())
-        return int(max(counts, key=lambda rate: (counts[rate], -rate)))
-
-    def _sized(self, heads: Heads) -> None:
-        """Window and length of a piece: half of the clips fit into it, if a second is enough for that."""
+    def _framed(self, heads: Heads) -> None:
+        """Window and length of a piece: half of the clips fit into it, where a second is enough for that."""
         self.window_ = 2 ** max(3, round(math.log2(FRAME * self.rate_)))
         unit = FRAMES * self.window_ // 4
-        usual = float(np.median(heads.seconds)) * self.rate_ if self.seconds == "auto" else self.seconds * self.rate_
-        self.length_ = unit * min(max(1, math.ceil(usual / unit)), LONGEST // FRAMES)
+        usual = float(np.median(heads.seconds)) if self.seconds == "auto" else float(self.seconds)
+        self.channels_ = self.height_ = self.stride_ = 1
+        self.width_ = unit * min(max(1, math.ceil(usual * self.rate_ / unit)), LONGEST // FRAMES)
         self.samples_ = int((heads.seconds * heads.channels).sum() * self.rate_)
+
+    def _counts(self, heads: Heads) -> NDArray[np.int64]:
+        """Pieces of each clip, as its share of the sound is."""
+        spans = heads.seconds * heads.channels
+        most = max(1, MOST // self.width_)
+        count = min(max(FEWEST, len(heads), SHARES * int(spans.sum() * self.rate_) // self.width_), most)
+        return np.asarray(np.diff(np.rint(np.cumsum(spans) / spans.sum() * count).astype(np.int64), prepend=0))
 
     def _cut(self, heard: Sounds, wanted: Sounds | None) -> Batch:
         """The rows, and beside them those of the other half of a pair."""
-        heads = heard.headers()
-        spans = heads.seconds * heads.channels
-        most = max(1, MOST // self.length_)
-        count = min(max(FEWEST, len(heard), SHARES * int(spans.sum() * self.rate_) // self.length_), most)
-        ends = np.rint(np.cumsum(spans) / spans.sum() * count).astype(np.int64)
-        rows = np.zeros((2, count, self.length_), np.float32)[: 1 if wanted is None else 2]
-        long = np.full(count, self.length_)
+        counts, sources = self._counts(heard.headers()), [heard] if wanted is None else [wanted, heard]
+        rows = np.zeros((len(sources), int(counts.sum()), self.width_), np.float32)
+        long = np.full(rows.shape[1], self.width_)
         rng, start = np.random.Generator(np.random.PCG64(0)), 0
-        for i, end in enumerate(ends):
-            sources = [heard] if wanted is None else [wanted, heard]
-            self._fill(rows[:, start:end], long[start:end], [_Clip(s, i, self.rate_) for s in sources], rng)
-            start = int(end)
+        for i, count in enumerate(counts.tolist()):
+            here = slice(start, start + count)
+            self._fill(rows[:, here], long[here], sources, i, rng)
+            start = here.stop
         return self._scaled(rows, long)
 
     def _fill(
-        self, rows: NDArray[np.float32], long: NDArray[np.int64], clips: list[_Clip], rng: np.random.Generator
-    ) -> None:
+        self, rows: NDArray[np.float32], long: NDArray[np.int64], sources: list[Sounds], i: int,
+        rng: np.random.Generator,
+    ) -> None:  # fmt: skip
         """Pieces of one clip, of a pair at the same places."""
-        spare = max(0, clips[0].length - self.length_)
+        head = sources[0].headers()[i]
+        length = math.ceil(head.length * self.rate_ / head.rate)
+        long[:] = min(self.width_, length)
+        whole = [self._heard(s, i, 0, max(length, self.width_)) if length <= WHOLE else None for s in sources]
         for j in range(rows.shape[1]):
-            place, channel = int(rng.integers(spare + 1)), int(rng.integers(clips[0].channels))
-            for row, clip in zip(rows, clips, strict=True):
-                row[j] = fitted_to(clip.piece(place, self.length_)[:, channel], self.length_)
-            long[j] = min(self.length_, clips[0].length)
+            place, channel = int(rng.integers(max(0, length - self.width_) + 1)), int(rng.integers(head.channels))
+            for row, read, source in zip(rows, whole, sources, strict=True):
+                stop = place + self.width_
+                heard = self._heard(source, i, place, stop) if read is None else read[place:stop]
+                row[j] = heard[:, channel]
 
     def _scaled(self, rows: NDArray[np.float32], long: NDArray[np.int64]) -> Batch:
         """At a loudness of one, of a pair what is heard; silence stays silent."""
         x = torch.from_numpy(rows)
         loud = (x[-1].square().sum(1) / torch.from_numpy(long)).sqrt()[:, None]
         x /= torch.where(loud > 0, loud, 1.0)
-        known = torch.arange(self.length_) < torch.from_numpy(long)[:, None]
-        given = x[1] if len(x) > 1 else None
-        return Batch(x[0], None if bool(known.all()) else known, given)
-
-    def _sign(self, owner: Any) -> None:
-        owner.n_features_in_ = self.cells
-        vars(owner).pop("feature_names_in_", None)
+        known = torch.arange(self.width_) < torch.from_numpy(long)[:, None]
+        return Batch(x[0], None if bool(known.all()) else known, x[1] if len(x) > 1 else None)
 
     # ------------------------------------------------------------------ what it calls for
 
     @property
-    def cells(self) -> int:
-        """Samples a piece."""
-        return int(self.length_)
-
-    @property
     def shape(self) -> tuple[int, ...]:
         """`(1, samples)`."""
-        return 1, self.length_
+        return 1, self.width_
 
     def door(self, masked: bool) -> Door:
         """Samples as they are."""
@@ -159,64 +147,23 @@ class Snippets(Modality):
         """A mask over the spectrum."""
         return Spectral(window=self.window_)
 
-    def likelihood(self, numbers: Likelihood | None = None) -> Likelihood:
-        """`numbers`; a normal with a learned spread if None."""
-        return Gaussian() if numbers is None else numbers
-
-    def limits(self) -> tuple[Tensor, Tensor]:
-        """Least and greatest sample in units of a piece's loudness."""
-        return torch.full((self.cells,), -self.high_), torch.full((self.cells,), self.high_)
-
-    def bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The same: a piece's own loudness is its unit."""
-        low, high = self.limits()
-        return low.double().numpy(), high.double().numpy()
-
-    def values(self, cells: Tensor) -> NDArray[np.float32]:
-        """Samples in units of a piece's loudness."""
-        return np.asarray(cells.cpu().numpy(), np.float32)
-
     # ------------------------------------------------------------------ what was decided
+
+    @property
+    def names(self) -> list[str]:
+        """When each sample is heard."""
+        return [f"{i / self.rate_:.4f} s" for i in range(self.width_)]
 
     def schema(self) -> list[dict[str, Any]]:
         """What the model hears at a time."""
         return [{
             "name": "sound", "sort": "audio", "role": "learned", "why": "", "levels": 0, "missing": 0.0,
-            "rate": self.rate_, "seconds": self.length_ / self.rate_, "dtype": self.dtype_, "cropped": self.cropped,
-            "scaled": "by the loudness of each piece",
+            "rate": self.rate_, "seconds": self.width_ / self.rate_, "bands": self.window_ // 2,
+            "frames": self.width_ // (self.window_ // 4), "dtype": self.dtype_, "cropped": self.cropped,
+            "range": (float(self.low_[0]), float(self.high_[0])), "scaled": "by the loudness of each piece",
         }]  # fmt: skip
 
-    def state(self) -> dict[str, Any]:
-        """What `learn` decided."""
-        return {n: getattr(self, n) for n in ("rate_", "dtype_", "window_", "length_", "samples_", "high_")}
-
-    def restore(self, state: dict[str, Any]) -> Self:
-        """Take back a state."""
-        vars(self).update(state)
-        return self
-
-
-class _Clip:
-    """One clip at the rate of the model, in floats; a long one is read piece by piece."""
-
-    def __init__(self, source: Sounds, i: int, rate: int) -> None:
-        self.source, self.i, self.rate = source, i, rate
-        head = source.headers()[i]
-        self.head, self.channels = head, head.channels
-        self.length = math.ceil(head.length * rate / head.rate)
-        self.whole = self._read(0, head.length) if head.length <= WHOLE else None
-
-    def piece(self, start: int, length: int) -> NDArray[np.float32]:
-        """`(at most length, channels)` from sample `start` on."""
-        if self.whole is not None:
-            return self.whole[start : start + length]
-        first = start * self.head.rate // self.rate
-        last = min(self.head.length, math.ceil((start + length) * self.head.rate / self.rate))
-        return self._read(first, last)[:length]
-
-    def _read(self, start: int, stop: int) -> NDArray[np.float32]:
-        samples = np.concatenate(list(self.source.blocks(self.i, stop - start, start, stop)))
-        return resampled(as_float(samples), self.head.rate, self.rate)
+    _learned: ClassVar[tuple[str, ...]] = (*Audio._learned, "window_", "samples_")
 
 
 def _check_pair(heard: Heads, wanted: Heads) -> None:
