@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from latently import Denoiser, load, save
+from latently import Denoiser, Series, load, save
 from latently.errors import BadData, BadParameter
 from latently.modalities import Audio
 from latently.modalities.crops import Pair
@@ -223,6 +223,18 @@ def test_nobody_hears_the_seams(trained, monkeypatch):
 def test_a_result_does_not_depend_on_the_clips_beside_it(alone, test_clips):
     seen = noisy(test_clips, 2)
     assert_array_equal(alone.transform(seen)[3], alone.transform(seen[3:4])[0])
+
+
+# ---------------------------------------------------------------- rows of other kinds
+
+
+def test_a_series_loses_noise_and_keeps_its_gaps():
+    clean = np.sin(np.arange(1500) / 6)[:, None] * [1, 2]
+    seen = clean + np.random.default_rng(0).normal(0, 0.3, clean.shape)
+    seen[100:105, 1] = np.nan
+    made = Denoiser(4, data=Series(), epochs=3, random_state=0).fit(seen).transform(seen)
+    assert_array_equal(np.isnan(made), np.isnan(seen))
+    assert np.nanmean((made - clean) ** 2) < 0.3 * np.nanmean((seen - clean) ** 2)
 
 
 # ---------------------------------------------------------------- snippets

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
@@ -16,10 +16,8 @@ from latently import device as machine
 from latently.engine.schedule import Outcome
 from latently.errors import BadData, BadParameter
 from latently.modalities import Modality
-from latently.modalities.crops import Crops, Pair
+from latently.modalities.crops import Pair
 from latently.modalities.waves import as_float
-from latently.parts.networks import Pyramid
-from latently.parts.networks.pyramid import Descent
 from latently.tasks.assemble import Blueprint
 from latently.tasks.base import Task
 from latently.tasks.noisy_images import Images
@@ -131,18 +129,13 @@ class Denoiser(OneToOneFeatureMixin, TransformerMixin, Task):
 
     def _keep(self, plan: Blueprint, outcome: Outcome, rows: Batch, curve: Any) -> None:
         super()._keep(plan, outcome, rows, curve)
-        self.noise_, self._turns = self._noise, isinstance(self.data_, Crops) and not self.data_.whole_
-        if isinstance(self.network_, Pyramid):
-            self.codes_ = self.codes_[:1]  # a code is as large as many images
-            self.network_ = replace(self.network_, gain=1.0)
-            assert isinstance(self.model_.decoder, Descent)
-            self.model_.decoder.gain = 1.0
+        self.noise_, self._facts = self._noise, Way.of(self, self.data_).kept()
 
     def _extra(self) -> dict[str, Any]:
-        return {"noise": self.noise_, "turns": self._turns}
+        return {"noise": self.noise_} | self._facts
 
     def _adopt(self, extra: dict[str, Any]) -> None:
-        self.noise_, self._turns = extra["noise"], extra["turns"]
+        self.noise_, self._facts = extra["noise"], {n: v for n, v in extra.items() if n != "noise"}
 
     def _passes(self) -> int | None:
         if self.passes == "auto":

@@ -18,7 +18,7 @@ from latently.recipes import Compose
 from latently.tasks.assemble import Blueprint
 from latently.tasks.clean import Cleaner
 from latently.tasks.noise import Noise, deviation, noise_named
-from latently.tasks.ways import Suited, Way, paced
+from latently.tasks.ways import Suited, Way, paced, settled
 from latently.values import Batch
 
 __all__ = ["Images"]
@@ -92,6 +92,11 @@ class Images(Way):
         kind = Compose(Gaussian(max(ALPHA * sigma / unit, 1e-6)))
         return kind, replace(network, gain=gain), told | {"low": sigma, "high": sigma}
 
+    def kept(self) -> dict[str, Any]:
+        """Whether images of every orientation were learned from."""
+        settled(self.task)
+        return {"turns": not self.data.whole_}
+
     def cleaned(self, data: Any, passes: int | None) -> Any:
         """The images of `data`, each in its own dtype and size: a stack for a stack, else a list."""
         done = list(self._cleaner(passes).each(self.data.whole(data)))
@@ -102,4 +107,6 @@ class Images(Way):
         alone = not told["clean"] and told["sort"] == "gaussian"
         sigma = ALPHA * float(told["high"]) / float(self.data.scale_.mean()) if alone else 0.0
         most = passes or (DRAWS if alone else TURNS)
-        return Cleaner(self.task.model_, self.data, most, sigma, vars(self.task)["_turns"], sparing=passes is None)
+        return Cleaner(
+            self.task.model_, self.data, most, sigma, vars(self.task)["_facts"]["turns"], sparing=passes is None
+        )

@@ -24,7 +24,7 @@ from latently.parts.networks import Spectral
 from latently.recipes import Compose
 from latently.tasks.assemble import Blueprint
 from latently.tasks.silence import Silencer
-from latently.tasks.ways import Suited, Way, paced
+from latently.tasks.ways import Suited, Way, paced, settled
 from latently.values import Batch
 
 __all__ = ["Clips", "Hiss", "hiss_named"]
@@ -124,6 +124,11 @@ class Clips(Way):
         if not bool(whole.any()):
             raise BadData("the recording of noise is silent. Give one with the noise in it, or noise='white'.")
         return whole
+
+    def kept(self) -> dict[str, Any]:
+        """Nothing else."""
+        settled(self.task)
+        return {}
 
     def cleaned(self, data: Any, passes: int | None) -> Any:
         """The clips of `data`, each in its own dtype, rate and length: an array for an array, else a list."""

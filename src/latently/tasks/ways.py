@@ -8,13 +8,15 @@ from typing import Any, ClassVar
 import torch
 
 from latently.modalities import Modality
+from latently.parts.networks import Pyramid
+from latently.parts.networks.pyramid import Descent
 from latently.recipes import Compose
 from latently.tasks.assemble import Blueprint
 from latently.tasks.base import Task
 from latently.tasks.noise import Noise, noise_named
 from latently.values import Batch
 
-__all__ = ["Rows", "Way", "paced"]
+__all__ = ["Rows", "Way", "paced", "settled"]
 
 STEPS = 6000
 MOST = 400  # epochs
@@ -58,6 +60,10 @@ class Way:
         """Plan and numbers for these rows, and what was taken for the noise."""
         raise NotImplementedError
 
+    def kept(self) -> dict[str, Any]:
+        """Finish the fitted task; facts of the fit that cleaning needs, JSON values."""
+        return {}
+
     def cleaned(self, data: Any, passes: int | None) -> Any:
         """The data without noise, in its own form."""
         raise NotImplementedError
@@ -90,6 +96,17 @@ class Rows(Way):
         task, model = self.task, self.task.model_
         cells = task._map(lambda b: model.decode(model.encode(b)), task._batch(data))
         return self.data.rebuilt(self.data.values(torch.from_numpy(cells)), data, ~self.data.gaps(task, data))
+
+
+def settled(task: Task) -> None:
+    """From now on corrections count in full, whatever factor they had in training; of the codes one is kept.
+
+    A code is as large as many images.
+    """
+    network, decoder = task.network_, task.model_.decoder
+    assert isinstance(network, Pyramid)
+    assert isinstance(decoder, Descent)
+    task.codes_, task.network_, decoder.gain = task.codes_[:1], replace(network, gain=1.0), 1.0
 
 
 def paced(rows: Batch, at_once: int, noisy: int | None, most: int = STEPS) -> dict[str, Any]:
