@@ -88,7 +88,7 @@ def search() -> None:
     start = time.process_time()
     index = SearchIndex(CODE, data=Audio(rate=RATE), random_state=0).fit(train)
     seconds = time.process_time() - start
-    names, _ = index.query(test, 10)
+    _, names = index.query(test, 10)
     ours = float((a[np.asarray(names, int)] == b[:, None]).mean())
     plain = Plain(train)
     pca = PCA(CODE, random_state=0).fit(plain(train))

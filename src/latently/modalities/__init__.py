@@ -7,6 +7,7 @@ from latently.modalities.image import Image  # isort: skip  (asked before tables
 from latently.modalities.series import Series  # isort: skip
 from latently.modalities.text import Text  # isort: skip
 from latently.modalities.audio import Audio  # isort: skip
+
 from latently.modalities.blocks import Blocks  # isort: skip  (these answer to no data, only to jobs)
 from latently.modalities.crops import Crops  # isort: skip
 from latently.modalities.embedded import Embedded  # isort: skip

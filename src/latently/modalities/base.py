@@ -50,10 +50,11 @@ class Modality:
         """Of a row's cells; () for a list of columns."""
         return ()
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, abstract: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.key = cls.__name__.lower()
-        Modality.registry[cls.key] = cls
+        if not abstract:
+            Modality.registry[cls.key] = cls
 
     @classmethod
     def accepts(cls, data: Any) -> bool:

@@ -21,7 +21,7 @@ __all__ = ["COLOUR", "Planes"]
 COLOUR = 4  # channels: up to here they are grey, colours and alpha, in one unit; beyond, each has its own
 
 
-class Planes(Modality):
+class Planes(Modality, abstract=True):
     """Cells `(channels, height, width)` in user units to model units and back; NaN where nothing is known."""
 
     _learned: ClassVar[tuple[str, ...]] = (

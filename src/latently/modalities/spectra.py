@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from latently.errors import BadData
 from latently.modalities.audio import Audio
-from latently.modalities.textures import Textured
+from latently.modalities.textures import MOST_PLACES, SPACING, Textured
+from latently.values import Batch
 
 __all__ = ["Spectra"]
 
 
 @dataclass
 class Spectra(Textured, Audio):
-    """Whole clips, 8 ms a frame where they are no longer than two seconds; silence follows the shorter ones.
+    """Whole clips, 8 ms a frame where they are no longer than four seconds; silence follows the shorter ones.
 
     Longer clips than a row holds are refused: the longest of the fit, `seconds`, 30 seconds at most.
     """
 
     longest: ClassVar[float] = 30.0
     pace: ClassVar[float] = 0.008
-    most: ClassVar[int] = 256
-    padded: ClassVar[bool] = True
+    most: ClassVar[int] = 512
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Places down and across: every fourth band and frame, 64 across at most."""
+        down, across = (max(1, round(n / SPACING)) for n in (self.height_, self.width_))
+        return min(down, MOST_PLACES), min(across, 2 * MOST_PLACES)
 
     def sizes(self, data: Any) -> list[tuple[int, int]]:
         """Bands and frames of each clip."""
@@ -47,6 +55,20 @@ class Spectra(Textured, Audio):
 
     def _items(self, data: Any) -> Any:
         return self.sounds(data)
+
+    def _filtered(self, images: Batch) -> Tensor:
+        if images.known is None:
+            return super()._filtered(images)
+        silence = (10 * math.log10(self.floor_) - float(self.shift_[0])) / float(self.scale_[0])
+        return super()._filtered(replace(images, x=images.x.masked_fill(~images.known, silence)))
+
+    def _seen(self, known: Tensor) -> Tensor:
+        """Places within their clip."""
+        down, across = self.grid
+        middle = ((torch.arange(across) + 0.5) * self.width_ / across).long()
+        first = known.view(-1, self.height_, self.width_)[:, :1, middle]
+        first[:, :, 0] = True  # of a clip shorter than half a place, too
+        return first.expand(-1, down, -1).flatten()
 
     def _light(self, piece: Tensor) -> Tensor:
         return piece.clamp(min=0)  # decibels are logarithms already

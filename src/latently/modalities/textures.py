@@ -41,7 +41,7 @@ def bank(size: tuple[int, int], grid: tuple[int, int]) -> Filters:
     return Filters(size, grid)
 
 
-class Textured(Planes):
+class Textured(Planes, abstract=True):
     """What reads planes, seen as places: rows are the places of an evenly spaced grid, one image after the other.
 
     A place is told by `parts.filters.Filters` of the logarithm of the image, so that light and exposure shift features
@@ -85,7 +85,8 @@ class Textured(Planes):
         self.faint_ = self._faint(found)
         found = self._logarithms(found)
         count = torch.ones(len(found)) if images.weight is None else images.weight
-        self.usual_, self.spread_ = (v.numpy() for v in self._usual(found, count))
+        seen = self._seen(images.known).view(len(found), *self.grid) if images.known is not None else None
+        self.usual_, self.spread_ = (v.numpy() for v in self._usual(found, count, seen))
         return self._rows_of(found, images), remember
 
     def take(self, owner: Any, data: Any) -> Batch:
@@ -144,15 +145,18 @@ class Textured(Planes):
         which = self._energies()[:, None, None]
         return torch.where(which, torch.log(found.clamp(min=0) + faint.clamp(min=1e-9)), found)
 
-    def _usual(self, found: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+    def _usual(self, found: Tensor, count: Tensor, seen: Tensor | None) -> tuple[Tensor, Tensor]:
         """Mean and deviation of every feature at every place, smoothed, with some of what is usual everywhere."""
-        weight = (count / count.sum())[:, None, None, None]
-        own = float(count.sum()) / (float(count.sum()) + OWN)
-        mean = self._smooth((found * weight).sum(0))
-        mean = own * mean + (1 - own) * mean.mean((1, 2), keepdim=True)
-        square = self._smooth(((found - mean).square() * weight).sum(0))
-        whole = square.mean((1, 2), keepdim=True)
-        square = own * square + (1 - own + EVEN) * whole
+        weight = count[:, None, None, None].expand(-1, 1, *self.grid)
+        weight = weight if seen is None else weight * seen[:, None]
+        here = self._smooth(weight.sum(0))
+        own, here = here / (here + OWN), here.clamp(min=1e-6)
+        total = weight.sum().clamp(min=1e-6)
+        whole = (found * weight).sum((0, 2, 3))[:, None, None] / total
+        mean = own * self._smooth((found * weight).sum(0)) / here + (1 - own) * whole
+        square = (found - mean).square() * weight
+        whole = square.sum((0, 2, 3))[:, None, None] / total
+        square = own * self._smooth(square.sum(0)) / here + (1 - own + EVEN) * whole
         return mean, square.clamp(min=1e-12).sqrt()
 
     def _smooth(self, maps: Tensor) -> Tensor:
