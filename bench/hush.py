@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 from scipy.signal import istft, lfilter, stft
 from sets import folder
 
-from latently import Denoiser
-from latently.modalities import Audio
+from latently import Audio, Denoiser
 
 RATE = 8000
 RATIOS = (0, 5, 10, 20)

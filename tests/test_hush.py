@@ -5,9 +5,8 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from latently import Denoiser, Series, load, save
+from latently import Audio, Denoiser, Series, load, save
 from latently.errors import BadData, BadParameter
-from latently.modalities import Audio
 from latently.modalities.crops import Pair
 from latently.modalities.snippets import Snippets
 from latently.modalities.soundfiles import write
