@@ -112,6 +112,12 @@ def test_a_recording_of_the_noise_teaches_that_noise(clean, test_clips, tmp_path
     assert_array_equal(same, Clips(model, model.data_).recorded(tmp_path / "hum.wav"))
 
 
+def test_clips_with_less_noise_than_those_of_the_fit_are_spared(alone, test_clips):
+    seen = noisy(test_clips, 2, 20)
+    assert ratio(alone.transform(seen), test_clips) > ratio(seen, test_clips) - 1
+    assert ratio(alone.transform(test_clips), test_clips) > 30
+
+
 def test_clean_clips_lose_little(trained, test_clips):
     assert ratio(trained.transform(test_clips), test_clips) > 15
 

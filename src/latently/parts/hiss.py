@@ -19,6 +19,11 @@ UNSURE = 0.25  # of the frequencies: where there is least, there is only noise. 
 BIAS = 1.11  # told 0.1 dB too low, and 0.2, 0.6, 2.5 dB too high, after this factor
 
 
+# Deviations of the noise that a bin may lose. Without a limit a fit to tones at 5 dB made 9.9 dB of clean ones and 11.5
+# of 20 dB; with 2, 47 and 19.2; with 1.5, 50 and 21.9, and at 5 dB 13.4 instead of 13.1.
+MOST = 1.5
+
+
 class _Hiss(Corruption):
     """White noise, or pieces of a recording of `length` samples, which `keep` takes in (0: white)."""
 
@@ -92,6 +97,16 @@ class Remixed(_Hiss):
     def forward(self, x: Cells, rng: torch.Generator) -> Cells:
         """`x + alpha s n`, s the row's own."""
         return x + self.alpha * floor(x, self.window, self.power) * self._noise(x, rng)
+
+    def spared(self, x: Tensor, cleaned: Tensor) -> Tensor:
+        """`cleaned` rows of `x`, no bin of which has lost more than noise as strong as the row's is likely to be.
+
+        A fit to noisy rows alone knows no others: what has less noise would suffer.
+        """
+        frames = Frames(x.shape[1], self.window)
+        lost = frames.spectrum(x - cleaned)
+        most = MOST * floor(x, self.window, self.power)[:, :, None] * self.power.sqrt()[:, None]
+        return x - frames.sound(lost * (most / lost.abs().clamp(min=1e-20)).clamp(max=1))
 
 
 def floor(x: Tensor, window: int, power: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from latently import rng as chance
 from latently.modalities.sounds import Sounds
 from latently.modalities.waves import as_float, as_samples, fitted_to, resampled
 from latently.model import Composition
+from latently.parts.hiss import Remixed
 from latently.parts.networks.spectral import Hear, Speak
 from latently.tasks.tiles import Axis, joined
 
@@ -60,11 +61,11 @@ class Silencer:
         if not self.draws:
             return self._once(rows)
         total, noise = torch.zeros_like(rows), self.model.corruption
-        assert noise is not None
+        assert isinstance(noise, Remixed)
         for i in range(self.draws):  # every channel with the same: none depends on those beside it
             seen = torch.cat([noise(row[None], chance.child(i, "noisier", row.device)) for row in rows])
             total += self._once(torch.where(rows == 0, rows, seen))
-        return total / self.draws
+        return torch.where(rows == 0, rows, noise.spared(rows, total / self.draws))
 
     def _once(self, rows: Tensor) -> Tensor:
         """Through both networks at the rows' own length."""
