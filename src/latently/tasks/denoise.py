@@ -55,8 +55,9 @@ class Denoiser(OneToOneFeatureMixin, TransformerMixin, Task):
         In tables and series the unit is a column's standard deviation, and "auto" is 0.3.
     clean : bool or "auto"
         Whether what is fitted is clean. "auto" measures: white noise of less than 2 % of the range of the pixels, or
-        more than 20 dB softer than the sound, counts as clean; so do clips that come with a recording of noise. Say `clean=False` when the noise is weaker than that,
-        and `clean=True` when clean images are grainy, or clean clips hiss.
+        more than 20 dB softer than the sound, counts as clean; so do clips that come with a recording of noise. Say
+        `clean=False` when the noise is weaker than that, and `clean=True` when clean images are grainy, or clean clips
+        hiss.
     passes : int or "auto"
         How many predictions are averaged: of images, turned and mirrored if crops were; and each with noise of its own
         where the fit had noisy data alone. "auto": 4 of images, 1 of sounds, with noisy data alone 8. Images of over
