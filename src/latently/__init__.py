@@ -18,6 +18,7 @@ _HOME = {
     "SearchIndex": "latently.tasks.search",
     "Series": "latently.modalities",
     "Table": "latently.modalities",
+    "Text": "latently.modalities",
     "evaluate": "latently.tasks.evaluate",
     "load": "latently.tasks.file",
     "save": "latently.tasks.file",
@@ -26,7 +27,7 @@ _MODULES = ("errors", "parts", "recipes")
 
 __all__ = [
     "AnomalyDetector", "Audio", "Autoencoder", "Compressor", "Denoiser", "Generator", "Image", "Imputer", "Map",
-    "SearchIndex", "Series", "Table", "__version__", "errors", "evaluate", "load", "parts", "recipes", "save",
+    "SearchIndex", "Series", "Table", "Text", "__version__", "errors", "evaluate", "load", "parts", "recipes", "save",
 ]  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from latently.model import Parts
 from latently.parts.doors import Door
 from latently.parts.likelihoods import Likelihood
 from latently.parts.networks import Dense, Design
@@ -30,9 +31,10 @@ class Modality:
 
     registry: ClassVar[dict[str, type[Modality]]] = {}
     key: ClassVar[str] = ""
-    counted: ClassVar[bool] = False  #: whether cells count things, and are no measurements that noise could shift
+    noun: ClassVar[str] = "column"  #: what a cell is called in a message
     cropped: ClassVar[bool] = False  #: whether a row is a piece of what was given
     cut_from: ClassVar[str] = ""  #: what such a piece is cut from by a job that gives it back whole: "image", "sound"
+    judge: ClassVar[str] = "columns"  #: what tells strange rows from normal ones, in `tasks.anomaly.JUDGES`
     readings: ClassVar[dict[str, str]] = {}  #: by job, the key of the modality that reads the same data for it
 
     @property
@@ -49,6 +51,11 @@ class Modality:
     def shape(self) -> tuple[int, ...]:
         """Of a row's cells; () for a list of columns."""
         return ()
+
+    @property
+    def kin(self) -> NDArray[np.int64]:
+        """The column, or channel, that each cell is of."""
+        return np.arange(self.cells)
 
     def __init_subclass__(cls, abstract: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -88,6 +95,14 @@ class Modality:
         """Which learned cells are missing, `(rows, cells)`."""
         raise NotImplementedError
 
+    def count(self, data: Any) -> int:
+        """How many scores there are, where a row is a piece of what was given: of images, one each."""
+        return len(self.pictures(data))
+
+    def pictures(self, data: Any) -> Any:
+        """Of images, each of them, read when asked for."""
+        raise NotImplementedError
+
     def stepwise(self, data: Any) -> bool:
         """Whether what was given has a row for every step of a series, so that scores are one a step."""
         return False
@@ -124,6 +139,10 @@ class Modality:
     def places(self) -> int:
         """Rows that belong together, one after the other: never on both sides of a validation split."""
         return 1
+
+    def spoiled(self, parts: Parts) -> Parts:
+        """The parts of a kind, with what should spoil such rows in training where the kind leaves that open."""
+        return parts
 
     @property
     def together(self) -> int:

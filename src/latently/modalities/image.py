@@ -48,6 +48,7 @@ class Image(Planes):
     missing: Any = None
     skip: bool = False
     readings: ClassVar[dict[str, str]] = {"denoise": "crops", "detect": "textures", "compress": "blocks"}
+    noun: ClassVar[str] = "pixel"
     longest: ClassVar[int] = 96  #: pixels a side that a model sees when nobody says otherwise
 
     @classmethod

@@ -220,19 +220,21 @@ class Regions:
         """`-log p` of every place, `(images, down, across)`."""
         return self._heat(*self._judged(batch)).astype(np.float32).reshape(-1, *self.data.grid)
 
-    def features(self, batch: Batch) -> Rows:
+    def strange(self, X: Any, batches: Iterator[Batch]) -> Rows:
+        """The mean of both views of each image."""
+        return np.concatenate([self.nats(batch).mean(1) for batch in batches])
+
+    def features(self, X: Any, batches: Iterator[Batch]) -> Rows:
         """What is compared of images as a whole."""
-        return self._coarse(batch).numpy()
+        return np.concatenate([self._coarse(batch).numpy() for batch in batches])
 
     def heat_maps(self, X: Any, batches: Iterator[Batch]) -> Iterator[NDArray[np.float32]]:
         """The heat of each image at its own size."""
         maps = (heat for batch in batches for heat in self.heat(batch))
         for heat, size in zip(maps, self.data.sizes(X), strict=True):
-            grown = torch.from_numpy(heat)[None, None]
-            whole = self.data.whole(size)
-            yield functional.interpolate(grown, whole, mode="bilinear", align_corners=False)[
-                0, 0, : size[0], : size[1]
-            ].numpy()
+            part, whole = torch.from_numpy(heat)[None, None], self.data.whole(size)
+            grown = functional.interpolate(part, whole, mode="bilinear", align_corners=False)
+            yield grown[0, 0, : size[0], : size[1]].numpy()
 
     def line(self, alpha: float) -> float:
         """Nats that the strangest place of a share `alpha` of ordinary images goes beyond."""
