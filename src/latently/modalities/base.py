@@ -33,6 +33,7 @@ class Modality:
     key: ClassVar[str] = ""
     noun: ClassVar[str] = "column"  #: what a cell is called in a message
     cropped: ClassVar[bool] = False  #: whether a row is a piece of what was given
+    cut_from: ClassVar[str] = ""  #: what such a piece is cut from by a job that gives it back whole: "image", "sound"
     judge: ClassVar[str] = "columns"  #: what tells strange rows from normal ones, in `tasks.anomaly.JUDGES`
     readings: ClassVar[dict[str, str]] = {}  #: by job, the key of the modality that reads the same data for it
 

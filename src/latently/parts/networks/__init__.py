@@ -10,9 +10,10 @@ from latently.parts.networks.mlp import MLP, Skip
 from latently.parts.networks.pyramid import Pyramid
 from latently.parts.networks.recurrent import Recurrent
 from latently.parts.networks.residual import Residual
+from latently.parts.networks.spectral import Spectral
 from latently.parts.networks.temporal import Temporal
 
 __all__ = [
     "ACTIVATIONS", "MLP", "Conv", "Dense", "Design", "Ends", "Gemm", "Lexical", "Network", "Pyramid", "Recurrent",
-    "Residual", "Skip", "Temporal", "Wrapped",
+    "Residual", "Skip", "Spectral", "Temporal", "Wrapped",
 ]  # fmt: skip
