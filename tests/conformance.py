@@ -7,8 +7,9 @@ import pytest
 from sklearn.datasets import load_digits
 
 from latently import recipes
+from latently.modalities import Audio, Series
 from latently.model import Parts
-from latently.parts import L1, Chain, Conv, Gaussian, Masking
+from latently.parts import L1, Chain, Conv, Dense, Gaussian, Masking, Spectral
 from latently.recipes import Recipe
 from latently.tasks import tasks
 from latently.testing import JOB_CHECKS, KIND_CHECKS, TABLE, TASK_CHECKS, Sample, check_kind, check_task
@@ -35,14 +36,55 @@ def images(n: int = 120) -> Sample:
     return Sample(digits, holed, network=Conv(channels=8, hidden=32))
 
 
+def series(n: int = 120) -> Sample:
+    """Waves of 8 to 16 steps; with runs that are not known, one of them wholly."""
+    rng = np.random.default_rng(0)
+    steps, turn = rng.integers(8, 17, n), rng.uniform(0, 2 * np.pi, n)
+    waves = [np.sin(np.arange(k) / 2 + t) + 0.05 * rng.normal(size=k) for k, t in zip(steps, turn, strict=True)]
+    holed = [w.copy() for w in waves]
+    for w in holed[::3]:
+        w[2:5] = np.nan
+    holed[5][:] = np.nan
+    return Sample(waves, holed, network=Dense((8,)))
+
+
+def long_series(steps: int = 600) -> Sample:
+    """One wave, now fast, now slow, cut into windows; with a run that is not known."""
+    x = np.sin(np.cumsum(0.6 + 0.5 * np.sin(np.arange(steps) / 20))) + 0.02 * np.random.default_rng(0).normal(size=steps)
+    holed = x.copy()
+    holed[50:58] = np.nan
+    return Sample(x, holed, {"data": Series(window=12)}, network=Dense((8,)), stepwise=True)
+
+
+def documents(n: int = 96) -> Sample:
+    """Words of the sea, of games and of gardens, a document of each in turn."""
+    subjects = ["sail ship sea wind port wave", "goal ball team match score kick", "tree leaf root soil rain seed"]
+    rng = np.random.default_rng(0)
+    return Sample([" ".join(rng.choice(subjects[i % 3].split(), 9)) for i in range(n)])
+
+
+def sounds(n: int = 24) -> Sample:
+    """Tones of a tenth to a fifth of a second."""
+    rng = np.random.default_rng(0)
+    samples, pitch = rng.integers(800, 1600, n), rng.uniform(200, 3000, n)
+    tones = [np.sin(2 * np.pi * f * np.arange(k) / 8000) for k, f in zip(samples, pitch, strict=True)]
+    tones = [(0.3 * t + 0.01 * rng.normal(size=t.size)).astype(np.float32) for t in tones]
+    return Sample(tones, options={"data": Audio(rate=8000, bands=8)}, network=Dense((8,)))
+
+
 COMPOSED = ["denoising+topk+contractive", "gaussian:.2+variational", "importance:3+variational", "swap+kl"]
 KINDS = [*recipes.names(), *COMPOSED, Outsider]
-SAMPLES = {"images": images()}  # what the suite runs on besides tables
+SEQUENCES = {"series": series(), "long series": long_series(), "documents": documents(), "sounds": sounds()}
+SAMPLES = {"images": images(), **SEQUENCES}  # what the suite runs on besides tables
 QUICK = {  # what a quick fit of a task needs
     "AnomalyDetector": {"validation_fraction": 0.25}, "Compressor": {"repair": 4}, "Denoiser": {"n_components": "auto"},
+    ("Denoiser", "sounds"): {"n_components": "auto", "network": Spectral(window=64, widths=(4, 4))},
+    ("Imputer", "series"): {"n_components": "auto"}, ("Imputer", "long series"): {"n_components": "auto"},
 }  # fmt: skip
 TABLES = [name for name, task in sorted(tasks().items()) if task().__sklearn_tags__().input_tags.two_d_array]
-JOBS = [(name, "table") for name in TABLES] + [(name, what) for what in SAMPLES for name in sorted(tasks())]
+OF_SEQUENCES = [name for name in sorted(tasks()) if name != "Compressor"]
+JOBS = [(name, "table") for name in TABLES] + [(name, "images") for name in sorted(tasks())]
+JOBS += [(name, what) for what in SEQUENCES for name in OF_SEQUENCES]
 
 
 @pytest.mark.parametrize("check", KIND_CHECKS, ids=lambda c: c.__name__)
@@ -67,7 +109,7 @@ def test_task(name, check):
 @pytest.mark.parametrize("check", JOB_CHECKS, ids=lambda c: c.__name__)
 @pytest.mark.parametrize(("name", "what"), JOBS)
 def test_job(name, what, check):
-    options = {"n_components": 2, "epochs": 2, **QUICK.get(name, {})}
+    options = {"n_components": 2, "epochs": 2, **QUICK.get((name, what), QUICK.get(name, {}))}
     check(tasks()[name](**options), SAMPLES.get(what, TABLE))
 
 

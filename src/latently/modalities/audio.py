@@ -105,6 +105,10 @@ class Audio(Planes):
         found = self._owners(self.sounds(data).headers())
         return None if (np.diff(found, prepend=-1) == 1).all() else found
 
+    def count(self, data: Any) -> int:
+        """How many clips."""
+        return len(self.sounds(data))
+
     def sounds(self, data: Any) -> Sounds:
         """The clips themselves, each read when asked for."""
         given = getattr(self, "rate_", None) if self.rate == "auto" else int(self.rate)

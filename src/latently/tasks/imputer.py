@@ -97,7 +97,8 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, Task):
         return self
 
     def _suited(self, plan: Blueprint, given: dict[str, Any], rows: Batch) -> tuple[Blueprint, dict[str, Any]]:
-        if len(plan.data.shape) != 2 or not (isinstance(self.network, str) and self.network == "auto"):
+        left = all(isinstance(option, str) and option == "auto" for option in (self.network, self.n_components))
+        if len(plan.data.shape) != 2 or not left:
             return plan, given
         network = Residual(Temporal(FILTERS, hidden=0))
         judged = 0.1 if len(rows) >= MANY else 0.2  # one fit: four of filters, as cross-validation has, take too long

@@ -100,6 +100,8 @@ def a_saved_job_goes_on(task: Task, sample: Sample) -> None:
 
 def an_item_is_judged_by_itself(task: Task, sample: Sample) -> None:
     """What a task tells of an item, if anything, is the same alone, in a crowd, and at another place in it."""
+    if sample.stepwise:
+        return
     model = _fit(task, sample)
     many, place = crowd(sample, 2)
     for name, call in _by_item(model).items():

@@ -23,6 +23,7 @@ CROWD = 10  # copies of every row around the one that is judged
 class Sample:
     """What a modality's data looks like: an array or a list of items, none like another, their order without meaning.
 
+    `stepwise`: rows are steps of one series instead, whose order means everything; checks of items are left out.
     `gaps`: the same with missing cells, None where nothing can be missing. `options`: of every fit, such as
     `{"data": Series()}` for what `data="auto"` would take for something else. `network`: of a kind's fits, small to be
     quick; tasks have their own.
@@ -32,11 +33,12 @@ class Sample:
     gaps: Any = None
     options: Mapping[str, Any] = field(default_factory=dict)
     network: Any = "auto"
+    stepwise: bool = False
 
     @property
     def table(self) -> bool:
         """Whether this is a plain table."""
-        return isinstance(self.rows, np.ndarray) and self.rows.ndim == 2
+        return isinstance(self.rows, np.ndarray) and self.rows.ndim == 2 and not self.stepwise
 
 
 def rows(n: int = 120) -> Matrix:
