@@ -32,6 +32,7 @@ class Modality:
     registry: ClassVar[dict[str, type[Modality]]] = {}
     key: ClassVar[str] = ""
     noun: ClassVar[str] = "column"  #: what a cell is called in a message
+    alike: ClassVar[str] = "hashing"  #: the kind whose codes tell best which of these rows are alike
     cropped: ClassVar[bool] = False  #: whether a row is a piece of what was given
     cut_from: ClassVar[str] = ""  #: what such a piece is cut from by a job that gives it back whole: "image", "sound"
     judge: ClassVar[str] = "columns"  #: what tells strange rows from normal ones, in `tasks.anomaly.JUDGES`
