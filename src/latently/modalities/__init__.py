@@ -7,6 +7,7 @@ from latently.modalities.image import Image  # isort: skip  (asked before tables
 
 from latently.modalities.blocks import Blocks
 from latently.modalities.crops import Crops
+from latently.modalities.pieces import Pieces
 from latently.modalities.textures import Textures
 
-__all__ = ["Blocks", "Crops", "Image", "Modality", "Table", "Textures"]
+__all__ = ["Blocks", "Crops", "Image", "Modality", "Pieces", "Table", "Textures"]

@@ -7,7 +7,8 @@ from latently.parts.networks.dense import Dense
 from latently.parts.networks.gemm import Gemm
 from latently.parts.networks.mlp import MLP, Skip
 from latently.parts.networks.pyramid import Pyramid
+from latently.parts.networks.tokens import Reader
 
 __all__ = [
-    "ACTIVATIONS", "MLP", "Conv", "Dense", "Design", "Ends", "Gemm", "Network", "Pyramid", "Skip", "Wrapped",
+    "ACTIVATIONS", "MLP", "Conv", "Dense", "Design", "Ends", "Gemm", "Network", "Pyramid", "Reader", "Skip", "Wrapped",
 ]  # fmt: skip
