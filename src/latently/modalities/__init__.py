@@ -7,7 +7,9 @@ from latently.modalities.image import Image  # isort: skip  (asked before tables
 
 from latently.modalities.blocks import Blocks
 from latently.modalities.crops import Crops
+from latently.modalities.embedded import Embedded
 from latently.modalities.pieces import Pieces
+from latently.modalities.text import Text
 from latently.modalities.textures import Textures
 
-__all__ = ["Blocks", "Crops", "Image", "Modality", "Pieces", "Table", "Textures"]
+__all__ = ["Blocks", "Crops", "Embedded", "Image", "Modality", "Pieces", "Table", "Text", "Textures"]

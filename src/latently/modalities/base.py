@@ -30,6 +30,7 @@ class Modality:
 
     registry: ClassVar[dict[str, type[Modality]]] = {}
     key: ClassVar[str] = ""
+    counted: ClassVar[bool] = False  #: whether cells count things, and are no measurements that noise could shift
     cropped: ClassVar[bool] = False  #: whether a row is a piece of what was given
     readings: ClassVar[dict[str, str]] = {}  #: by job, the key of the modality that reads the same data for it
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.utils.validation import _check_sample_weight
 
-from latently.errors import BadData, BadParameter
-from latently.modalities.base import Modality, Remember
-from latently.modalities.bytepairs import FIRST, HALVES, Vocabulary
+from latently.errors import BadParameter
+from latently.modalities.base import Remember
+from latently.modalities.bytepairs import Vocabulary
+from latently.modalities.text import Text
 from latently.parts.doors import Door
 from latently.parts.likelihoods import Autoregressive, Likelihood
 from latently.parts.networks import Design, Reader
@@ -22,7 +23,7 @@ __all__ = ["Pieces", "Spelling"]
 
 SHORT = 24  # characters: where nearly all texts are shorter, as names are, they are spelled letter by letter
 NEARLY = 0.95  # of the texts
-FITTING = 0.98  # of the texts fit whole into a row
+FITTING = 0.999  # of the texts fit whole into a row
 LONGEST = 64  # pieces of a row
 A_PIECE = 800  # characters of the fit for each piece of its vocabulary
 MOST = 4096  # pieces
@@ -38,11 +39,12 @@ class Spelling(Door):
 
 
 @dataclass
-class Pieces(Modality):
+class Pieces(Text):
     """Texts as sequences of the pieces of a vocabulary that is learned from them and kept with the model.
 
     A row is a text: the numbers of its pieces, the end, and unknown cells beyond. A text that does not fit is cut off
-    there, in the fit as well; what is given back then keeps the rest of the text as it came.
+    there, in the fit as well; what is given back then keeps the rest of the text as it came. Upper and lower case,
+    spaces and marks are all kept, so of the options of `Text` only `column` counts.
 
     Parameters
     ----------
@@ -51,28 +53,27 @@ class Pieces(Modality):
         alone where 95 % of the texts have at most 24, as names have; else a piece for every 800 characters of the
         fit, at most 4,096.
     length : int or "auto"
-        Pieces of a row. "auto": what 98 % of the texts and their ends fit into, at most 64.
+        Pieces of a row. "auto": what all but one in a thousand texts and their ends fit into, at most 64.
     decoder : "auto" or Autoregressive
         What spells a text from its code: `Autoregressive(cell="transformer", dropped=0.4)`, say.
+
+    Raises
+    ------
+    BadParameter
+        On options that are no such numbers.
     """
 
     pieces: int | Literal["auto"] = "auto"
     length: int | Literal["auto"] = "auto"
     decoder: Any = "auto"
-
-    @classmethod
-    def accepts(cls, data: Any) -> bool:
-        """Whether these are texts."""
-        return isinstance(data, (list, tuple)) and bool(data) and isinstance(data[0], str)
+    counted: ClassVar[bool] = False
 
     # ------------------------------------------------------------------ rows in
 
     def learn(self, owner: Any, data: Any, weight: Any, natural: bool) -> tuple[Batch, Remember]:
         """A vocabulary, a length, and the texts spelled."""
         self._check()
-        texts = strings(data)
-        if not texts:
-            raise BadData("there are no texts to learn from; expected at least one.")
+        texts = self.documents(data)
         lengths = np.array([len(t) for t in texts])
         self.vocabulary_ = Vocabulary.learn(texts, self._size(lengths))
         spelled = [self.vocabulary_.encode(text) for text in texts]
@@ -81,8 +82,8 @@ class Pieces(Modality):
         self.cut_ = float(np.mean([len(s) + 1 > self.length_ for s in spelled]))
         rows = self._batch(spelled)
         if weight is not None:
-            w = torch.as_tensor(np.asarray(weight, np.float32))
-            rows = Batch(rows.x, rows.known, weight=w / w.mean())
+            each = _check_sample_weight(weight, texts, dtype=np.float32, ensure_non_negative=True)
+            rows = Batch(rows.x, rows.known, weight=torch.from_numpy(each / each.mean()))
         return rows, lambda: self._sign(owner)
 
     def _check(self) -> None:
@@ -103,7 +104,7 @@ class Pieces(Modality):
 
     def take(self, owner: Any, data: Any) -> Batch:
         """Texts spelled by the vocabulary of the fit."""
-        return self._batch([self.vocabulary_.encode(text) for text in strings(data)])
+        return self._batch([self.vocabulary_.encode(text) for text in self.documents(data)])
 
     def _batch(self, spelled: list[list[int]]) -> Batch:
         x = np.zeros((len(spelled), self.length_), np.float32)
@@ -116,11 +117,7 @@ class Pieces(Modality):
 
     def gaps(self, owner: Any, data: Any) -> NDArray[np.bool_]:
         """None: a text is whole."""
-        return np.zeros((len(strings(data)), self.length_), bool)
-
-    def _sign(self, owner: Any) -> None:
-        owner.n_features_in_ = self.cells
-        vars(owner).pop("feature_names_in_", None)
+        return np.zeros((len(self.documents(data)), self.length_), bool)
 
     # ------------------------------------------------------------------ what it calls for
 
@@ -175,7 +172,7 @@ class Pieces(Modality):
 
     def rebuilt(self, values: NDArray[Any], like: Any, changed: NDArray[Any] | None = None) -> Any:
         """Texts in the container of `like`, what did not fit into a row after them; with `changed`, only those rows."""
-        texts, made = strings(like), self.shown(values)
+        texts, made = self.documents(like), self.shown(values)
         for i, text in enumerate(texts):
             if changed is not None and not changed[i].any():
                 made[i] = text
@@ -184,6 +181,11 @@ class Pieces(Modality):
         return contained(made, like)
 
     # ------------------------------------------------------------------ what was decided
+
+    @property
+    def names(self) -> list[str]:
+        """Which piece of the text each cell is."""
+        return [f"piece {j}" for j in range(self.cells)]
 
     def schema(self) -> list[dict[str, Any]]:
         """What the model sees of a text."""
@@ -205,15 +207,6 @@ class Pieces(Modality):
         self.vocabulary_ = Vocabulary("".join(map(chr, state["characters"])), merges)
         self.length_, self.cut_ = int(state["length"]), float(state["cut"])
         return self
-
-
-def strings(data: Any) -> list[str]:
-    """Texts of a list, an array or a column; `BadData` on anything else among them."""
-    found = list(data) if isinstance(data, Sequence) and not isinstance(data, str) else np.asarray(data).ravel().tolist()
-    for i, text in enumerate(found):
-        if not isinstance(text, str):
-            raise BadData(f"text {i} is {text!r}, of type {type(text).__name__}; expected str.")
-    return found
 
 
 def contained(texts: list[str], like: Any) -> Any:

@@ -20,6 +20,7 @@ from latently.parts.penalties import Contraction, Penalty
 from latently.parts.quantised import FSQ, Quantised, VectorQuantised
 from latently.parts.rounded import Rounded
 from latently.parts.spatial import BlindSpot, Block
+from latently.parts.typos import Typos
 
 __all__ = [
     "FSQ",
@@ -52,6 +53,7 @@ __all__ = [
     "Single",
     "Swap",
     "TopK",
+    "Typos",
     "Uniform",
     "VectorQuantised",
 ]

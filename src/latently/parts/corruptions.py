@@ -38,14 +38,14 @@ class Corruption(Part):
 
 
 class _Noise(Corruption):
-    """Noise on numbers. Cells that name a category stay as they are: a level and a half is none."""
+    """Noise on numbers. Cells that name a category or count things stay as they are: a level and a half is none."""
 
     numbers: Tensor
 
     def build(self, sizes: Sizes) -> None:
-        """One for a number, zero for a category."""
-        self.named = any(sizes.levels)
-        ones = [float(not n) for n in sizes.levels] if self.named else [1.0]
+        """One for a number, zero for a category and for a count."""
+        self.named = any(sizes.levels) or sizes.counted
+        ones = [float(not n and not sizes.counted) for n in sizes.levels] if self.named else [1.0]
         self.register_buffer("numbers", torch.tensor(ones), persistent=False)
 
     def _add(self, x: Cells, noise: Tensor) -> Cells:

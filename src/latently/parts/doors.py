@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from latently.values import Batch
 
-__all__ = ["Door"]
+__all__ = ["Bag", "Door"]
+
+FAINT = 1e-6  # length of a row of counts that has none
 
 
 class Door(nn.Module):
@@ -95,3 +97,36 @@ class Door(nn.Module):
         x, known = batch.x.flatten(1), None if batch.known is None else batch.known.flatten(1)
         wide = None if known is None else known.repeat_interleave(self.base, 1)
         return Batch(self.open(x, known), wide, weight=batch.weight)
+
+
+class Bag(Door):
+    """Counts as a network likes them: `worth_j log(1 + x_j)`, then every row of one length, its mean square one.
+
+    `worth`: of each word, more of rare ones. `usual`: its share of all words; `length`: words in a mean document. For
+    comparisons a row is its shares, each `(share_j / usual_j) sqrt(usual_j length)`, so that what chance alone does to
+    a document of mean length has variance one in every word, and correspondence analysis is the PCA.
+    """
+
+    worth: Tensor
+    unit: Tensor
+
+    def __init__(self, worth: Tensor, usual: Tensor, length: float, masked: bool) -> None:
+        super().__init__((0,) * len(worth), masked)
+        self.flat = False
+        self.register_buffer("worth", worth.clone(), persistent=False)
+        self.register_buffer("unit", (length / usual).sqrt(), persistent=False)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """`(rows, width)`."""
+        known = None if batch.known is None else batch.known.flatten(1).to(batch.x.dtype)
+        x = batch.x.flatten(1).clamp(min=0)
+        x = (x if known is None else x * known).log1p() * self.worth
+        x = x * (x.shape[1] ** 0.5 / x.norm(dim=1, keepdim=True).clamp(min=FAINT))
+        if not self.masked:
+            return x
+        return torch.cat([x, torch.ones_like(x) if known is None else known], 1)
+
+    def targets(self, batch: Batch) -> Batch:
+        """Shares in their units."""
+        x = batch.x.flatten(1)
+        return Batch(x / x.sum(1, keepdim=True).clamp(min=1) * self.unit, batch.known, weight=batch.weight)

@@ -66,7 +66,8 @@ class Blueprint:
     def sizes(self) -> Sizes:
         """What the parts may know."""
         low, high = self.data.limits()
-        return Sizes(self.data.cells, self.code, self.rows, low, high, self.data.levels, self.data.shape)
+        data = self.data
+        return Sizes(data.cells, self.code, self.rows, low, high, data.levels, data.shape, data.counted)
 
     def parts(self) -> Parts:
         """The recipe's parts, checked and bound."""

@@ -93,7 +93,7 @@ class Task(BaseEstimator):
         machine.keep_pages()
         machine.fork_safe()
         given = plain(self)
-        recipe, target = resolve(self.kind), machine.resolve(self.device)
+        recipe, target = self._recipe(), machine.resolve(self.device)
         network_of(self.network)  # refused before the data is read
         given |= {n: v for n, v in recipe.parts(1).plan().items() if given.get(n, "auto") == "auto"}
         seed = functools.partial(chance.seed_of, self.random_state)
@@ -129,6 +129,10 @@ class Task(BaseEstimator):
         remember()
         self._keep(plan, outcome, rows, curve)
         self._learn(outcome, rows)
+
+    def _recipe(self) -> Recipe:
+        """What `kind=` stands for before the data is known."""
+        return resolve(self.kind)
 
     def _modality(self, data: Any) -> Modality:
         """What reads the data of a fit."""

@@ -3,6 +3,7 @@
 from latently.parts.likelihoods.autoregressive import Autoregressive
 from latently.parts.likelihoods.base import Likelihood
 from latently.parts.likelihoods.continuous import AbsoluteError, Gaussian, Huber, Laplace, SquaredError
+from latently.parts.likelihoods.counts import Multinomial
 from latently.parts.likelihoods.discrete import Bernoulli, Categorical, Mixed, Ordinal
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Laplace",
     "Likelihood",
     "Mixed",
+    "Multinomial",
     "Ordinal",
     "SquaredError",
 ]
