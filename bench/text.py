@@ -3,9 +3,9 @@
 names: a tenth of 32,033 first names is held out; a `Generator` with its defaults and a character trigram model (maximum
 likelihood, two letters of context) learn from the rest, and 20,000 names are drawn from each. `distance`: total
 variation between the shares of character n-grams of new and held-out names, the beginning and the end of a name
-counting as characters, mean of n = 1, 2, 3 (what a trigram model fits by construction, but for chance), and each alone;
-of 4-grams and of the numbers of characters besides. `novel`: share of new names that the training set lacks. `training`:
-the distance of the training names themselves.
+counting as characters, mean of n = 1, 2, 3 (what a trigram model fits by construction, but for chance), and each
+alone; of 4-grams and of the numbers of characters besides. `novel`: share of new names that the training set lacks.
+`training`: the distance of the training names themselves.
 
 sentences: sentences of WikiText-2, learned from one part and judged on the other, the first 40 of their pieces. A
 variational autoencoder against its own decoder as a language model: the same pieces, network, steps and word dropout
@@ -39,11 +39,16 @@ DRAWS = 50
 JUDGED = 1500  # sentences
 
 
+def read(name: str) -> str:
+    with gzip.open(folder() / name, "rt", encoding="utf-8") as file:
+        return file.read()
+
+
 # ---------------------------------------------------------------- names
 
 
 def names() -> tuple[list[str], list[str]]:
-    found = gzip.open(folder() / "names" / "names.txt.gz", "rt").read().split()
+    found = read("names/names.txt.gz").split()
     order = np.random.default_rng(0).permutation(len(found))
     held = len(found) // 10
     return [found[i] for i in order[held:]], [found[i] for i in order[:held]]
@@ -122,7 +127,7 @@ def active(model: Autoencoder | Generator, texts: list[str]) -> str:
 
 def sentences(part: str) -> list[str]:
     """The sentences of a part, headings left out."""
-    text = gzip.open(folder() / "wikitext2_valid_test" / f"wikitext2_{part}.txt.gz", "rt").read()
+    text = read(f"wikitext2_valid_test/wikitext2_{part}.txt.gz")
     lines = [line.strip() for line in text.split("\n") if line.strip() and not line.strip().startswith("=")]
     return [s.strip() for line in lines for s in re.split(r"(?<= [.!?]) ", line) if s.strip()]
 
@@ -131,7 +136,7 @@ class Silent(Bottleneck):
     """No code: what comes after it is a plain language model."""
 
     def forward(self, h: torch.Tensor, rng: torch.Generator | None = None) -> Code:
-        return Code(torch.zeros_like(h))
+        return Code(0 * h)
 
 
 @torch.no_grad()

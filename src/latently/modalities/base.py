@@ -32,6 +32,7 @@ class Modality:
     key: ClassVar[str] = ""
     counted: ClassVar[bool] = False  #: whether cells count things, and are no measurements that noise could shift
     cropped: ClassVar[bool] = False  #: whether a row is a piece of what was given
+    noise: ClassVar[str] = "gaussian:0.3"  #: what a denoiser takes out of these rows where nobody says otherwise
     readings: ClassVar[dict[str, str]] = {}  #: by job, the key of the modality that reads the same data for it
 
     @property

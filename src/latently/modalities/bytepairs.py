@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-
-import numpy as np
-from numpy.typing import NDArray
 
 __all__ = ["FIRST", "HALVES", "Vocabulary"]
 
@@ -16,10 +14,10 @@ FIRST = 2  # pieces before the text's: the end, and the gap
 HALVES = 16  # halves of a byte: two of them, and any character can be spelled byte by byte
 RARE = 100_000  # a character that is met less than once in so many is spelled by its bytes
 SELDOM = 3  # times that a pair must be met to become a piece
+REMEMBERED = 2**16  # words whose spelling is kept
 WORD = re.compile(r" ?\w+| ?[^\w\s]+|\s+(?!\S)|\s+")
 
 Pair = tuple[int, int]
-Numbers = NDArray[np.int64]
 
 
 class Vocabulary:
@@ -64,6 +62,8 @@ class Vocabulary:
     def _spelled(self, word: str) -> list[int]:
         found = self._words.get(word)
         if found is None:
+            if len(self._words) >= REMEMBERED:
+                self._words.clear()
             found = self._words[word] = self._join(self._letters(word))
         return found
 
@@ -82,7 +82,7 @@ class Vocabulary:
         """Merge neighbours, those learned first before others."""
         start, none = FIRST + HALVES + len(self.characters), len(self.merges)
         while len(pieces) > 1:
-            ranks = [self._ranks.get(pair, none) for pair in zip(pieces, pieces[1:], strict=False)]
+            ranks = [self._ranks.get(pair, none) for pair in itertools.pairwise(pieces)]
             best = min(ranks)
             if best == none:
                 break
@@ -139,7 +139,7 @@ def _merged(plain: Vocabulary, words: Counter[str], most: int) -> list[Pair]:
     counts: Counter[Pair] = Counter()
     where: defaultdict[Pair, set[int]] = defaultdict(set)
     for i, pieces in enumerate(spelled):
-        for pair in zip(pieces, pieces[1:], strict=False):
+        for pair in itertools.pairwise(pieces):
             counts[pair] += weight[i]
             where[pair].add(i)
     heap = [(-n, pair) for pair, n in counts.items()]
@@ -155,7 +155,7 @@ def _merged(plain: Vocabulary, words: Counter[str], most: int) -> list[Pair]:
         for i in where.pop(pair):
             fresh = _replaced(spelled[i], pair, len(plain) + len(merges))
             for pieces, sign in ((spelled[i], -weight[i]), (fresh, weight[i])):
-                for other in zip(pieces, pieces[1:], strict=False):
+                for other in itertools.pairwise(pieces):
                     counts[other] += sign
                     changed.add(other)
                     if sign > 0:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.utils.validation import _check_sample_weight
 
 from latently.errors import BadParameter
 from latently.modalities.base import Remember
 from latently.modalities.bytepairs import Vocabulary
+from latently.modalities.rows import merged
 from latently.modalities.text import Text
 from latently.parts.doors import Door
 from latently.parts.likelihoods import Autoregressive, Likelihood
+from latently.parts.likelihoods.autoregressive import END
 from latently.parts.networks import Design, Reader
 from latently.values import Batch
 
@@ -63,10 +64,11 @@ class Pieces(Text):
         On options that are no such numbers.
     """
 
-    pieces: int | Literal["auto"] = "auto"
-    length: int | Literal["auto"] = "auto"
+    pieces: Any = "auto"
+    length: Any = "auto"
     decoder: Any = "auto"
     counted: ClassVar[bool] = False
+    noise: ClassVar[str] = "typos:0.1"
 
     # ------------------------------------------------------------------ rows in
 
@@ -78,13 +80,10 @@ class Pieces(Text):
         self.vocabulary_ = Vocabulary.learn(texts, self._size(lengths))
         spelled = [self.vocabulary_.encode(text) for text in texts]
         fitting = int(np.quantile([len(s) + 1 for s in spelled], FITTING, method="higher"))
-        self.length_ = max(2, min(LONGEST, fitting)) if self.length == "auto" else int(self.length)
-        self.cut_ = float(np.mean([len(s) + 1 > self.length_ for s in spelled]))
-        rows = self._batch(spelled)
-        if weight is not None:
-            each = _check_sample_weight(weight, texts, dtype=np.float32, ensure_non_negative=True)
-            rows = Batch(rows.x, rows.known, weight=torch.from_numpy(each / each.mean()))
-        return rows, lambda: self._sign(owner)
+        self.row_ = max(2, min(LONGEST, fitting)) if self.length == "auto" else int(self.length)
+        self.cut_ = float(np.mean([len(s) + 1 > self.row_ for s in spelled]))
+        rows, counts = merged(self._rows(spelled), weight)
+        return self._batch(rows, counts), lambda: self._sign(owner)
 
     def _check(self) -> None:
         for name, least in (("pieces", 1), ("length", 2)):
@@ -104,37 +103,40 @@ class Pieces(Text):
 
     def take(self, owner: Any, data: Any) -> Batch:
         """Texts spelled by the vocabulary of the fit."""
-        return self._batch([self.vocabulary_.encode(text) for text in self.documents(data)])
+        return self._batch(self._rows([self.vocabulary_.encode(text) for text in self.documents(data)]))
 
-    def _batch(self, spelled: list[list[int]]) -> Batch:
-        x = np.zeros((len(spelled), self.length_), np.float32)
-        known = np.zeros(x.shape, bool)
+    def _rows(self, spelled: list[list[int]]) -> NDArray[np.float32]:
+        rows = np.zeros((len(spelled), self.row_), np.float32)
         for i, numbers in enumerate(spelled):
-            own = numbers[: self.length_]
-            x[i, : len(own)] = own
-            known[i, : len(own) + 1] = True
-        return Batch(torch.from_numpy(x), torch.from_numpy(known))
+            own = numbers[: self.row_]
+            rows[i, : len(own)] = own
+        return rows
+
+    def _batch(self, rows: NDArray[np.float32], counts: NDArray[np.float64] | None = None) -> Batch:
+        x = torch.from_numpy(rows)
+        known = torch.nn.functional.pad(x[:, :-1] != END, (1, 0), value=True)  # up to the end, and it too
+        return Batch(x, known, weight=None if counts is None else torch.from_numpy(counts.astype(np.float32)))
 
     def gaps(self, owner: Any, data: Any) -> NDArray[np.bool_]:
         """None: a text is whole."""
-        return np.zeros((len(self.documents(data)), self.length_), bool)
+        return np.zeros((len(self.documents(data)), self.row_), bool)
 
     # ------------------------------------------------------------------ what it calls for
 
     @property
     def cells(self) -> int:
         """Pieces of a row."""
-        return self.length_
+        return self.row_
 
     @property
     def shape(self) -> tuple[int, ...]:
         """`(length,)`."""
-        return (self.length_,)
+        return (self.row_,)
 
     @property
     def levels(self) -> tuple[int, ...]:
         """Every cell names a piece."""
-        return (len(self.vocabulary_),) * self.length_
+        return (len(self.vocabulary_),) * self.row_
 
     def door(self, masked: bool) -> Door:
         """Numbers of pieces, and which are known."""
@@ -162,7 +164,7 @@ class Pieces(Text):
 
     # ------------------------------------------------------------------ results out
 
-    def values(self, cells: torch.Tensor) -> NDArray[np.int64]:
+    def values(self, cells: torch.Tensor) -> NDArray[Any]:
         """The numbers of the pieces."""
         return np.asarray(cells.cpu().numpy().reshape(len(cells), -1).round(), np.int64)
 
@@ -177,7 +179,7 @@ class Pieces(Text):
             if changed is not None and not changed[i].any():
                 made[i] = text
             else:
-                made[i] += self.vocabulary_.decode(self.vocabulary_.encode(text)[self.length_ :])
+                made[i] += self.vocabulary_.decode(self.vocabulary_.encode(text)[self.row_ :])
         return contained(made, like)
 
     # ------------------------------------------------------------------ what was decided
@@ -191,7 +193,7 @@ class Pieces(Text):
         """What the model sees of a text."""
         return [{
             "name": "text", "sort": "text", "role": "learned", "why": "", "levels": 0, "missing": 0.0,
-            "pieces": len(self.vocabulary_), "length": self.length_, "cut": self.cut_,
+            "pieces": len(self.vocabulary_), "length": self.row_, "cut": self.cut_,
             "letters": len(self.vocabulary_.characters), "scaled": "",
         }]  # fmt: skip
 
@@ -199,13 +201,13 @@ class Pieces(Text):
         """Characters, merges, length."""
         merges = np.array(self.vocabulary_.merges, np.int32).reshape(-1, 2)
         characters = [ord(c) for c in self.vocabulary_.characters]
-        return {"characters": characters, "merges": merges, "length": self.length_, "cut": self.cut_}
+        return {"characters": characters, "merges": merges, "length": self.row_, "cut": self.cut_}
 
     def restore(self, state: dict[str, Any]) -> Self:
         """Take back a state."""
         merges = [(a, b) for a, b in state["merges"].tolist()]
         self.vocabulary_ = Vocabulary("".join(map(chr, state["characters"])), merges)
-        self.length_, self.cut_ = int(state["length"]), float(state["cut"])
+        self.row_, self.cut_ = int(state["length"]), float(state["cut"])
         return self
 
 

@@ -16,8 +16,8 @@ class Variational(Recipe):
 
     Both terms are sums over features and units, and the output's variance is learned, so `beta=1` means the same at
     every size. `warmup` is the share of the run over which beta grows from 0: 0.2 lets the decoder find a use for the
-    code first. `free_bits` is a floor, in nats a unit, under which KL costs nothing; `pooled` lets units share theirs, so
-    that few may carry it all. `draws` above 1 trains the importance-weighted bound (Burda 2016).
+    code first. `free_bits` is a floor, in nats a unit, under which KL costs nothing; `pooled` makes it one floor under
+    all units together, so that few may carry it. `draws` above 1 trains the importance-weighted bound (Burda 2016).
     """
 
     beta: float = 1.0

@@ -62,7 +62,8 @@ class Denoiser(OneToOneFeatureMixin, TransformerMixin, Task):
         told from noisy images, and every strength up to a fifth of the range when the images are clean. "unknown", for
         noisy images alone: no more than that the noise of a pixel tells nothing of its neighbours' (Noise2Void, Krull
         2019); worse than "gaussian" where that is true. In tables the unit is a column's standard deviation, and
-        "auto" is 0.3.
+        "auto" is 0.3. In texts it is "typos:.1", the share of letters or pieces that is swapped, left out, doubled or
+        replaced.
     clean : bool or "auto"
         Whether the images of the fit are clean. "auto" measures: white noise of less than 2 % of the range of the
         pixels counts as clean, so say `clean=False` when the noise is weaker than that, and `clean=True` when clean
@@ -134,7 +135,7 @@ class Denoiser(OneToOneFeatureMixin, TransformerMixin, Task):
         """The kind that undoes this noise, and the pace that suits it."""
         noise, parts = noise_named(self.noise), plan.recipe.parts(1)
         if not isinstance(plan.data, Crops):
-            told = noise or Noise("gaussian", 0.3, 0.3)
+            told = noise or noise_named(plan.data.noise) or Noise("gaussian", 0.3, 0.3)
             self._noise = asdict(told) | {"clean": True, "measured": None}
             corruption = parts.corruption or told.corruption(1.0, 1.0)
             kind = Compose(corruption, parts.bottleneck, parts.penalties, parts.bound, parts.emphasis, parts.loss)

@@ -20,7 +20,8 @@ from latently.errors import BadData, BadParameter
 from latently.modalities.frames import names_of
 from latently.parts.bottlenecks import Normal
 from latently.parts.likelihoods import Autoregressive
-from latently.recipes import Recipe, Variational, resolve
+from latently.recipes import Recipe, resolve
+from latently.recipes.variational import Variational
 from latently.tasks.assemble import Blueprint
 from latently.tasks.base import Task
 from latently.tasks.density import MANY, mixture, mixtures, packed, unpacked
@@ -53,7 +54,7 @@ class Generator(Task):
     kind : "auto", str, recipe class or recipe
         As in `Autoencoder`. Of a variational kind the mixture is fitted to draws of the posterior, which is what its
         decoder has learned to read. "auto" is "undercomplete"; of texts, whose decoder could do without a code,
-        `Variational(free_bits=0.125, pooled=True)`: an eighth of a nat a unit costs nothing, so that the code tells some.
+        `Variational(free_bits=0.125, pooled=True)`: 4 nats in all cost nothing, so that the code tells something.
 
     Notes
     -----
@@ -101,7 +102,9 @@ class Generator(Task):
         return resolve("undercomplete" if isinstance(self.kind, str) and self.kind == "auto" else self.kind)
 
     def _suited(self, plan: Blueprint, given: dict[str, Any], rows: Batch) -> tuple[Blueprint, dict[str, Any]]:
-        alone = isinstance(self.kind, str) and self.kind == "auto" and isinstance(plan.data.likelihood(), Autoregressive)
+        alone = (
+            isinstance(self.kind, str) and self.kind == "auto" and isinstance(plan.data.likelihood(), Autoregressive)
+        )
         return (replace(plan, recipe=Variational(free_bits=FREE, pooled=True)) if alone else plan), given
 
     def _choose(self, plan: Blueprint, rows: Batch, schedule: Schedule) -> tuple[int, Curve | None]:
@@ -172,9 +175,9 @@ class Generator(Task):
     def interpolate(self, a: Any, b: Any, steps: int = 8, path: str = "auto") -> Any:
         """`steps` rows, images or texts on the way from `a` to `b`, the first and last their reconstructions.
 
-        `a`, `b`: a row of numbers, a frame of one row, an image, or a text. `path`: "linear" is straight between the codes,
-        "spherical" an arc around the origin, which keeps to where a normal prior lies; "auto" is "spherical" for
-        variational kinds, else "linear".
+        `a`, `b`: a row of numbers, a frame of one row, an image, or a text. `path`: "linear" is straight between the
+        codes, "spherical" an arc around the origin, which keeps to where a normal prior lies; "auto" is "spherical"
+        for variational kinds, else "linear".
         """
         check_is_fitted(self, "model_")
         if not isinstance(steps, (int, np.integer)) or steps < 2:

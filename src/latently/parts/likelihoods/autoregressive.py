@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from latently.parts.likelihoods.base import Likelihood
-from latently.parts.networks.steps import CELLS, Attention, Cell, Cells, Memory, matrix, whole_heads
+from latently.parts.networks.steps import CELLS, Attention, Cells, Memory, matrix, whole_heads
 from latently.rng import child
 from latently.values import Sizes
 
@@ -50,7 +50,7 @@ class Autoregressive(Likelihood):
     barred: Tensor
 
     def __init__(
-        self, cell: Cell = "lstm", size: int | Literal["auto"] = "auto", embed: int | Literal["auto"] = "auto",
+        self, cell: str = "lstm", size: int | Literal["auto"] = "auto", embed: int | Literal["auto"] = "auto",
         dropped: float = 0.2, temperature: float = 1.0,
     ) -> None:  # fmt: skip
         super().__init__()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from torch.nn import functional
 from latently.errors import BadParameter
 from latently.parts.networks.base import Design, Ends, Network
 from latently.parts.networks.mlp import MLP
-from latently.parts.networks.steps import CELLS, Attention, Cell, Cells, matrix, whole_heads
+from latently.parts.networks.steps import CELLS, Attention, Cells, matrix, whole_heads
 
 __all__ = ["Reader"]
 
@@ -26,7 +27,7 @@ class Reading(Network):
     A gap within the text is read as the piece for a gap; what lies beyond the last known piece counts nowhere.
     """
 
-    def __init__(self, ends: Ends, cell: Cell, width: int, embed: int, rng: torch.Generator) -> None:
+    def __init__(self, ends: Ends, cell: str, width: int, embed: int, rng: torch.Generator) -> None:
         super().__init__()
         self.inputs, self.outputs, self.levels = ends.inputs, ends.delivered, max(ends.levels)
         self.length = len(ends.levels)
@@ -79,9 +80,9 @@ class Reader(Design):
     widths between the code and the likelihood, which is the decoder proper.
     """
 
-    cell: Cell = "lstm"
-    width: int | Literal["auto"] = "auto"
-    embed: int | Literal["auto"] = "auto"
+    cell: str = "lstm"
+    width: Any = "auto"
+    embed: Any = "auto"
     hidden: tuple[int, ...] = ()
 
     def sizes(self, ends: Ends) -> tuple[int, int]:
@@ -106,7 +107,7 @@ class Reader(Design):
         cells = gates * width * (embed + width + 2) or 24 * width**2 + width * (embed + len(ends.levels) + 5)
         wide = 2 * width * (2 if gates else 1)
         layers = (ends.code, *self.hidden, ends.outputs)
-        out = sum((a + 1) * b for a, b in zip(layers, layers[1:], strict=False))
+        out = sum((a + 1) * b for a, b in itertools.pairwise(layers))
         return max(ends.levels) * embed + cells + (wide + 1) * ends.delivered + out
 
     def work(self, ends: Ends) -> int:
