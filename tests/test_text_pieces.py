@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from latently import Autoencoder, Denoiser, Generator, recipes
+from latently import Autoencoder, Denoiser, Generator, evaluate, recipes
 from latently.errors import BadData, BadParameter
 from latently.modalities import Pieces
 from latently.modalities.bytepairs import Vocabulary
@@ -15,6 +15,7 @@ from latently.parts import Typos
 from latently.parts.likelihoods import Autoregressive
 from latently.parts.networks import Ends, Reader
 from latently.recipes import Compose
+from latently.recipes.variational import Variational
 from latently.tasks.file import load, save
 from latently.values import Batch, Sizes
 
@@ -311,6 +312,19 @@ def test_texts_with_typos_come_back_as_texts(words):
     model = quick(Denoiser, n_components=4).fit(words[:60])
     assert isinstance(model.model_.corruption, Typos)
     assert all(isinstance(t, str) for t in model.transform(["badda", "", "x🎉"]))
+
+
+@pytest.mark.filterwarnings("ignore::latently.errors.FitAlarm")
+def test_what_a_code_of_texts_carries_is_told(words):
+    kind = Variational(warmup=0.0, free_bits=0.5, pooled=True)
+    model = quick(Autoencoder, n_components=4, kind=kind, data=Pieces(), epochs=20).fit(words[:200])
+    told, judged = model.summary(), evaluate(model, words[:50], [len(w) for w in words[:50]])
+    assert told["held_out"] is None
+    assert 1 <= told["active"] <= 4
+    assert abs(sum(judged["kl"]["nats per unit"]) - judged["costs"]["kl"]) < 1e-3
+    assert judged["costs"]["kl"] > 1.0  # the floor is 2
+    assert set(judged["reconstruction"]) == {"nats"}
+    assert set(judged["probe"])
 
 
 def test_a_contractive_kind_has_no_derivative_by_pieces(words):
