@@ -575,7 +575,7 @@ MISTAKES = {
     "search build t.csv -o i.safetensors --size 9": "--size means nothing for a table",
     "encode encode.safetensors shots -o o.csv --size 8": "--size is for a fit",
     "encode t-encode.safetensors shots -o o.csv": "was fitted on a table, and shots is images. Give it a table",
-    "encode encode.safetensors t.csv -o o.csv": "was fitted on images, and t.csv is a table. Give it images",
+    "encode encode.safetensors t.csv -o o.csv": "was fitted on images, and t.csv holds a table. Give it images",
     "impute t-impute.safetensors shots -o out": "was fitted on a table",
     "denoise denoise.safetensors t.csv -o o.csv": "was fitted on images",
     "report encode.safetensors t.csv -o o.html": "was fitted on images",

@@ -15,6 +15,7 @@ _HOME = {
     "Imputer": "latently.tasks.imputer",
     "Map": "latently.tasks.map",
     "SearchIndex": "latently.tasks.search",
+    "Series": "latently.modalities",
     "Table": "latently.modalities",
     "evaluate": "latently.tasks.evaluate",
     "load": "latently.tasks.file",
@@ -24,7 +25,7 @@ _MODULES = ("errors", "parts", "recipes")
 
 __all__ = [
     "AnomalyDetector", "Autoencoder", "Compressor", "Denoiser", "Generator", "Image", "Imputer", "Map", "SearchIndex",
-    "Table", "__version__", "errors", "evaluate", "load", "parts", "recipes", "save",
+    "Series", "Table", "__version__", "errors", "evaluate", "load", "parts", "recipes", "save",
 ]  # fmt: skip
 
 

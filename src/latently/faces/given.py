@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from latently.errors import BadParameter, FileProblem
 from latently.faces import options, screen, tables
+from latently.faces.sorts import SPOKEN, family_of
 
 __all__ = ["MODEL", "ROLES", "TASKS", "Given", "check_model_name", "check_page_name", "is_model", "loaded"]
 
@@ -26,8 +27,10 @@ class Given:
 
     noun: ClassVar[str] = "data"  #: what it is, in words
     items: ClassVar[str] = "rows"  #: what it is made of
+    coded: ClassVar[str] = ""  #: what a code is of, where that is not an item
     foreign: ClassVar[tuple[str, ...]] = ()  #: options that mean something for other data only
-    pictured: ClassVar[bool] = False  #: whether it is images
+    sort: ClassVar[str] = "table"  #: which of `sorts.FAMILIES` it is
+    foldered: ClassVar[bool] = False  #: whether results are files in a folder
 
     task: str  #: the estimator that is fitted when no model is given
     data: Path
@@ -71,6 +74,15 @@ class Given:
     def keys(self) -> dict[str, Any]:
         """Columns that tell rows apart."""
         raise NotImplementedError
+
+    def coded_keys(self) -> dict[str, Any]:
+        """Columns that tell codes apart; numbers of rows go without saying."""
+        return {n: c for n, c in self.keys().items() if n != "row"}
+
+    def asked(self) -> list[Any]:
+        """What to call each row that an index is asked for: the first of its keys."""
+        first = next(iter(self.keys().values()))
+        return list(first.to_pylist() if hasattr(first, "to_pylist") else first)
 
     def column(self, role: str) -> Any:
         """The column of a role, or None."""
@@ -125,9 +137,12 @@ class Given:
                 f"{self.model} holds a model of the task {got}; this verb needs {self.task}. "
                 f"Try: latently fit {self.data} --task {word} -o {self.model.stem}-{word}{MODEL}"
             )
-        if (of_images := any(c["sort"] == "image" for c in found.data_.schema())) != self.pictured:
-            has, takes = ("a table", "images") if of_images else ("images", "a table")
-            raise BadParameter(f"{self.model} was fitted on {takes}, and {self.data} is {has}. Give it {takes}.")
+        fitted = family_of(self.model)
+        if fitted is not None and fitted != self.sort:
+            raise BadParameter(
+                f"{self.model} was fitted on {SPOKEN[fitted]}, and {self.data} holds {SPOKEN[self.sort]}. "
+                f"Give it {SPOKEN[fitted]}."
+            )
         return found
 
     def fitted(self, settings: tuple[str, ...] = (), **chosen: Any) -> Any:

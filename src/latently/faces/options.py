@@ -33,7 +33,7 @@ _layers = _auto(_widths, "widths such as 64,32, or none for a single layer")
 # What a verb reads and writes.
 Data = Annotated[
     Path,
-    Argument(metavar="DATA", help="A table (.csv, .tsv, .txt, .parquet, .arrow), or images: a folder, a file, a zip."),
+    Argument(metavar="DATA", help="A table (.csv, .tsv, .parquet, .arrow), or text, images, sounds: a file, a folder."),
 ]
 MaybeModel = Annotated[list[Path] | None, Argument(metavar="MODEL", help="A file that `latently fit` wrote.")]
 Model = Annotated[Path, Argument(metavar="MODEL", help="A file that `latently fit` wrote.")]
@@ -64,6 +64,11 @@ Missing = Annotated[
     list[str], Option(metavar="VALUE", help="A value that means missing, such as -999; in images, that of a hole.")
 ]
 Size = Annotated[int | None, Option(metavar="PIXELS", min=1, help="Images: the longer side that the model sees.")]
+As = Annotated[
+    str | None,
+    Option("--as", metavar="SORT", help="Take DATA for: table, series, text, images or audio."),
+]
+Text = Annotated[str | None, Option(metavar="COLUMN", help="The column of texts of a table; it alone is learned.")]
 Skip = Annotated[bool, Option("--skip", help="Images: leave out files that cannot be read.")]
 
 # What is learned.

@@ -12,29 +12,22 @@ from pathlib import Path
 from latently.errors import FileProblem
 
 __all__ = [
+    "check_files",
     "check_folder",
-    "check_images",
     "check_input",
     "check_output",
     "check_place",
-    "holds_images",
     "replacing",
     "suffix_of",
 ]
 
 WRITTEN = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".arrow", ".feather")
 SUFFIXES = (*WRITTEN, ".txt", ".txt.gz")  # what is read
+AUDIO = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")
 IMAGES = (
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".tif", ".tiff", ".gif", ".bmp", ".ppm", ".pgm", ".pbm",
     ".pnm", ".pfm", ".jp2", ".j2k", ".jpx", ".zip",
 )  # fmt: skip
-
-
-def holds_images(path: Path) -> bool:
-    """Whether a name is one of images: a folder, a file of an image, a zip, a pattern that is none of tables."""
-    name = path.name.lower()
-    pattern = not path.exists() and glob.has_magic(str(path)) and not name.endswith(SUFFIXES)
-    return path.is_dir() or name.endswith(IMAGES) or pattern
 
 
 def check_folder(path: Path) -> None:
@@ -65,7 +58,7 @@ def check_input(path: Path) -> None:
     suffix_of(path)
 
 
-def check_images(path: Path) -> None:
+def check_files(path: Path) -> None:
     """Raise `FileProblem` unless `path` is there, or a pattern."""
     if not glob.has_magic(str(path)):
         _check_there(path)
@@ -76,7 +69,7 @@ def _check_there(path: Path) -> None:
         beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         near = difflib.get_close_matches(path.name, beside, 1, 0.75)
         hint = f"Did you mean {path.with_name(near[0])}?" if near else f"The current folder is {Path.cwd()}."
-        raise FileProblem(f"{path} does not exist; expected a table, or images. {hint}")
+        raise FileProblem(f"{path} does not exist; expected a table, text, images or sounds. {hint}")
 
 
 def check_output(path: Path, *inputs: Path) -> None:

@@ -29,6 +29,8 @@ class Results:
     `a.jpg` becomes `a.png`, or `a-jpg.png` where a source or a result has that name; page 3 of `a.tif` is `a-3.tif`.
     """
 
+    noun = "image"
+
     def __init__(self, folder: Path, names: Sequence[str], own: Sequence[str] = ()) -> None:
         self.folder, self.images = folder, 0
         self._writer: ThreadPoolExecutor | None = None
@@ -36,26 +38,27 @@ class Results:
         for name in names:
             path = PurePosixPath(name)
             if path.is_absolute() or ".." in path.parts or "\0" in name or not path.name:
-                raise FileProblem(
-                    f"an image is named {name!r}, which would lie outside of {folder}. Nothing is written."
-                )
+                raise FileProblem(f"a file is named {name!r}, which would lie outside of {folder}. Nothing is written.")
         self._sources = {name.casefold() for name in names}
         self._taken = {name.casefold() for name in own}
 
     def put(self, name: str, image: Any, mark: str = "", suffix: str | None = None) -> None:
         """Write an image while the next one is computed; `mark` goes behind the name of its source."""
-        from latently.modalities.encode import suffix_for
-
         assert self._writer is not None
         page = PAGE.fullmatch(name)
         source = PurePosixPath(page[1] if page else name)
         if suffix is None:
-            own = "" if source.suffix.lower() in LOSSY else source.suffix
-            suffix = suffix_for(own or ".png", 1 if image.ndim == 2 else image.shape[2], image.dtype)
+            suffix = self._suffix(source.suffix, image)
         place = self.folder / self._free(name, source, f"-{page[2]}{mark}" if page else mark, suffix)
         while self._waiting and sum(size for _, size in self._waiting) > WAITING:
             self._settle()
         self._waiting.append((self._writer.submit(self._write, place, image), image.size))
+
+    def _suffix(self, own: str, image: Any) -> str:
+        from latently.modalities.encode import suffix_for
+
+        kept = ".png" if own.lower() in LOSSY or not own else own
+        return str(suffix_for(kept, 1 if image.ndim == 2 else image.shape[2], image.dtype))
 
     def _write(self, place: Path, image: Any) -> None:
         from latently.modalities.encode import write
@@ -99,7 +102,8 @@ class Results:
             if not self.images:
                 raise
             raise FileProblem(
-                f"{problem} Stopped there: {self.images:,} of {total:,} images are written and whole, in {self.folder}."
+                f"{problem} Stopped there: {self.images:,} of {total:,} {self.noun}s are written and whole, "
+                f"in {self.folder}."
             ) from None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from latently.errors import BadParameter, FileProblem
 from latently.faces import screen, tables
@@ -18,7 +18,8 @@ class Rows(Given):
     """A table. `reading` is what was found in the file."""
 
     noun = "table"
-    foreign = ("size", "skip")
+    sort = "table"
+    foreign: ClassVar[tuple[str, ...]] = ("size", "skip", "text")
 
     def check(self) -> None:
         """Raise on paths and options that cannot work together, and where there is no table."""
@@ -28,16 +29,20 @@ class Rows(Given):
     @functools.cached_property
     def reading(self) -> tables.Reading:
         """The table, read as the model needs it; how it was read is noted."""
-        missing, text = self.common.get("missing", []), []
-        if self.model is not None:
-            table = self.estimator.data_
-            missing, text = [str(m) for m in table.missing], table.texts()
+        missing, text = self._how()
         found = tables.examine(self.data, missing, text=text)
         if not self.common.get("as_json"):
             told = [str(found.layout)] if found.layout is not None else []
             for remark in [*(f"{self.data}: {line}" for line in told), *found.remarks]:
                 screen.note(remark)
         return found
+
+    def _how(self) -> tuple[list[str], list[str]]:
+        """Which cells mean a missing value, and in which columns they stay text."""
+        if self.model is None:
+            return list(self.common.get("missing", [])), []
+        table = self.estimator.data_
+        return [str(m) for m in table.missing], table.texts()
 
     @functools.cached_property
     def rows(self) -> Any:
@@ -127,6 +132,20 @@ class Rows(Given):
                 raise BadParameter(f"--type {name}: expected NAME=SORT, such as --type zip=category.")
             tables.select(self.data, names, [name], "which --type names")
         return Table(**roles, types={name: sort for name, _, sort in pairs}, missing=self.common.get("missing", []))
+
+    @property
+    def learned_columns(self) -> int:
+        """How many columns the model knows."""
+        return len(self.estimator.data_.learned)
+
+    def written(self, made: Any) -> Any:
+        """What became of the rows as a table, its columns in the order of the table given."""
+        import pyarrow as pa
+
+        names = self.reading.table.column_names
+        if not isinstance(made, pa.Table):
+            return pa.table({n: made[:, j] for j, n in enumerate(names)})
+        return made.select(names)
 
     def told(self, estimator: Any) -> None:
         """Which columns were left out, and how to keep them."""

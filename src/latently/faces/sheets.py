@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from latently.modalities.pixels import resized
 
-__all__ = ["heated", "sheet", "small", "visible"]
+__all__ = ["heated", "sheet", "shrunk", "small", "visible"]
 
 Pixels = NDArray[Any]
 TILE = 128  # pixels a side
+MOST = 1600  # pixels a side of a picture that is only looked at
 LINE = 16  # pixels for a caption
 GAP = 8
 # Dark to bright through purple and orange, told apart in grey too; colours at even steps.
@@ -68,6 +69,12 @@ def sheet(rows: Sequence[Sequence[Pixels]], captions: Sequence[Sequence[str]], h
             page.paste(Image.fromarray(tile), (x + (TILE - tile.shape[1]) // 2, y + (TILE - tile.shape[0]) // 2))
             pen.text((x, y + TILE + 2), _cut(word), fill="black")
     return np.asarray(page)
+
+
+def shrunk(image: Pixels) -> Pixels:
+    """An image with its longer side no longer than a screen has pixels."""
+    share = MOST / max(image.shape[:2])
+    return image if share >= 1 else resized(image, *(max(1, round(s * share)) for s in image.shape[:2]))
 
 
 def small(image: Pixels) -> Pixels:

@@ -1,15 +1,16 @@
-"""Modalities: what users bring, turned into batches and back, in user units."""
+"""Modalities: what users bring, turned into batches and back, in user units. The last one imported is asked first."""
 
 from latently.modalities.base import Modality
 from latently.modalities.table import Table
 
 from latently.modalities.image import Image  # isort: skip  (asked before tables, which take what is left)
+from latently.modalities.series import Series  # isort: skip
+from latently.modalities.text import Text  # isort: skip
 
-from latently.modalities.blocks import Blocks
-from latently.modalities.crops import Crops
-from latently.modalities.embedded import Embedded
-from latently.modalities.pieces import Pieces
-from latently.modalities.text import Text
-from latently.modalities.textures import Textures
+from latently.modalities.blocks import Blocks  # isort: skip  (these answer to no data, only to jobs)
+from latently.modalities.crops import Crops  # isort: skip
+from latently.modalities.embedded import Embedded  # isort: skip
+from latently.modalities.pieces import Pieces  # isort: skip
+from latently.modalities.textures import Textures  # isort: skip
 
-__all__ = ["Blocks", "Crops", "Embedded", "Image", "Modality", "Pieces", "Table", "Text", "Textures"]
+__all__ = ["Blocks", "Crops", "Embedded", "Image", "Modality", "Pieces", "Series", "Table", "Text", "Textures"]

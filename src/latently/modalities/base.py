@@ -87,6 +87,28 @@ class Modality:
         """Which learned cells are missing, `(rows, cells)`."""
         raise NotImplementedError
 
+    def stepwise(self, data: Any) -> bool:
+        """Whether what was given has a row for every step of a series, so that scores are one a step."""
+        return False
+
+    def steps(self, cells: NDArray[Any], data: Any) -> NDArray[np.float64]:
+        """Of stepwise data, the sum over channels of values of the cells of `take(data)`, one number a step."""
+        raise NotImplementedError
+
+    def owners(self, data: Any) -> NDArray[np.int64] | None:
+        """Which of what was given each row belongs to; None where every row stands for itself."""
+        return None
+
+    def gathered(self, values: NDArray[Any], data: Any) -> NDArray[Any]:
+        """What rows say, as what those say that were given: the mean of the rows of each."""
+        owners = self.owners(data)
+        if owners is None:
+            return values
+        sums = np.zeros((int(owners.max()) + 1, *values.shape[1:]))
+        np.add.at(sums, owners, values)
+        counts = np.bincount(owners).reshape(-1, *[1] * (values.ndim - 1))
+        return np.asarray(sums / counts, values.dtype)
+
     # ------------------------------------------------------------------ what it calls for
 
     def door(self, masked: bool) -> Door:
@@ -101,6 +123,11 @@ class Modality:
     def places(self) -> int:
         """Rows that belong together, one after the other: never on both sides of a validation split."""
         return 1
+
+    @property
+    def together(self) -> int:
+        """As `places`, where rows that a validation split keeps together say nothing as a group."""
+        return self.places
 
     def plan(self, rows: int) -> dict[str, int]:
         """What "auto" stands for in a plan of training, where so many of these rows ask for something."""

@@ -14,7 +14,7 @@ from latently.errors import BadData, FileProblem, UnsupportedInput
 from latently.modalities.folders import leads_to_images
 from latently.modalities.frames import frame_of
 
-__all__ = ["documents", "is_text"]
+__all__ = ["documents", "files_of", "is_text"]
 
 SUFFIX = ".txt"
 LONGEST_PATH = 4096  # characters: what is longer is no path
@@ -68,19 +68,28 @@ def _leads_to_texts(place: str | os.PathLike[str]) -> bool:
     return path.is_dir() and any(p.suffix.lower() == SUFFIX for p in path.iterdir())
 
 
+def files_of(place: str | os.PathLike[str]) -> list[Path] | None:
+    """The .txt files of a folder or a glob, in the order of their names; None for a place that is one file, or none."""
+    text = os.fspath(place)
+    path = Path(text).expanduser()
+    if path.is_dir():
+        return sorted(p for p in path.iterdir() if p.suffix.lower() == SUFFIX and p.is_file())
+    if path.is_file() or not glob.has_magic(text):
+        return None
+    found = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - the pattern may be absolute
+    return [Path(p) for p in found if p.lower().endswith(SUFFIX)]
+
+
 def _of_path(place: str | os.PathLike[str]) -> list[str]:
     text = os.fspath(place)
     shown = text if len(text) < 60 else text[:57] + "..."
     path = Path(text).expanduser() if len(text) <= LONGEST_PATH and "\0" not in text else None
     try:
-        if path is not None and path.is_dir():
-            files = sorted(p for p in path.iterdir() if p.suffix.lower() == SUFFIX and p.is_file())
+        files = None if path is None else files_of(path)
+        if files is not None:
             return [_read(p) for p in files]
         if path is not None and path.is_file():
             return _lines(path)
-        if path is not None and glob.has_magic(text):
-            found = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - the pattern may be absolute
-            return [_read(Path(p)) for p in found if p.lower().endswith(SUFFIX)]
     except OSError as problem:
         if isinstance(problem, FileProblem):
             raise

@@ -24,6 +24,8 @@ FORMATS = {
 }  # fmt: skip
 LARGEST = {"JPEG": 65_535, "WEBP": 16_383, "AVIF": 65_536}  # pixels along a side
 QUALITY = {"JPEG": 95, "AVIF": 90}  # where a format has no other way
+LARGE = 2**22  # numbers of an image: a PNG of more is packed
+QUICK = 1  # at this level: a photograph of 12 megapixels takes .9 s instead of 1.7, and 24.7 MB instead of 25.0
 
 
 def suffix_for(suffix: str, channels: int, dtype: DTypeLike) -> str:
@@ -121,6 +123,7 @@ def _by_pillow(kind: str, array: NDArray[Any], quality: int | None) -> bytes:
         options |= {"subsampling": "4:4:4" if options["quality"] >= 90 else "4:2:0", "max_threads": 1}
     else:
         options = {"compression": "tiff_adobe_deflate"} if kind == "TIFF" else {}
+        options |= {"compress_level": QUICK} if kind == "PNG" and array.size > LARGE else {}
     out = io.BytesIO()
     image.save(out, kind, **options)
     return out.getvalue()

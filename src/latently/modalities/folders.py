@@ -1,4 +1,4 @@
-"""Where images lie: files, folders, globs, archives; in which order, under which names."""
+"""Where images, or sounds, lie: files, folders, globs, archives; in which order, under which names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 import latently.modalities.tiff as tiff
 from latently.errors import BadData, FileProblem, UnsupportedInput
 
-__all__ = ["SUFFIXES", "File", "Found", "find", "leads_to_images"]
+__all__ = ["IMAGES", "SUFFIXES", "File", "Found", "Sort", "find", "leads_to", "leads_to_images"]
 
 SUFFIXES = frozenset({
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".tif", ".tiff", ".gif", ".bmp", ".ppm", ".pgm", ".pbm",
@@ -25,6 +25,26 @@ SUFFIXES = frozenset({
 })  # fmt: skip
 TIFF = (".tif", ".tiff")
 SIGHT = 10_000  # entries of a folder that are looked at before it is said to hold no images
+
+
+@dataclass(frozen=True)
+class Sort:
+    """What files are looked for, by the end of their names."""
+
+    one: str
+    suffixes: frozenset[str]
+
+    @property
+    def many(self) -> str:
+        """What several are called."""
+        return f"{self.one.split()[-1]}s"
+
+    def has(self, name: str) -> bool:
+        """Whether a file of this name is one."""
+        return os.path.splitext(name)[1].lower() in self.suffixes  # noqa: PTH122
+
+
+IMAGES = Sort("an image", SUFFIXES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +60,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One image on disk: a file, a file in an archive, or one page of either."""
+    """One image or sound on disk: a file, a file in an archive, or one page of either."""
 
     name: str  #: relative to the folder that was given, with its page, as in `cells.tif[3]`
     path: str
@@ -71,50 +91,56 @@ class File:
 
 @dataclass(frozen=True)
 class Found:
-    """The images of a place, in natural order, and how many other files lie there."""
+    """What was looked for in a place, in natural order, and how many other files lie there."""
 
     files: tuple[File, ...]
     ignored: int = 0
 
     @property
     def labels(self) -> list[str] | None:
-        """The folder of each image; None where one lies in no folder of its own."""
+        """The folder of each file; None where one lies in no folder of its own."""
         folders = [PurePosixPath(f.name).parent.name for f in self.files]
         return folders if all(folders) else None
 
 
-def find(place: str | os.PathLike[str] | Sequence[Any]) -> Found:
-    """Every image of a file, a folder, a glob, an archive or a list of files."""
+def find(place: str | os.PathLike[str] | Sequence[Any], sort: Sort = IMAGES) -> Found:
+    """Every image, or whatever is looked for, of a file, a folder, a glob, an archive or a list of files."""
     if not isinstance(place, (str, os.PathLike)):
-        return _listed([_text(p) for p in place])
+        return _listed([_text(p) for p in place], sort)
     text = _text(place)
     path = Path(text)
     if path.is_dir():
-        found = _walked(text)
+        found = _walked(text, sort)
     elif path.is_file():
-        found = _archive(text) if path.suffix.lower() == ".zip" else Found(tuple(_pages(File(path.name, text))))
+        found = _archive(text, sort) if path.suffix.lower() == ".zip" else Found(tuple(_pages(File(path.name, text))))
     elif glob.has_magic(text):
-        found = _globbed(text)
+        found = _globbed(text, sort)
     else:
-        raise FileProblem(f"{text} does not exist. Give an image, a folder, a .zip of images, or a glob.")
+        raise FileProblem(f"{text} does not exist. Give {sort.one}, a folder, a .zip of {sort.many}, or a glob.")
     if not found.files:
         others = f"; it has {found.ignored} other files" if found.ignored else ""
-        raise BadData(f"{text} leads to no images{others}. Images end in {', '.join(sorted(SUFFIXES))}.")
+        ends = ", ".join(sorted(sort.suffixes))
+        raise BadData(f"{text} leads to no {sort.many}{others}. {sort.many.capitalize()} end in {ends}.")
     return found
 
 
 def leads_to_images(place: str | os.PathLike[str]) -> bool:
     """Whether there seem to be images, from names alone and a look at the first thousands of them."""
+    return leads_to(place, IMAGES)
+
+
+def leads_to(place: str | os.PathLike[str], sort: Sort) -> bool:
+    """The same for any sort of files."""
     text = _text(place)
     path = Path(text)
     try:
         if path.is_dir():
-            return any(_is_image(n) for n, _ in zip(_names(text), range(SIGHT), strict=False))
+            return any(sort.has(n) for n, _ in zip(_names(text), range(SIGHT), strict=False))
     except OSError:
         return False
     if path.suffix.lower() == ".zip" and zipfile.is_zipfile(text):
-        return any(_is_image(i.filename) for i in _directory(text))
-    return _is_image(text) or (glob.has_magic(text) and any(map(_is_image, glob.iglob(text, recursive=True))))  # noqa: PTH207
+        return any(sort.has(i.filename) for i in _directory(text))
+    return sort.has(text) or (glob.has_magic(text) and any(map(sort.has, glob.iglob(text, recursive=True))))  # noqa: PTH207
 
 
 def _text(place: Any) -> str:
@@ -122,10 +148,6 @@ def _text(place: Any) -> str:
     if not isinstance(text, str):
         raise UnsupportedInput(f"got {type(place).__name__} among paths; expected str or pathlib.Path.")
     return os.path.expanduser(text)  # noqa: PTH111
-
-
-def _is_image(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122
 
 
 def _natural(name: str) -> tuple[Any, ...]:
@@ -156,27 +178,27 @@ def _names(root: str) -> Iterator[str]:
                     yield entry.path
 
 
-def _walked(root: str) -> Found:
+def _walked(root: str, sort: Sort) -> Found:
     try:
         names = list(_names(root))
     except OSError as problem:
         raise FileProblem(f"cannot read the folder {problem.filename or root}: {problem.strerror}.") from None
-    return _found([(Path(n).relative_to(root).as_posix(), n) for n in names if _is_image(n)], len(names))
+    return _found([(Path(n).relative_to(root).as_posix(), n) for n in names if sort.has(n)], len(names))
 
 
-def _globbed(pattern: str) -> Found:
+def _globbed(pattern: str, sort: Sort) -> Found:
     names = [n for n in glob.glob(pattern, recursive=True) if not Path(n).is_dir()]  # noqa: PTH207
-    kept = [n for n in names if _is_image(n)]
+    kept = [n for n in names if sort.has(n)]
     return _found(_relative(kept), len(names))
 
 
-def _listed(paths: list[str]) -> Found:
+def _listed(paths: list[str], sort: Sort) -> Found:
     if not paths:
-        raise BadData("got an empty list: no images. Give at least one.")
+        raise BadData(f"got an empty list: no {sort.many}. Give at least one.")
     missing = [p for p in paths if not Path(p).is_file()]
     if missing:
         others = f" {len(missing) - 1} more of {len(paths)} do not either." if len(missing) > 1 else ""
-        raise FileProblem(f"{missing[0]} does not exist as a file.{others} A list holds paths of images.")
+        raise FileProblem(f"{missing[0]} does not exist as a file.{others} A list holds paths of {sort.many}.")
     files = [page for name, path in _relative(paths) for page in _pages(File(name, path))]
     return Found(tuple(files))
 
@@ -218,9 +240,9 @@ def _directory(path: str) -> list[zipfile.ZipInfo]:
         raise FileProblem(f"{path} cannot be read as a .zip archive ({problem}). Restore it from a copy.") from None
 
 
-def _archive(path: str) -> Found:
+def _archive(path: str, sort: Sort) -> Found:
     infos = _directory(path)
-    kept = [i for i in infos if _is_image(i.filename) and not _hidden(i.filename)]
+    kept = [i for i in infos if sort.has(i.filename) and not _hidden(i.filename)]
     for info in kept:
         if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise FileProblem(

@@ -47,7 +47,7 @@ DAMAGE = (
 
 
 @contextlib.contextmanager
-def named(name: str) -> Iterator[None]:
+def named(name: str, what: str = "an image") -> Iterator[None]:
     """Whatever a decoder raises, as one error that names the file."""
     try:
         yield
@@ -58,8 +58,8 @@ def named(name: str) -> Iterator[None]:
     except DAMAGE as problem:
         reason = getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
         raise FileProblem(
-            f"{name} cannot be read as an image: {reason}. Restore it from a copy, remove it, or leave such files out "
-            "with skip=True."
+            f"{name} cannot be read as {what}: {reason.rstrip('.')}. Restore it from a copy, remove it, or leave such "
+            "files out with skip=True."
         ) from None
 
 

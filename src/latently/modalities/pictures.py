@@ -3,97 +3,38 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from latently.errors import BadData, FitAlarm, LatentlyError, UnsupportedInput
-from latently.modalities.folders import File, find, leads_to_images
+from latently.errors import BadData, UnsupportedInput
+from latently.modalities.collection import Collection, tried, with_others
+from latently.modalities.folders import find, leads_to_images
 from latently.modalities.pixels import Headers, check, check_stack
-from latently.modalities.stores import Shelf, Stack, Store
+from latently.modalities.stores import Shelf, Stack
 
 __all__ = ["Pictures", "accepts", "pictures"]
 
 Pixels = NDArray[Any]
-R = TypeVar("R")
 FEW = 4  # columns: a list of arrays as narrow as this holds series, not images
 SURE = ("bool", "uint8", "uint16")  # dtypes of images, and of little else
 
 
-class Pictures:
+class Pictures(Collection):
     """Images in order, each decoded when it is asked for, as it is seen and in its own dtype.
 
     `pictures[i]` is (height, width), or (height, width, channels) with alpha last; it is not to be written into.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        names: Sequence[str] | None = None,
-        labels: Sequence[str] | None = None,
-        ignored: int = 0,
-        skipped: Sequence[tuple[str, str]] = (),
-    ) -> None:
-        self._store = store
-        self._names = names
-        self.labels = labels  #: the folder of each file; None where files lie in none, and for arrays
-        self.ignored = ignored  #: how many files of the folder are no images
-        self.skipped = tuple(skipped)  #: (name, reason) of each bad file that was left out
-
-    def __len__(self) -> int:
-        return len(self._store)
-
-    def __iter__(self) -> Iterator[Pixels]:
-        return (self[i] for i in range(len(self)))
-
-    def __getitem__(self, i: Any) -> Any:
-        if isinstance(i, slice):
-            return self.take(range(*i.indices(len(self))))
-        if not -len(self) <= i < len(self):
-            raise IndexError(f"image {i} of {len(self)}")
-        i = int(i) % len(self)
-        return self._store.read(i, self._name(i))
-
-    @cached_property
-    def names(self) -> list[str]:
-        """The path of each image below the folder, or "0", "1", ..."""
-        return [str(i) for i in range(len(self))] if self._names is None else list(self._names)
-
-    def _name(self, i: int) -> str:
-        return f"image {i}" if self.paths is None and self._names is None else self.names[i]
-
-    @cached_property
-    def paths(self) -> list[Path] | None:
-        """The file of each image (the pages of a file share it, so do the files of an archive); None for arrays."""
-        items = self._store.items if isinstance(self._store, Shelf) else []
-        return [Path(f.path) for f in items] if len(items) and isinstance(items[0], File) else None
+    what = "image"
 
     @property
     def array(self) -> Pixels | None:
         """The array that holds all images, as it was given; None where there is none."""
         return self._store.array if isinstance(self._store, Stack) else None
-
-    def take(self, indexes: ArrayLike) -> Pictures:
-        """Some of the images, by their numbers or a mask."""
-        chosen = np.asarray(indexes)
-        if chosen.dtype == bool:
-            if len(chosen) != len(self):
-                raise BadData(f"got a mask of {len(chosen)} for {len(self)} images.")
-            chosen = np.flatnonzero(chosen)
-        chosen = chosen.astype(np.intp)
-        if len(chosen) and not (-len(self) <= chosen.min() and chosen.max() < len(self)):
-            raise IndexError(f"images {chosen.min()} to {chosen.max()} of {len(self)}")
-        chosen = chosen % max(len(self), 1)
-        labels = None if self.labels is None else [self.labels[i] for i in chosen]
-        names = [self.names[i] for i in chosen]
-        return Pictures(self._store.part(chosen), names, labels, self.ignored, self.skipped)
 
     def headers(self) -> Headers:
         """Size, channels and dtype of each image; no pixels are decoded; the first bad one is named, others counted."""
@@ -106,86 +47,11 @@ class Pictures:
             first = self._store.header(0, "")
             sizes: Any = [np.broadcast_to(np.int64(v), n) for v in (first.height, first.width, first.channels)]
             return Headers(self.names, sizes[0], sizes[1], sizes[2], np.broadcast_to(np.array(first.dtype), n))
-        found, bad = _tried(range(n), lambda i: self._store.header(i, self._name(i)))
-        if bad:
-            raise _with_others([problem for _, problem in bad], n)
+        found = self._heads()
         sizes = np.array([(h.height, h.width, h.channels) for h in found], np.int64).reshape(n, 3)
         return Headers(
             self.names, sizes[:, 0], sizes[:, 1], sizes[:, 2], np.array([h.dtype for h in found], dtype=np.str_)
         )
-
-    def each(self, function: Callable[[Pixels], R], threads: int = 1) -> Iterator[R]:
-        """`function` of each image, in order; decoding and `function` run in threads, a few images at a time.
-
-        At most `threads + 2` results wait. An error comes at its image's turn; one of `function` carries the image's
-        name as a note.
-        """
-        if threads <= 1:
-            yield from (self._done(function, i) for i in range(len(self)))
-            return
-        waiting: deque[Future[R]] = deque()
-        pool = ThreadPoolExecutor(threads, thread_name_prefix="pictures")
-        try:
-            for i in range(len(self)):
-                waiting.append(pool.submit(self._done, function, i))
-                if len(waiting) > threads + 1:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-    def _done(self, function: Callable[[Pixels], R], i: int) -> R:
-        image = self[i]
-        try:
-            return function(image)
-        except Exception as problem:
-            problem.add_note(f"while working on {self._name(i)}")
-            raise
-
-    def readable(self, threads: int = 1) -> Pictures:
-        """The images that can be decoded; the others are listed in `skipped`, and one warning counts them."""
-        reasons: dict[int, str] = {}
-
-        def look(i: int) -> None:
-            try:
-                self._store.read(i, self._name(i))
-            except LatentlyError as problem:
-                reasons[i] = str(problem)
-
-        with ThreadPoolExecutor(max(threads, 1)) as pool:
-            deque(pool.map(look, range(len(self))), maxlen=0)
-        bad = sorted(reasons)
-        if not bad:
-            return self
-        if len(bad) == len(self):
-            raise BadData(f"none of {len(self)} images can be read. The first: {reasons[0]}")
-        kept = self.take(np.setdiff1d(np.arange(len(self)), bad))
-        kept.skipped = (*self.skipped, *((self.names[i], reasons[i]) for i in bad))
-        warnings.warn(
-            f"{len(bad)} of {len(self)} images cannot be read and are left out, the first: {reasons[bad[0]]}",
-            FitAlarm,
-            stacklevel=3,
-        )
-        return kept
-
-
-def _tried(indexes: Sequence[int], look: Callable[[int], Any]) -> tuple[list[Any], list[tuple[int, LatentlyError]]]:
-    good, bad = [], []
-    for i in indexes:
-        try:
-            good.append(look(i))
-        except LatentlyError as problem:
-            bad.append((i, problem))
-    return good, bad
-
-
-def _with_others(problems: Sequence[LatentlyError], total: int) -> LatentlyError:
-    """The first problem, and how many more there are."""
-    first = problems[0]
-    if len(problems) == 1:
-        return first
-    return type(first)(f"{first} {len(problems) - 1} more of {total} images are bad.")
 
 
 # ---------------------------------------------------------------------- the door
@@ -238,9 +104,9 @@ def _of_list(items: list[Any]) -> Pictures:
                 "Pillow's images, or of paths."
             )
     arrays = [i for i, item in enumerate(items) if isinstance(item, np.ndarray)]
-    _, bad = _tried(arrays, lambda i: check(items[i], f"image {i}"))
+    _, bad = tried(arrays, lambda i: check(items[i], f"image {i}"))
     if bad:
-        raise _with_others([problem for _, problem in bad], len(items))
+        raise with_others([problem for _, problem in bad], len(items))
     return Pictures(Shelf(items))
 
 

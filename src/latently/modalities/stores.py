@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,19 +12,9 @@ import latently.modalities.decode as decode
 from latently.modalities.folders import File
 from latently.modalities.pixels import Header
 
-__all__ = ["Shelf", "Stack", "Store"]
+__all__ = ["Shelf", "Stack"]
 
 Pixels = NDArray[Any]
-
-
-@runtime_checkable
-class Store(Protocol):
-    """What holds the images."""
-
-    def __len__(self) -> int: ...
-    def read(self, i: int, name: str) -> Pixels: ...
-    def header(self, i: int, name: str) -> Header: ...
-    def part(self, indexes: NDArray[np.intp]) -> Store: ...
 
 
 class Stack:

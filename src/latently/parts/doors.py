@@ -21,7 +21,8 @@ class Door(nn.Module):
     A category becomes L features, all zero where the level is unknown or was never seen. Each of `cycles`, (column,
     period, phase), adds the sine and cosine of a number's place in its period; each of `bends`, (column, middle, unit,
     size), adds `asinh((x - middle) / unit) / size`. `common`: all cells are in one unit, as pixels are, so that their
-    errors compare as they stand.
+    errors compare as they stand. `bridged`, (channels, length): where rows are series, a cell that is not known lies on
+    the straight line between the known ones beside it in its channel.
     """
 
     lookup: Tensor
@@ -34,10 +35,11 @@ class Door(nn.Module):
         cycles: Sequence[tuple[int, float, float]] = (),
         bends: Sequence[tuple[int, float, float, float]] = (),
         common: bool = False,
+        bridged: tuple[int, ...] = (),
     ) -> None:
         super().__init__()
         self.levels, self.masked, self.cycles, self.bends = levels, masked, tuple(cycles), tuple(bends)
-        self.common = common
+        self.common, self.bridged = common, bridged
         widths = [n or 1 for n in levels]
         self.features = sum(widths)
         self.width = self.features + 2 * len(self.cycles) + len(self.bends) + (len(levels) if masked else 0)
@@ -49,7 +51,7 @@ class Door(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """The features of a batch, `(rows, width)`."""
-        x = batch.x.flatten(1)
+        x = self.filled(batch).flatten(1)
         if self.flat:
             return x
         known = None if batch.known is None else batch.known.flatten(1)
@@ -57,6 +59,20 @@ class Door(nn.Module):
         if self.masked:
             columns.append(torch.ones_like(x) if known is None else known.to(x.dtype))
         return torch.cat(columns, 1)
+
+    def filled(self, batch: Batch) -> Tensor:
+        """The cells of a batch, bridged where they are to be; beyond the last known cell its value, 0 without any."""
+        if not self.bridged or batch.known is None:
+            return batch.x
+        x, known = (cells.reshape(-1, *self.bridged) for cells in (batch.x, batch.known))
+        end = x.shape[2]
+        place = torch.arange(end, device=x.device).expand_as(x)
+        left = place.masked_fill(~known, -1).cummax(2).values
+        right = place.masked_fill(~known, end).flip(2).cummin(2).values.flip(2)
+        a, b = x.gather(2, left.clamp(min=0)), x.gather(2, right.clamp(max=end - 1))
+        a, b = torch.where(left < 0, b, a), torch.where(right == end, a, b)
+        share = (place - left) / (right - left).clamp(min=1)
+        return (a + (b - a) * share).view_as(batch.x)
 
     def open(self, x: Tensor, known: Tensor | None) -> Tensor:
         """Numbers as they are, categories as one-hots, in the order of the columns: `(rows, features)`."""

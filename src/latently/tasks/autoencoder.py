@@ -100,9 +100,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         return self
 
     def transform(self, X: Any) -> Rows:
-        """Codes of the rows, `(n, n_components_)` float32 (of a variational kind, the posterior means)."""
+        """Codes of the rows, `(n, n_components_)` float32 (of a variational kind, the posterior means).
+
+        A series that takes several windows has the mean of their codes; one long series has a code a window.
+        """
         batch = self._batch(X)
-        return self._map(self.model_.encode, batch)
+        return self.data_.gathered(self._map(self.model_.encode, batch), X)
 
     def inverse_transform(self, X: Any) -> NDArray[Any]:
         """Rows in user units from codes `(n, n_components_)`; an object array where columns are not all numbers."""
@@ -126,14 +129,17 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
 
         With `loss="likelihood"` minus nats (for a variational kind a bound on the log-likelihood at the posterior
         mean); with a squared error minus the summed squared error in units of each column's variance. Rows with
-        missing cells are scaled up to the full number of columns.
+        missing cells are scaled up to the full number of columns. One long series has a score a step: of its cells in
+        all windows that hold it, NaN where none is known.
         """
         batch = self._batch(X)
-        return -self._map(self.model_.surprise, batch).astype(np.float64)
+        if self.data_.stepwise(X):
+            return -self.data_.steps(self._map(self.model_.each, batch), X)
+        return -self.data_.gathered(self._map(self.model_.surprise, batch), X).astype(np.float64)
 
     def score(self, X: Any, y: Any = None) -> float:
         """The mean of `score_samples(X)`."""
-        return float(self.score_samples(X).mean())
+        return float(np.nanmean(self.score_samples(X)))
 
     def costs(self, X: Any) -> dict[str, NDArray[np.float64] | float]:
         """Every raw cost by name: an array with one value a row, or a number for statistics of the whole.

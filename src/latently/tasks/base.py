@@ -120,7 +120,7 @@ class Task(BaseEstimator):
             watcher_for(self.verbose),
             checkpoint,
             fixed.work(),
-            source.places,
+            source.together,
         )
         if k == "auto":
             k, curve = self._choose(plan, rows, schedule)

@@ -13,7 +13,7 @@ from latently.faces.given import Given
 from latently.faces.places import check_place
 from latently.faces.results import Results, blocks, new_folder
 
-__all__ = ["cleaned", "detect", "draw", "folder_of", "impute", "reconstruct"]
+__all__ = ["cleaned", "detect", "draw", "folder_of", "impute", "reconstruct", "scored"]
 
 SHOWN = 24  # images on a sheet
 
@@ -91,7 +91,7 @@ def detect(
         common = given.common
         fresh = given.fitted(n_components=common["components"], kind=common["kind"], setting=setting)
         given.__dict__["estimator"] = fresh
-    columns = _scored(given, explain)
+    columns = scored(given, explain)
     score, detector = columns["score"], given.estimator
     order = np.argsort(-score, kind="stable")
     results = Results(folder, source.names, own=("sheet.png", "scores.csv"))
@@ -111,7 +111,7 @@ def detect(
     typer.echo(f"{folder}: {told}; scores.csv, sheet.png, heat and mask of each")
 
 
-def _scored(given: Given, explain: int) -> dict[str, Any]:
+def scored(given: Given, explain: int) -> dict[str, Any]:
     """A column each: file and folder, score, p_value, anomaly, reasons."""
     import pyarrow as pa
 
@@ -131,15 +131,16 @@ def _heated(
     """Write heat and mask of every image; the strangest come back for the sheet."""
     import numpy as np
 
-    from latently.faces.sheets import heated, small, visible
+    from latently.faces.sheets import heated, shrunk, small, visible
 
     detector, source = given.estimator, given.rows
     kept: dict[int, list[Any]] = {}
     low, high = detector.heat_range_
     for block in blocks(source):
         some = source.take(block)
-        for i, image, heat, mask in zip(block, some, detector.heat_map(some), detector.mask(some), strict=True):
-            over, black = heated(image, heat, low, high), np.asarray(mask, np.uint8) * 255
+        for i, image, heat in zip(block, some, detector.heat_map(some), strict=True):
+            over = heated(shrunk(image), shrunk(heat), low, high)
+            black = np.asarray(heat > high / 2, np.uint8) * 255  # the line of `mask`
             results.put(source.names[i], over, "-heat", ".png")
             results.put(source.names[i], black, "-mask", ".png")
             if i in strangest:

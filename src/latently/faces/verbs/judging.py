@@ -11,7 +11,7 @@ from latently.faces import options, screen, tables
 from latently.faces.given import Given, check_page_name
 from latently.faces.rows import Rows
 from latently.faces.verb import verb
-from latently.faces.verbs import albums
+from latently.faces.verbs import albums, clips
 
 __all__ = ["detect", "evaluate", "monitor", "report"]
 
@@ -19,7 +19,7 @@ DRIFT = 3  # exit code
 DAY = 86400.0
 
 
-@verb("AnomalyDetector", options.ToEither, images=albums.detect)
+@verb("AnomalyDetector", options.ToEither, images=albums.detect, audio=clips.detect)
 def detect(
     given: Rows,
     setting: options.Setting = None,
@@ -113,7 +113,7 @@ def _days(given: Rows) -> float:
     return max(float((ends["max"].as_py() - ends["min"].as_py()).total_seconds()) / DAY, 1.0)
 
 
-@verb("any", images=True)
+@verb("any", images=True, audio=True)
 def evaluate(given: Given) -> None:
     """Say how good a model is, beside what is simpler.
 
@@ -136,7 +136,7 @@ def evaluate(given: Given) -> None:
         typer.echo(str(found))
 
 
-@verb("any", options.ToPage, images=True)
+@verb("any", options.ToPage, images=True, audio=True)
 def report(given: Given) -> None:
     """Write a page about a model and its data.
 
@@ -162,7 +162,7 @@ def report(given: Given) -> None:
         typer.echo(f"{output}: open it in a browser")
 
 
-@verb("any")
+@verb("any", series=False, text=False)
 def monitor(given: Rows) -> None:
     """Say whether new rows are still like those of the fit.
 

@@ -10,16 +10,15 @@ import typer
 from latently.errors import BadParameter
 from latently.faces import options, screen, tables
 from latently.faces.album import Album
+from latently.faces.drawn import check_drawn, write_drawn
 from latently.faces.given import Given, is_model, loaded
-from latently.faces.results import Results, new_folder
 from latently.faces.rows import Rows
+from latently.faces.sorts import family
 from latently.faces.verb import given_of, verb
-from latently.faces.verbs import albums
+from latently.faces.verbs import albums, clips
 from latently.faces.verbs.rows import written_rows
 
 __all__ = ["denoise", "sample"]
-
-ACROSS = 8  # samples in a line of the sheet
 
 
 def _fitted(given: Given, **chosen: Any) -> None:
@@ -33,14 +32,15 @@ def _fitted(given: Given, **chosen: Any) -> None:
         given.__dict__["estimator"] = given.fitted(**chosen)
 
 
-def _denoised(given: Album, noise: str | None = None, clean: bool | None = None) -> None:
+def _denoised(given: Any, noise: str | None = None, clean: bool | None = None) -> None:
     albums.folder_of(given)
     _fitted(given, noise=noise, clean=clean)
     if not given.common["as_json"]:
         found = given.estimator.noise_
         told = "" if found["measured"] is None else f", measured {found['measured']:.3g}"
         screen.note(f"noise of the fit: {found['sort']} {_span(found)}{told}")
-    albums.cleaned(given, "cleaned", lambda images: given.estimator.transform(images))
+    cleaned = albums.cleaned if isinstance(given, Album) else clips.cleaned
+    cleaned(given, "cleaned", lambda items: given.estimator.transform(items))
 
 
 def _span(found: dict[str, Any]) -> str:
@@ -49,7 +49,7 @@ def _span(found: dict[str, Any]) -> str:
     return " to ".join(dict.fromkeys(known)) or "of unknown strength"
 
 
-@verb("Denoiser", options.ToEither, images=_denoised)
+@verb("Denoiser", options.ToEither, images=_denoised, audio=_denoised)
 def denoise(given: Rows, noise: options.Noise = None, clean: options.Clean = None) -> None:
     """Take the noise out of images, or of a table.
 
@@ -80,6 +80,8 @@ def sample(
     label: options.Label = [],  # noqa: B006 - typer copies it
     size: options.Size = None,
     skip: options.Skip = False,
+    read_as: options.As = None,
+    text: options.Text = None,
     keep: options.Keep = None,
     as_json: options.Json = False,
 ) -> None:
@@ -91,6 +93,7 @@ def sample(
     Example: latently sample photographs -o new --count 64
     """
     common = {"components": components, "kind": kind, "seed": seed, "label": label, "size": size, "skip": skip,
+              "read_as": read_as, "text": text,
               "keep": keep, "as_json": as_json}  # fmt: skip
     if is_model(data):
         fixed = [n for n in ("components", "kind", "label", "size", "skip", "keep") if common[n]]
@@ -102,17 +105,16 @@ def sample(
     else:
         source = given_of("Generator", data, None, output, common)
         source.check()
-        (new_folder if isinstance(source, Album) else tables.check_output)(output, data)
+        check_drawn(source.sort, output, data)
         generator = source.fitted(n_components=components, kind=kind)
-    (new_folder if generator.data_.shape else tables.check_output)(output)
+    check_drawn(family(type(generator.data_).key) or "table", output)
     wanted = {} if given is None else {"given": _label(generator, given)}
     made = generator.sample(count, random_state=seed, **wanted)
-    (_images if generator.data_.shape else _table)(generator, made, output)
+    told = write_drawn(generator, made, output)
     if as_json:
         screen.emit({"output": str(output), "count": count})
     else:
-        what = f"{screen.counted(count, 'new image')}, and sheet.png to look at them"
-        typer.echo(f"{output}: {what if generator.data_.shape else screen.counted(count, 'new row')}")
+        typer.echo(f"{output}: {told}")
 
 
 def _label(generator: Any, text: str) -> Any:
@@ -124,25 +126,3 @@ def _label(generator: Any, text: str) -> Any:
         if str(known) == text:
             return known
     raise BadParameter(f"--given {text}: unknown label; known: {', '.join(map(str, classes[:20]))}.")
-
-
-def _images(generator: Any, made: Any, output: Path) -> None:
-    from latently.faces.sheets import visible
-
-    digits = len(str(len(made) - 1))
-    names = [f"{i:0{digits}d}.png" for i in range(len(made))]
-    results = Results(output, names)
-    with results.filling(len(made)):
-        for name, image in zip(names, made, strict=True):
-            results.put(name, image)
-    low, high = (float(e[0]) for e in generator.data_.bounds())
-    shown = [visible(image, low, high) for image in made[: ACROSS * ACROSS]]
-    lines = [shown[i : i + ACROSS] for i in range(0, len(shown), ACROSS)]
-    results.sheet(lines, [[""] * len(line) for line in lines], [])
-
-
-def _table(generator: Any, made: Any, output: Path) -> None:
-    import pyarrow as pa
-
-    names = generator.data_.names
-    tables.write(pa.table({n: pa.array(list(made[:, j])) for j, n in enumerate(names)}), output)

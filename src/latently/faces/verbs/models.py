@@ -40,6 +40,8 @@ def fit(
     settings: options.Settings = [],  # noqa: B006
     size: options.Size = None,
     skip: options.Skip = False,
+    read_as: options.As = None,
+    text: options.Text = None,
     as_json: options.Json = False,
 ) -> None:
     """Learn a model from a table or images, and save it.
@@ -59,7 +61,7 @@ def fit(
     if task not in TASKS:
         raise BadParameter(f"--task {task}: expected one of {', '.join(TASKS)}.")
     roles = {"label": label, "id": id, "time": time, "drop": drop, "types": types, "missing": missing}
-    common = {**roles, "seed": seed, "size": size, "skip": skip, "as_json": as_json}
+    common = {**roles, "seed": seed, "size": size, "skip": skip, "read_as": read_as, "text": text, "as_json": as_json}
     given = given_of(TASKS[task], data, None, None, common)
     given.check()
     estimator = given.fitted(
@@ -75,16 +77,16 @@ def fit(
         screen.emit(summary)
         return
     told.model(summary, alarms=False)
-    typer.echo(f"\nNext: latently {_next(task, output, data, given.pictured)}")
+    typer.echo(f"\nNext: latently {_next(task, output, data, given.foldered)}")
 
 
-def _next(task: str, model: Path, data: Path, pictured: bool) -> str:
+def _next(task: str, model: Path, data: Path, foldered: bool) -> str:
     """What is done with a model of this task."""
     places = {
         "encode": "codes.csv", "detect": "strange", "impute": "filled", "map": "map.png", "denoise": "cleaned",
         "sample": "new", "search": "found", "compress": "small.ltn",
     }  # fmt: skip
-    place = places[task] if pictured or "." in places[task] else f"{places[task]}.csv"
+    place = places[task] if foldered or "." in places[task] else f"{places[task]}.csv"
     verb = "search query" if task == "search" else task
     return f"{verb} {model} {'' if task == 'sample' else f'{data} '}-o {place}"
 

@@ -9,17 +9,18 @@ import typer
 
 from latently.errors import FileProblem
 from latently.faces import options, screen, tables
+from latently.faces.album import Album
 from latently.faces.given import Given
 from latently.faces.rows import Rows
 from latently.faces.verb import verb
-from latently.faces.verbs import albums
+from latently.faces.verbs import albums, clips
 
 __all__ = ["encode", "impute", "map_", "reconstruct", "written_rows"]
 
 PICTURES = (".png", ".svg", ".pdf")
 
 
-@verb("Autoencoder", options.ToTable, images=True)
+@verb("Autoencoder", options.ToTable, images=True, audio=True)
 def encode(given: Given) -> None:
     """Write the code of every row or image.
 
@@ -32,15 +33,15 @@ def encode(given: Given) -> None:
     codes = given.estimator.transform(given.rows)
     import pyarrow as pa
 
-    keys = {n: c for n, c in given.keys().items() if n != "row"}
+    keys = given.coded_keys()
     found = {f"code{j}": codes[:, j] for j in range(codes.shape[1])}
     written = pa.table(keys | found)
     tables.write(written, output)
-    what = screen.counted(len(codes), given.items[:-1])
+    what = screen.counted(len(codes), (given.coded or given.items)[:-1])
     _report(given, written, f"{what} -> {screen.counted(codes.shape[1], 'number')} each")
 
 
-@verb("Autoencoder", options.ToEither, images=albums.reconstruct)
+@verb("Autoencoder", options.ToEither, images=albums.reconstruct, audio=clips.reconstruct)
 def reconstruct(given: Rows) -> None:
     """Write a table or images again as their codes tell them.
 
@@ -56,12 +57,12 @@ def reconstruct(given: Rows) -> None:
 
 def written_rows(given: Rows, made: Any, what: str) -> None:
     """Write what became of the table, and say of how many columns."""
-    table = _in_order(given, made)
+    table = given.written(made)
     tables.write(table, _table(given))
-    learned = len(given.estimator.data_.learned)
+    learned = given.learned_columns
     copied = table.num_columns - learned
     more = f", {copied} copied" if copied else ""
-    _report(given, table, f"{table.num_rows:,} rows, {learned} columns {what}{more}")
+    _report(given, table, f"{table.num_rows:,} rows, {screen.counted(learned, 'column')} {what}{more}")
 
 
 @verb("Imputer", options.ToEither, images=albums.impute)
@@ -74,7 +75,7 @@ def impute(given: Rows) -> None:
     Example: latently impute table.csv -o whole.csv
     """
     output = _table(given)
-    table = _in_order(given, given.estimator.transform(given.rows))
+    table = given.written(given.estimator.transform(given.rows))
     tables.write(table, output)
     before = {n: given.reading.table.column(n).null_count for n in table.column_names}
     filled = {n: count - table.column(n).null_count for n, count in before.items() if count}
@@ -87,7 +88,7 @@ def impute(given: Rows) -> None:
     _report(given, table, f"{table.num_rows:,} rows, {sum(filled.values()):,} cells filled{more}", filled=filled)
 
 
-@verb("Map", options.ToMap, images=True)
+@verb("Map", options.ToMap, images=True, audio=True)
 def map_(given: Given) -> None:
     """Lay rows or images out on a plane, like near like.
 
@@ -107,15 +108,14 @@ def map_(given: Given) -> None:
     import pyarrow as pa
 
     axes = ("x", "y", "z") if points.shape[1] <= 3 else tuple(f"x{j}" for j in range(points.shape[1]))
-    written = pa.table(
-        {**given.keys(), **{a: points[:, j] for j, a in zip(range(points.shape[1]), axes, strict=False)}}
-    )
+    places = {a: points[:, j] for j, a in zip(range(points.shape[1]), axes, strict=False)}
+    written = pa.table((given.coded_keys() or given.keys()) | places)
     tables.write(written, output)
     _report(given, written, f"{screen.counted(len(points), 'point')}")
 
 
 def _draw(given: Given, output: Path) -> None:
-    if not isinstance(given, Rows):
+    if isinstance(given, Album):
         albums.draw(given, output)
         return
     import matplotlib as mpl
@@ -131,7 +131,7 @@ def _draw(given: Given, output: Path) -> None:
     if given.common["as_json"]:
         screen.emit({"file": str(output), "rows": given.count})
     else:
-        typer.echo(f"{output}: a map of {given.count:,} rows")
+        typer.echo(f"{output}: a map of {given.count:,} {given.coded or given.items}")
 
 
 def _table(given: Given) -> Path:
@@ -139,17 +139,6 @@ def _table(given: Given) -> Path:
         raise FileProblem("-o OUT is missing: where to write.")
     tables.check_output(given.output, *(p for p in (given.model, given.data) if p is not None))
     return given.output
-
-
-def _in_order(given: Rows, made: Any) -> Any:
-    """Columns in the order of the table given."""
-    import pyarrow as pa
-
-    table = given.reading.table
-    if not isinstance(made, pa.Table):
-        names = table.column_names
-        return pa.table({n: made[:, j] for j, n in enumerate(names)})
-    return made.select(table.column_names)
 
 
 def _report(given: Given, table: Any, done: str, **more: Any) -> None:

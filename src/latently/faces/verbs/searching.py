@@ -34,6 +34,8 @@ def build(
     drop: options.Drop = [],  # noqa: B006
     size: options.Size = None,
     skip: options.Skip = False,
+    read_as: options.As = None,
+    text: options.Text = None,
     as_json: options.Json = False,
 ) -> None:
     """Learn what is alike in rows or images, and index them.
@@ -44,7 +46,17 @@ def build(
     """
     check_model_name(output)
     tables.check_place(output, data)
-    common = {"seed": seed, "id": id, "label": label, "drop": drop, "size": size, "skip": skip, "as_json": as_json}
+    common = {
+        "seed": seed,
+        "id": id,
+        "label": label,
+        "drop": drop,
+        "size": size,
+        "skip": skip,
+        "read_as": read_as,
+        "text": text,
+        "as_json": as_json,
+    }
     given = given_of("SearchIndex", data, None, output, common)
     given.check()
     index = given.fitted(n_components=components, kind=kind, epochs=epochs, bits=bits)
@@ -57,7 +69,7 @@ def build(
     else:
         held = screen.counted(len(index.names_), given.items[:-1])
         typer.echo(f"{output}: an index of {held}, {screen.size(size_of_file)}")
-        typer.echo(f"\nNext: latently search query {output} {data} -o found{'' if given.pictured else '.csv'}")
+        typer.echo(f"\nNext: latently search query {output} {data} -o found{'' if given.foldered else '.csv'}")
 
 
 def _images(given: Album, nearest: int = 10) -> None:
@@ -85,7 +97,7 @@ def _rows(given: Given, nearest: int = 10) -> None:
     _tell(given, found[1], f"{given.output}: {each} to each of {screen.counted(given.count, given.items[:-1])}")
 
 
-@verb("SearchIndex", options.ToEither, images=_images)
+@verb("SearchIndex", options.ToEither, images=_images, audio=_rows)
 def query(given: Rows, nearest: options.Nearest = 10) -> None:
     """Find what is most alike in an index.
 
@@ -107,18 +119,12 @@ def _found(given: Given, nearest: int) -> tuple[Any, Any]:
     return distances, names
 
 
-def _asked(given: Given) -> list[Any]:
-    """The name of each row or image that was asked for: the first of its keys."""
-    first = next(iter(given.keys().values()))
-    return list(first.to_pylist() if hasattr(first, "to_pylist") else first)
-
-
 def _table(given: Given, distances: Any, names: Any) -> Any:
     import numpy as np
     import pyarrow as pa
 
     k = names.shape[1]
-    asked = [v for v in _asked(given) for _ in range(k)]
+    asked = [v for v in given.asked() for _ in range(k)]
     ranks = np.tile(np.arange(1, k + 1), len(names))
     return pa.table({"query": asked, "rank": ranks, "name": list(names.ravel()), "distance": distances.ravel()})
 

@@ -1,0 +1,123 @@
+"""What verbs do with sounds: results as folders of sounds, with a sheet of spectrograms and a table of the figures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from latently.errors import BadParameter
+from latently.faces import screen, tables
+from latently.faces.clips import Clips
+from latently.faces.recordings import Recordings
+from latently.faces.results import new_folder
+from latently.faces.verbs.albums import folder_of
+
+__all__ = ["cleaned", "detect", "reconstruct"]
+
+SHOWN = 24  # clips on a sheet
+TOGETHER = 64  # clips that are computed at once,
+SECONDS = 60.0  # or as many of their seconds: a long one comes alone
+
+
+def blocks(source: Any) -> list[list[int]]:
+    """The numbers of the clips, a few at a time."""
+    found: list[list[int]] = []
+    seconds = 0.0
+    for i, length in enumerate(source.headers().seconds.tolist()):
+        if not found or len(found[-1]) == TOGETHER or seconds + length > SECONDS:
+            found.append([])
+            seconds = 0.0
+        found[-1].append(i)
+        seconds += length
+    return found
+
+
+def cleaned(given: Clips, done: str, function: Any) -> None:
+    """`function` of every clip into a folder; spectrograms of the first of them on a sheet, before and after."""
+    from latently.faces.spectrogram import spectrogram
+
+    folder, source = folder_of(given), given.rows
+    _ = given.estimator
+    rates = source.rates.tolist()
+    results, rows = Recordings(folder, source.names, own=("sheet.png",)), []
+    with results.filling(len(source)):
+        for block in blocks(source):
+            before = source.take(block)
+            for k, (i, made) in enumerate(zip(block, function(before), strict=True)):
+                results.put_clip(source.names[i], made, rates[i])
+                if i < SHOWN:
+                    rows.append([spectrogram(before[k], rates[i]), spectrogram(made, rates[i])])
+        results.sheet(rows, [[name, ""] for name in source.names[:SHOWN]], ["before", "after"])
+    if given.common["as_json"]:
+        screen.emit({"folder": str(folder), "clips": len(source)})
+    else:
+        typer.echo(f"{folder}: {screen.counted(len(source), 'clip')} {done}, and sheet.png to look at them")
+
+
+def reconstruct(given: Clips) -> None:
+    """Every clip as its code tells it."""
+    cleaned(given, "reconstructed", lambda clips: given.estimator.reconstruct(clips))
+
+
+def detect(
+    given: Clips,
+    setting: str | None = None,
+    alerts_per_day: float | None = None,
+    explain: int = 3,
+    sort: bool = False,
+) -> None:
+    """Scores in a table, a spectrogram with its heat beside each name, the strangest on a sheet."""
+    import numpy as np
+    import pyarrow as pa
+
+    if alerts_per_day is not None:
+        raise BadParameter("--alerts-per-day needs the times of rows; clips have none. Leave it out.")
+    if given.model is not None and setting is not None:
+        raise BadParameter(f"--setting is for a fit, and {given.model} is fitted. Leave it out.")
+    folder, source = new_folder(folder_of(given)), given.rows
+    if given.model is None:
+        common = given.common
+        fresh = given.fitted(n_components=common["components"], kind=common["kind"], setting=setting)
+        given.__dict__["estimator"] = fresh
+    from latently.faces.verbs.albums import scored
+
+    columns, detector = scored(given, explain), given.estimator
+    order = np.argsort(-columns["score"], kind="stable")
+    results = Recordings(folder, source.names, own=("sheet.png", "scores.csv"))
+    found = pa.table(columns)
+    folder.mkdir(exist_ok=True)
+    tables.write(found.take(order) if sort else found, folder / "scores.csv")
+    kept: dict[int, list[Any]] = {}
+    with results.filling(len(source)):
+        for block in blocks(source):
+            some = source.take(block)
+            for k, (i, heat) in enumerate(zip(block, detector.heat_map(some), strict=True)):
+                seen, over = _heated(detector, some[k], int(source.rates[i]), heat)
+                results.put(source.names[i], over, "-heat", ".png")
+                if i in order[:SHOWN]:
+                    kept[i] = [seen, over]
+        names = [f"{columns['score'][i]:.3g}, p {columns['p_value'][i]:.3g}" for i in order[:SHOWN]]
+        captions = [[source.names[i], words] for i, words in zip(order[:SHOWN], names, strict=True)]
+        results.sheet([kept[int(i)] for i in order[:SHOWN]], captions, ["spectrogram", "heat"])
+    flagged = int(columns["anomaly"].sum())
+    if given.common["as_json"]:
+        screen.emit({"folder": str(folder), "clips": len(source), "flagged": flagged,
+                     "threshold": float(detector.threshold_)})  # fmt: skip
+        return
+    rows = [(source.names[i], f"{columns['score'][i]:.4g}", f"{columns['p_value'][i]:.4f}") for i in order[:5]]
+    screen.columns("the strangest clips", ("file", "score", "p_value"), rows)
+    typer.echo(f"{folder}: {screen.counted(len(source), 'clip')}, {flagged:,} flagged; scores.csv, sheet.png, heat")
+
+
+def _heated(detector: Any, samples: Any, rate: int, heat: Any) -> tuple[Any, Any]:
+    """A clip's spectrogram, and the same with its heat; `heat` has the lowest band first."""
+    import numpy as np
+
+    from latently.faces.sheets import heated
+    from latently.faces.spectrogram import spectrogram
+    from latently.modalities.pixels import resized
+
+    seen = spectrogram(samples, rate)
+    spread = resized(np.ascontiguousarray(heat[::-1], dtype=np.float32), *seen.shape)
+    return seen, heated(seen, spread, *detector.heat_range_)
