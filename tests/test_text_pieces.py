@@ -126,8 +126,8 @@ def test_draws_are_as_frequent_as_their_probability(cell):
     count = 4000
     made = part.sample(params.expand(count, -1).contiguous(), torch.Generator().manual_seed(0))
     share = torch.stack([(made == row).all(1).double().mean() for row in rows])
-    assert abs(float(share.sum()) - 1) < 1e-9
-    assert float((share - p).abs().max()) < 4 * (0.25 / count) ** 0.5
+    assert abs(share.sum().item() - 1) < 1e-9
+    assert (share - p).abs().max().item() < 4 * (0.25 / count) ** 0.5
     cold = part.sample(params.expand(50, -1).contiguous(), torch.Generator().manual_seed(0), temperature=1e-3)
     assert (cold == part.mean(params)).all()
 

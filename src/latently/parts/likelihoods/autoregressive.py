@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -166,11 +167,11 @@ class Autoregressive(Likelihood):
         u = torch.empty(len(params), self.length, device=rng.device).uniform_(generator=rng).to(params.device)
         made = []
         for rows, chance in zip(params.split(ROWS), u.split(ROWS), strict=True):
-            made.append(self._walk(rows, lambda t, logits, chance=chance: _drawn(logits / divisor, chance[:, t])))
+            made.append(self._walk(rows, partial(_drawn, chance, divisor)))
         return torch.cat(made)
 
 
-def _drawn(logits: Tensor, u: Tensor) -> Tensor:
-    """The number under which the even `u` falls."""
-    total = logits.double().softmax(1).cumsum(1)
-    return (total <= (u.double() * total[:, -1])[:, None]).sum(1).clamp(max=logits.shape[1] - 1)
+def _drawn(u: Tensor, divisor: float, t: int, logits: Tensor) -> Tensor:
+    """The pieces under which the even numbers of step `t` fall."""
+    total = (logits.double() / divisor).softmax(1).cumsum(1)
+    return (total <= (u[:, t].double() * total[:, -1])[:, None]).sum(1).clamp(max=logits.shape[1] - 1)

@@ -94,11 +94,11 @@ class Attention(nn.Module):
         return self._norm(x, 2 * self.layers), tuple(kept)
 
     def _headed(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return x.view(*x.shape[:-1], self.heads, -1).transpose(1, 2)
 
     def _norm(self, x: Tensor, i: int) -> Tensor:
         """RMS normalisation (Zhang 2019)."""
-        scale = list(self.scales)[i]
+        scale: Tensor = list(self.scales)[i]
         return x * (x.square().mean(-1, keepdim=True) + 1e-6).rsqrt() * scale
 
 
