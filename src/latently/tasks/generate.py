@@ -20,6 +20,7 @@ from latently.errors import BadData, BadParameter
 from latently.modalities.frames import names_of
 from latently.parts.bottlenecks import Normal
 from latently.parts.likelihoods import Autoregressive
+from latently.parts.likelihoods.autoregressive import LETTERS
 from latently.recipes import Recipe, resolve
 from latently.recipes.variational import Variational
 from latently.tasks.assemble import Blueprint
@@ -54,7 +55,8 @@ class Generator(Task):
     kind : "auto", str, recipe class or recipe
         As in `Autoencoder`. Of a variational kind the mixture is fitted to draws of the posterior, which is what its
         decoder has learned to read. "auto" is "undercomplete"; of texts, whose decoder could do without a code,
-        `Variational(free_bits=0.125, pooled=True)`: 4 nats in all cost nothing, so that the code tells something.
+        `Variational(free_bits=0.125, pooled=True)`: 4 nats in all cost nothing, so that the code tells something; where
+        they are spelled by letters, as names are, half of that.
 
     Notes
     -----
@@ -102,10 +104,11 @@ class Generator(Task):
         return resolve("undercomplete" if isinstance(self.kind, str) and self.kind == "auto" else self.kind)
 
     def _suited(self, plan: Blueprint, given: dict[str, Any], rows: Batch) -> tuple[Blueprint, dict[str, Any]]:
-        alone = (
-            isinstance(self.kind, str) and self.kind == "auto" and isinstance(plan.data.likelihood(), Autoregressive)
-        )
-        return (replace(plan, recipe=Variational(free_bits=FREE, pooled=True)) if alone else plan), given
+        auto = isinstance(self.kind, str) and self.kind == "auto"
+        if not (auto and isinstance(plan.data.likelihood(), Autoregressive)):
+            return plan, given
+        free = FREE if max(plan.data.levels) >= LETTERS else FREE / 2
+        return replace(plan, recipe=Variational(free_bits=free, pooled=True)), given
 
     def _choose(self, plan: Blueprint, rows: Batch, schedule: Schedule) -> tuple[int, Curve | None]:
         return min(WIDTH, max(1, rows.cells // 2)), None

@@ -116,6 +116,9 @@ class Reader(Design):
         return len(ends.levels) * (20 * width * (embed + width) + 4 * max(ends.levels) * embed)
 
     def build(self, ends: Ends, rng: torch.Generator) -> tuple[Network, Network]:
-        """Encoder and decoder with fresh weights."""
+        """Encoder and decoder with fresh weights; the decoder says nothing at first, for a code is noise then.
+
+        What spells texts has to learn to do without the code before it can learn to use it.
+        """
         encoder = Reading(ends, self.cell, *self.sizes(ends), rng)
-        return encoder, MLP((ends.code, *self.hidden, ends.outputs)).start(rng)
+        return encoder, MLP((ends.code, *self.hidden, ends.outputs)).start(rng, zero_last=True)
