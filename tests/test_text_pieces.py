@@ -35,7 +35,9 @@ def quick(task, **options):
 
 
 def likelihood(cell="lstm", levels=5, length=4, **options) -> Autoregressive:
-    part = Autoregressive(cell, size=6, embed=5, **options).bind(Sizes(length, 2, levels=(levels,) * length))
+    part = Autoregressive(cell, size=6, embed=5, **{"dropped": 0.3, **options}).bind(
+        Sizes(length, 2, levels=(levels,) * length)
+    )
     with torch.no_grad():  # far from even
         part.embedding.mul_(10)
         part.bias.copy_(torch.linspace(-0.5, 0.5, levels))
