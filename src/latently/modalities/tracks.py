@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,21 @@ class Tracks:
         """Of each item."""
         return [len(a) for a in self.arrays]
 
+    def held_to(self, names: list[str], channels: int) -> Tracks:
+        """The same with the channels of a fit, in their order; `BadData` where they are others."""
+        found = self
+        if self.names is not None and names:
+            absent, extra = [n for n in names if n not in self.names], [n for n in self.names if n not in names]
+            if absent:
+                raise BadData(f"channel {absent[0]!r} of the fit is missing; columns: {', '.join(self.names[:20])}.")
+            if extra:
+                raise BadData(f"column {extra[0]!r} was not there in the fit. Leave it out, or fit with it.")
+            order = [self.names.index(n) for n in names]
+            found = replace(self, arrays=[a[:, order] for a in self.arrays], names=names)
+        if found.arrays[0].shape[1] != channels:
+            raise BadData(f"series have {found.arrays[0].shape[1]} channels; those of the fit have {channels}.")
+        return found
+
 
 def accepts(data: Any) -> bool:
     """Whether this is series, at a glance: a list of 1-D arrays of numbers, or of 2-D ones of floats in few columns."""
@@ -64,7 +79,7 @@ def accepts(data: Any) -> bool:
 
 def tracks(data: Any, roles: Roles) -> Tracks:
     """The series in `data`; `BadData` on infinity, no steps, times out of order, `UnsupportedInput` on what is none."""
-    frame = data.to_frame() if getattr(data, "ndim", 1) == 1 and hasattr(data, "to_frame") else data
+    frame = data.to_frame() if hasattr(data, "to_frame") and not hasattr(data, "columns") else data
     if hasattr(frame, "columns") or hasattr(frame, "column_names"):
         found = _of_frame(frame, source(frame), roles)
     elif roles.named:
@@ -192,6 +207,8 @@ def _times(frame: Any, found: Source, name: str | None) -> tuple[NDArray[np.int6
     if name is None:
         index = getattr(frame, "index", None)
         stamped = getattr(getattr(index, "dtype", None), "kind", "") in ("M", "m")
+        if stamped and index.hasnans:  # type: ignore[union-attr]
+            raise BadData("the index has missing times; every step needs its own.")
         return (index.asi8 if stamped else None), "the index"  # type: ignore[union-attr]
     column, what = found.arrow(found.names.index(name)), f"column {name!r}"
     if column.null_count:
@@ -257,7 +274,7 @@ def _into_frame(found: Tracks, arrays: Sequence[Matrix], like: Any, changed: Seq
     masks = None if changed is None else np.concatenate(list(changed))[order]
     columns = {n: pa.array(whole[:, j], from_pandas=True) for j, n in enumerate(found.names)}
     where = None if masks is None else {n: masks[:, j] for j, n in enumerate(found.names)}
-    if getattr(like, "ndim", 2) == 1:
+    if hasattr(like, "to_frame") and not hasattr(like, "columns"):  # one column
         frame = like.to_frame()
         made = replaced(frame, columns, where)
         return made[made.columns[0]].rename(like.name)

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Windows"]
+from latently.errors import BadParameter
+from latently.modalities.pixels import is_length
+
+__all__ = ["Windows", "sized"]
 
 Matrix = NDArray[np.float64]
+LONGEST = 512  # steps: items up to here are rows as they are
+WINDOW = 128  # steps of a window, where longer series are cut
+LEAST = 8  # windows that lie end to end in the longest series, where it is short itself
+SHORT = 8  # steps of a window that is a share of the longest series, at least
+OVERLAP = 4  # windows that hold each step
 
 
 @dataclass(frozen=True)
@@ -63,3 +72,27 @@ class Windows:
             sums[i][:, a : a + size] += row[:, :size] * ramp[:size]
             weights[i][a : a + size] += ramp[:size]
         return [(s / w).T for s, w in zip(sums, weights, strict=True)]
+
+
+def sized(window: Any, stride: Any, steps: Sequence[int]) -> tuple[int, int]:
+    """Steps of a row, and from one to the next, for items of so many; `BadParameter` on what cannot be."""
+    share = isinstance(window, float) and 0 < window < 1
+    if not (share or is_length(window) or (isinstance(window, str) and window == "auto")):
+        raise BadParameter(f"window={window!r}: expected a number of steps, a share in (0, 1), or 'auto'.")
+    if not (is_length(stride) or (isinstance(stride, str) and stride == "auto")):
+        raise BadParameter(f"stride={stride!r}: expected a number of steps, from 1, or 'auto'.")
+    longest = max(steps)
+    if window == "auto":
+        length = longest if len(steps) > 1 and longest <= LONGEST else max(1, min(WINDOW, longest // LEAST))
+    elif share:
+        length = min(longest, max(SHORT, round(window * longest)))
+    else:
+        length = int(window)
+    if length > longest:
+        raise BadParameter(
+            f"window={length} steps, and the longest series has {longest}. Try window={max(1, longest // LEAST)}, or "
+            "'auto'."
+        )
+    if stride != "auto" and stride > length:
+        raise BadParameter(f"stride={stride} steps, and a window has {length}: some steps would be in none.")
+    return length, max(1, length // OVERLAP) if stride == "auto" else int(stride)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from latently.parts.part import Part
+from latently.parts.places import drawn
 from latently.values import Sizes
 
 __all__ = [
@@ -19,6 +22,7 @@ __all__ = [
     "SaltAndPepper",
     "Swap",
     "Uniform",
+    "in_runs",
 ]
 
 Cells = Float[Tensor, "rows *cells"]
@@ -38,14 +42,14 @@ class Corruption(Part):
 
 
 class _Noise(Corruption):
-    """Noise on numbers. Cells that name a category or count things stay as they are: a level and a half is none."""
+    """Noise on numbers. Cells that name a category stay as they are: a level and a half is none."""
 
     numbers: Tensor
 
     def build(self, sizes: Sizes) -> None:
-        """One for a number, zero for a category and for a count."""
-        self.named = any(sizes.levels) or sizes.counted
-        ones = [float(not n and not sizes.counted) for n in sizes.levels] if self.named else [1.0]
+        """One for a number, zero for a category."""
+        self.named = any(sizes.levels)
+        ones = [float(not n) for n in sizes.levels] if self.named else [1.0]
         self.register_buffer("numbers", torch.tensor(ones), persistent=False)
 
     def _add(self, x: Cells, noise: Tensor) -> Cells:
@@ -131,12 +135,23 @@ class Masking(_Share):
 
 
 class Remasking(Corruption):
-    """As `Masking`, at a share drawn for each row from `[low, high]`: every pattern of gaps is met, few and many."""
+    """As `Masking`, at a share drawn for each row from `[low, high]`: every pattern of gaps is met, few and many.
+
+    Rows that are series, (channels, length), lose runs: a row is cut at random into runs of one length, from a single
+    step to the whole of it, and each run of each channel goes or stays (half of the rows lose all channels together).
+    Of images whole pixels are hidden, in all channels, as holes are.
+    """
+
+    shape: tuple[int, ...] = ()
 
     def __init__(self, low: float = 0.1, high: float = 0.9) -> None:
         super().__init__()
         self.low = low
         self.high = high
+
+    def build(self, sizes: Sizes) -> None:
+        """What a row is: which cells share a pixel, which follow each other."""
+        self.shape = tuple(sizes.shape)
 
     def check(self, sizes: Sizes) -> None:
         """`0 <= low <= high <= 1`, and something is hidden."""
@@ -150,8 +165,25 @@ class Remasking(Corruption):
     def hide(self, x: Cells, known: Known | None, rng: torch.Generator) -> tuple[Cells, Known | None]:
         """The chosen cells leave `known` too."""
         share = x.new_empty(len(x), *[1] * (x.ndim - 1)).uniform_(self.low, self.high, generator=rng)
-        gone = torch.empty_like(x).uniform_(generator=rng) < share
+        if len(self.shape) == 2:
+            chance = in_runs(torch.empty_like(x).uniform_(generator=rng), self.shape, rng)
+        else:
+            chance = drawn(x, self.shape, rng)
+        gone = chance < share
         return x.masked_fill(gone, 0.0), ~gone if known is None else known & ~gone
+
+
+def in_runs(chance: Cells, shape: tuple[int, ...], rng: torch.Generator) -> Cells:
+    """Numbers drawn a cell, `(rows, channels * length)`, made alike over runs of a channel, as `Remasking` says."""
+    channels, length = shape
+    each = chance.view(-1, channels, length)
+    longest = math.log(length * (1.0 if channels > 1 else 0.5) + 1)
+    size = each.new_empty(len(each), 1, 1).uniform_(0.0, longest, generator=rng).exp()
+    offset = size * torch.empty_like(size).uniform_(generator=rng)
+    run = ((torch.arange(length, device=chance.device) + offset) / size).long().clamp(max=length - 1)
+    alike = torch.empty_like(size).uniform_(generator=rng) < 0.5
+    each = torch.where(alike, each[:, :1], each)
+    return each.gather(2, run.expand_as(each)).view_as(chance)
 
 
 class SaltAndPepper(_Share):

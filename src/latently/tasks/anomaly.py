@@ -15,7 +15,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from latently import device as machine
 from latently.engine.schedule import Outcome
 from latently.errors import BadParameter, UnsupportedInput
-from latently.modalities import Textures
+from latently.modalities import Textured
 from latently.tasks.base import Task
 from latently.tasks.judges import Columns, Learned, Reason
 from latently.tasks.probes import detection, labels_of
@@ -137,7 +137,7 @@ class AnomalyDetector(OutlierMixin, Task):
         self.calibration_, self._counts = strange[order], weight[order]
 
     def _sort(self) -> type[Regions] | type[Columns]:
-        return Regions if isinstance(self.data_, Textures) else Columns
+        return Regions if isinstance(self.data_, Textured) else Columns
 
     def _extra(self) -> dict[str, Any]:
         calibration = {"strange": self.calibration_, "counts": self._counts, "offset": self.offset_}
@@ -168,7 +168,12 @@ class AnomalyDetector(OutlierMixin, Task):
 
     def p_values(self, X: Any) -> Rows:
         """Conformal p of every row: how often a normal row would be at least as strange."""
-        return self._p(-self.score_samples(X))
+        return self.p_values_of(self.score_samples(X))
+
+    def p_values_of(self, scores: Any) -> Rows:
+        """The same of rows whose `score_samples` are known, so that nothing is judged twice."""
+        check_is_fitted(self, "model_")
+        return self._p(-np.asarray(scores, np.float64))
 
     def _p(self, strange: Rows) -> Rows:
         above = np.append(np.cumsum(self._counts[::-1])[::-1], 0.0)

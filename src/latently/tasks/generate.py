@@ -89,6 +89,8 @@ class Generator(Task):
         self._fit(X, None)
         batch = self._batch(X)
         if labels is not None:
+            owners = self.data_.owners(X)
+            labels = labels if owners is None else labels[owners]
             _same_length(labels, len(batch))
         seed = chance.seed_of(self.random_state)
         names, index = (None, None) if labels is None else np.unique(labels, return_inverse=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +16,7 @@ from latently.engine.plan import plan_for
 from latently.engine.rank import Curve
 from latently.engine.schedule import Outcome, Schedule
 from latently.errors import BadData, BadParameter
+from latently.parts.networks import Residual, Temporal
 from latently.tasks.assemble import Blueprint
 from latently.tasks.base import Task
 from latently.tasks.remasked import ColumnError, Residuals, column_errors, strata, trials
@@ -30,6 +31,12 @@ Matrix = NDArray[np.float64]
 BATCH = 128  # rows, at least
 RATE = 5e-3
 STEPS = 6000
+# Series: what is learned is a correction of straight lines. Hidden runs of held-out training items, RMSE over that of
+# the lines, on GunPoint, ItalyPowerDemand, Trace: these filters .43 .36 .72, twice as many and a layer of 256 .45 .34
+# .75, fully connected .67 .36 .85; with half of the weight on cells that are not hidden .48 on the first.
+FILTERS = (16, 32, 64)
+SERIES_STEPS = 1500
+MANY = 100  # series, of which a tenth judges
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -37,7 +44,8 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, Task):
     """Fills missing cells from the known cells of their row; known cells come back bit for bit.
 
     A denoising autoencoder whose noise is missingness: in training, known cells are hidden at a share drawn for each
-    row, and asked for. One fit serves every pattern of gaps, and rows that it has never seen.
+    row, and asked for. One fit serves every pattern of gaps, and rows that it has never seen. Of series, runs are
+    hidden, and filters learn what straight lines across them miss.
 
     Parameters
     ----------
@@ -88,10 +96,25 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, Task):
         self._fit(X, sample_weight)
         return self
 
+    def _suited(self, plan: Blueprint, given: dict[str, Any], rows: Batch) -> tuple[Blueprint, dict[str, Any]]:
+        if len(plan.data.shape) != 2 or not (isinstance(self.network, str) and self.network == "auto"):
+            return plan, given
+        network = Residual(Temporal(FILTERS, hidden=0))
+        judged = 0.1 if len(rows) >= MANY else 0.2  # one fit: four of filters, as cross-validation has, take too long
+        own = {"n_components": network.code(rows.cells), "steps": SERIES_STEPS, "validation": judged}
+        recipe = replace(plan.recipe, emphasis=1.0) if self.kind == "remasking" else plan.recipe  # type: ignore[call-arg]
+        return replace(plan, network=network, recipe=recipe), given | {
+            n: v for n, v in own.items() if given.get(n, "auto") == "auto"
+        }
+
     def _paced(self, given: dict[str, Any], rows: int) -> dict[str, Any]:
         auto = {name for name, value in given.items() if isinstance(value, str)}
         batch = min(rows, max(BATCH, plan_for(rows).batch_rows)) if "batch_rows" in auto else given["batch_rows"]
-        own = {"batch_rows": batch, "learning_rate": RATE, "epochs": max(8, round(STEPS / -(-rows // batch)))}
+        own = {
+            "batch_rows": batch,
+            "learning_rate": RATE,
+            "epochs": max(8, round(given.get("steps", STEPS) / -(-rows // batch))),
+        }
         return given | {name: own[name] for name in auto}
 
     def _choose(self, plan: Blueprint, rows: Batch, schedule: Schedule) -> tuple[int, Curve | None]:
@@ -100,14 +123,15 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, Task):
     def _learn(self, outcome: Outcome, rows: Batch) -> None:
         known = torch.ones_like(rows.x, dtype=torch.bool) if rows.known is None else rows.known
         centre = self.data_.values(torch.zeros(1, rows.cells))[0]
-        self._whole = _whole(self.data_.values(rows.x), known.cpu().numpy(), centre)
+        odd = ~_whole(self.data_.values(rows.x), known.cpu().numpy(), centre)
+        self._whole = (np.bincount(self.data_.kin, odd) == 0)[self.data_.kin]
         self.report_: list[ColumnError] = []
         self._residuals: Residuals | None = None
         if outcome.judged:
-            found = trials(outcome.judged, self._fill, self.data_.levels)
+            found = trials(outcome.judged, self._fill, self.data_.levels, self.data_.shape)
             names = [str(n) for n in self.get_feature_names_out()]
-            self.report_ = column_errors(found, names, self.data_.levels, self._values)
-            self._residuals = Residuals.of(found)
+            self.report_ = column_errors(found, names, self.data_.levels, self._values, self.data_.kin)
+            self._residuals = Residuals.of(found, self.data_.kin)
 
     def _extra(self) -> dict[str, Any]:
         kept = {"whole": self._whole, "report": [asdict(r) for r in self.report_]}
@@ -150,10 +174,14 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, Task):
         if not isinstance(n, (int, np.integer)) or n < 1:
             raise BadParameter(f"n={n!r}: expected a whole number of copies, at least 1.")
         rng = chance.fit_generator(self.random_state if random_state is None else random_state)
-        cells, stratum, levels = self._fill(self.model_, batch), _strata(batch), torch.tensor(self.data_.levels) > 0
+        cells, stratum, levels = (
+            self._fill(self.model_, batch),
+            self._strata(batch),
+            torch.tensor(self.data_.levels) > 0,
+        )
         copies = []
         for _ in range(int(n)):
-            drawn = cells + torch.from_numpy(residuals.drawn(stratum, rng))
+            drawn = cells + torch.from_numpy(residuals.drawn(stratum, self.data_.kin, rng))
             if bool(levels.any()):
                 drawn = torch.where(levels, self._levels(batch, rng), drawn)
             copies.append(self._filled(X, self._values(drawn)))
@@ -169,9 +197,9 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, Task):
         batch, residuals = self._batch(X), self._calibrated("interval")
         if not 0 < level < 1:
             raise BadParameter(f"level={level!r}: expected a share in (0, 1), the probability of lying between.")
-        cells, stratum, levels = self._fill(self.model_, batch), _strata(batch), np.array(self.data_.levels) > 0
+        cells, stratum, levels = self._fill(self.model_, batch), self._strata(batch), np.array(self.data_.levels) > 0
         low, high = (
-            np.where(levels, np.nan, self._values(cells + torch.from_numpy(end[stratum])))
+            np.where(levels, np.nan, self._values(cells + torch.from_numpy(end[stratum, self.data_.kin])))
             for end in residuals.ends(level)
         )
         return self._filled(X, low), self._filled(X, high)
@@ -185,6 +213,14 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, Task):
                 "validation_fraction='auto' or a share."
             )
         return self._residuals
+
+    def _series(self) -> tuple[int, ...]:
+        """(channels, length) where rows are series, else ()."""
+        return self.data_.shape if len(self.data_.shape) == 2 else ()
+
+    def _strata(self, batch: Batch) -> NDArray[np.int64]:
+        known = torch.ones_like(batch.x, dtype=torch.bool) if batch.known is None else batch.known
+        return strata(known, self._series())
 
     def _fill(self, model: Any, batch: Batch) -> torch.Tensor:
         """Every cell of the rows as the model sees it, in model units."""
@@ -204,10 +240,6 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, Task):
     def _filled(self, X: Any, values: Matrix) -> Any:
         """`X` with `values` where it is missing; everything else as it is, to the bit."""
         return self.data_.rebuilt(values, X, self.data_.gaps(self, X))
-
-
-def _strata(batch: Batch) -> NDArray[np.int64]:
-    return strata(torch.ones_like(batch.x, dtype=torch.bool) if batch.known is None else batch.known)
 
 
 def _whole(values: Matrix, known: NDArray[np.bool_], centre: Matrix) -> NDArray[np.bool_]:

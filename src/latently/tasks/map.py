@@ -72,9 +72,9 @@ class Map(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         return self
 
     def transform(self, X: Any) -> Points:
-        """The points of rows, `(n, n_components)` float32; the rows may be new."""
+        """The points of rows, `(n, n_components)` float32; the rows may be new. Of several windows, their mean."""
         batch = self._batch(X)
-        return self._map(self.model_.encode, batch)
+        return self.data_.gathered(self._map(self.model_.encode, batch), X)
 
     def inverse_transform(self, X: Any) -> NDArray[Any]:
         """Rows in user units that belong to points `(n, n_components)` of the map."""

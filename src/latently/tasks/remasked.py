@@ -12,13 +12,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latently.engine.schedule import Judged
+from latently.parts.corruptions import in_runs
+from latently.parts.places import together
 from latently.values import Batch
 
 __all__ = ["ColumnError", "Residuals", "Trial", "column_errors", "strata", "trials"]
 
 STRATA = 4  # errors grow with the share of a row that is missing, so they are kept by quarters of it
-ALONE = 16  # cells of a row that are hidden one at a time, at most
+ALONE = 16  # cells of a row, or pixels of an image, that are hidden one at a time, at most
 CROWDS = 4  # times that a row loses a random share of its cells
+FAR = (1, 4, 16)  # steps to the next known one: errors of series grow with them
+RUNS = 6  # times that a series loses runs
 MOST = 499  # residuals kept a column and stratum: evenly spaced order statistics, steps of 0.2 %
 FEWEST = 30  # residuals a stratum needs to speak for itself; with fewer it speaks for the whole column
 
@@ -33,8 +37,8 @@ class Trial:
     truth: Tensor  #: rows in model units
     guess: Tensor  #: the same rows, filled
     hidden: NDArray[np.bool_]
-    stratum: NDArray[np.int64]  #: of each row
-    alone: bool  #: whether a row lost one cell only
+    stratum: NDArray[np.int64]  #: of each cell
+    alone: bool  #: whether a row lost one cell, or an image one pixel, only, or a series runs
     mean: Tensor  #: of each column's known cells, in the rows that the model learned from; of categories the commonest
     median: Tensor  #: the same, the median
 
@@ -43,8 +47,8 @@ class Trial:
 class ColumnError:
     """Errors of one column's hidden cells, in its own unit, beside the mean's, the median's or the commonest level's.
 
-    Each known cell of held-out rows was hidden by itself, the row's own gaps as they are. A column of categories has
-    accuracies, a column of numbers the rest.
+    Each known cell of held-out rows was hidden by itself, the row's own gaps as they are; of series runs of all lengths
+    were. A column of categories has accuracies, a column of numbers the rest.
     """
 
     column: str
@@ -57,23 +61,34 @@ class ColumnError:
     accuracy_of_commonest: float | None = None
 
 
-def trials(judged: tuple[Judged, ...], fill: Fill, levels: tuple[int, ...]) -> list[Trial]:
-    """Every judged model asked for hidden cells of the rows that it did not learn from."""
+def trials(judged: tuple[Judged, ...], fill: Fill, levels: tuple[int, ...], shape: tuple[int, ...] = ()) -> list[Trial]:
+    """Every judged model asked for hidden cells of the rows that it did not learn from.
+
+    Of images for whole pixels, of series for runs.
+    """
+    series = shape if len(shape) == 2 else ()
     rng = torch.Generator().manual_seed(0)  # which cells are hidden is no part of the fit's chance
     found = []
     for one in judged:
         batch, (mean, median) = _as_weighted(one.valid.to(torch.device("cpu")), rng), _plain(one.train, levels)
-        for hidden, alone in _hidings(batch, rng):
+        for hidden, alone in _runs(batch, series, rng) if series else _hidings(batch, together(shape), rng):
             known = ~hidden if batch.known is None else batch.known & ~hidden
             guess = fill(one.model, Batch(batch.x.masked_fill(hidden, 0.0), known))
-            found.append(Trial(batch.x, guess, hidden.numpy(), strata(known), alone, mean, median))
+            found.append(Trial(batch.x, guess, hidden.numpy(), strata(known, series), alone, mean, median))
     return found
 
 
-def strata(known: Tensor) -> NDArray[np.int64]:
-    """The quarter that the share of unknown cells of each row lies in."""
-    share = 1 - known.double().mean(1).numpy()
-    return np.minimum((share * STRATA).astype(np.int64), STRATA - 1)
+def strata(known: Tensor, series: tuple[int, ...] = ()) -> NDArray[np.int64]:
+    """Of each cell, the quarter that its row's share of unknown cells lies in; in series, how far the next known is."""
+    if not series:
+        share = 1 - known.double().mean(1).numpy()
+        quarter = np.minimum((share * STRATA).astype(np.int64), STRATA - 1)
+        return np.broadcast_to(quarter[:, None], known.shape)
+    each, place = known.view(-1, *series), torch.arange(series[1])
+    left = place.expand_as(each).masked_fill(~each, -(10**6)).cummax(2).values
+    right = place.expand_as(each).masked_fill(~each, 10**6).flip(2).cummin(2).values.flip(2)
+    far = torch.minimum(place - left, right - place)
+    return torch.bucketize(far, torch.tensor(FAR)).view_as(known).numpy()
 
 
 def _as_weighted(batch: Batch, rng: torch.Generator) -> Batch:
@@ -99,35 +114,54 @@ def _plain(batch: Batch, levels: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     return mean, median
 
 
-def _hidings(batch: Batch, rng: torch.Generator) -> list[tuple[Tensor, bool]]:
-    """Masks of cells to hide: each known cell alone (up to `ALONE` of a row), then random shares of the row."""
+def _hidings(batch: Batch, channels: int, rng: torch.Generator) -> list[tuple[Tensor, bool]]:
+    """Masks of cells to hide: each place alone (up to `ALONE` of a row), then random shares of the row.
+
+    A place is `channels` cells, one in each channel.
+    """
     known = torch.ones_like(batch.x, dtype=torch.bool) if batch.known is None else batch.known
-    order = torch.empty_like(batch.x).uniform_(generator=rng).masked_fill_(~known, 2.0).argsort(1)
+    places = known.view(len(batch), channels, -1).any(1)
+    draw = torch.empty(places.shape)
+    order = draw.uniform_(generator=rng).masked_fill_(~places, 2.0).argsort(1)
     found = []
-    for turn in range(min(ALONE, batch.cells)):
-        one = torch.zeros_like(known).scatter_(1, order[:, turn : turn + 1], True)
-        found.append((one & known, True))
+    for turn in range(min(ALONE, places.shape[1])):
+        one = torch.zeros_like(places).scatter_(1, order[:, turn : turn + 1], True)
+        found.append((one.repeat(1, channels) & known, True))
     for _ in range(CROWDS):
         share = torch.empty(len(batch), 1).uniform_(generator=rng)
-        found.append((known & (torch.empty_like(batch.x).uniform_(generator=rng) < share), False))
+        found.append((known & (draw.uniform_(generator=rng) < share).repeat(1, channels), False))
+    return found
+
+
+def _runs(batch: Batch, series: tuple[int, ...], rng: torch.Generator) -> list[tuple[Tensor, bool]]:
+    """Masks of cells to hide: runs of all lengths, together up to half of a series."""
+    known = torch.ones_like(batch.x, dtype=torch.bool) if batch.known is None else batch.known
+    found = []
+    for _ in range(RUNS):
+        share = torch.empty(len(batch), 1).uniform_(0.05, 0.5, generator=rng)
+        chance = in_runs(torch.empty_like(batch.x).uniform_(generator=rng), series, rng)
+        found.append((known & (chance < share), True))
     return found
 
 
 @dataclass(frozen=True)
 class Residuals:
-    """Sorted differences of truth and guess, in model units: `counts[stratum, column]` of them, one after the other."""
+    """Sorted differences of truth and guess, in model units: `counts[stratum, column]` of them, one after the other.
+
+    `kin` is the column of each cell: itself in tables, the channel in series.
+    """
 
     values: NDArray[np.float32]
     counts: NDArray[np.int64]
 
     @classmethod
-    def of(cls, found: list[Trial]) -> Residuals:
+    def of(cls, found: list[Trial], kin: NDArray[np.int64]) -> Residuals:
         """The residuals of all trials."""
-        columns = found[0].truth.shape[1]
+        columns = int(kin.max()) + 1
         keys, values = [], []
         for trial in found:
             row, column = trial.hidden.nonzero()
-            keys.append(trial.stratum[row] * columns + column)
+            keys.append(trial.stratum[row, column] * columns + kin[column])
             values.append((trial.truth - trial.guess).numpy()[row, column])
         key, value = np.concatenate(keys), np.concatenate(values)
         order = np.lexsort((value, key))
@@ -156,11 +190,10 @@ class Residuals:
         high = np.ceil((self.counts + 1) * (1 - tail) - 1e-9).astype(np.int64) - 1
         return self.at(low, group), self.at(high, group)
 
-    def drawn(self, stratum: NDArray[np.int64], rng: torch.Generator) -> NDArray[np.float32]:
+    def drawn(self, stratum: NDArray[np.int64], kin: NDArray[np.int64], rng: torch.Generator) -> NDArray[np.float32]:
         """A residual for every cell of rows of these strata."""
-        rows, columns = len(stratum), self.counts.shape[1]
-        chance = torch.empty(rows, columns, dtype=torch.float64).uniform_(generator=rng).numpy()
-        group = (stratum[:, None], np.arange(columns)[None])
+        chance = torch.empty(stratum.shape, dtype=torch.float64).uniform_(generator=rng).numpy()
+        group = (stratum, kin[None])
         counts = self.counts[group]
         found = self.at(np.minimum((chance * counts).astype(np.int64), counts - 1), group)
         return np.where(counts > 0, found, np.float32(0))
@@ -173,13 +206,17 @@ def _thinned(group: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def column_errors(
-    found: list[Trial], names: list[str], levels: tuple[int, ...], values: Callable[[Tensor], Matrix]
+    found: list[Trial],
+    names: list[str],
+    levels: tuple[int, ...],
+    values: Callable[[Tensor], Matrix],
+    kin: NDArray[np.int64],
 ) -> list[ColumnError]:
     """One record a column, of the cells that were hidden alone; `values` puts cells into user units."""
     sums = np.zeros((5, len(names)))
     for trial in found:
         if trial.alone:
-            sums += _sums(trial, levels, values)
+            np.add.at(sums.T, kin, _sums(trial, levels, values).T)
     report = []
     for j, name in enumerate(names):
         count = max(float(sums[0, j]), 1.0)

@@ -5,10 +5,15 @@ from latently.parts.networks.base import Design, Ends, Network, Wrapped
 from latently.parts.networks.conv import Conv
 from latently.parts.networks.dense import Dense
 from latently.parts.networks.gemm import Gemm
+from latently.parts.networks.lexical import Lexical
 from latently.parts.networks.mlp import MLP, Skip
 from latently.parts.networks.pyramid import Pyramid
+from latently.parts.networks.recurrent import Recurrent
+from latently.parts.networks.residual import Residual
+from latently.parts.networks.temporal import Temporal
 from latently.parts.networks.tokens import Reader
 
 __all__ = [
-    "ACTIVATIONS", "MLP", "Conv", "Dense", "Design", "Ends", "Gemm", "Network", "Pyramid", "Reader", "Skip", "Wrapped",
+    "ACTIVATIONS", "MLP", "Conv", "Dense", "Design", "Ends", "Gemm", "Lexical", "Network", "Pyramid", "Reader",
+    "Recurrent", "Residual", "Skip", "Temporal", "Wrapped",
 ]  # fmt: skip

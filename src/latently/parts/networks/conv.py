@@ -66,6 +66,19 @@ class Conv(Design):
             if name not in ACTIVATIONS:
                 raise BadParameter(f"unknown activation {name!r}; known: {', '.join(sorted(ACTIVATIONS))}.")
 
+    def seen(self, ends: Ends) -> Ends:
+        """The ends with rows as images; `BadParameter` where they are none."""
+        if len(ends.shape) != 3 or ends.inputs % (ends.shape[1] * ends.shape[2]) or ends.outputs % _cells(ends):
+            raise BadParameter(
+                f"network=Conv(...) needs images (channels, height, width); these rows have shape {ends.shape}, "
+                f"{ends.inputs} features and {ends.outputs} outputs. Use Dense(...) for columns."
+            )
+        return ends
+
+    def sides(self) -> tuple[int, int]:
+        """Of a filter."""
+        return 3, 3
+
     def _given(self) -> list[int] | None:
         """The filters of each stage, as far as the user says how many stages there are."""
         return None if isinstance(self.channels, (str, int)) else list(self.channels)
@@ -83,11 +96,7 @@ class Conv(Design):
     def _pair(self, ends: Ends) -> tuple[Reader, Writer, str]:
         """Both branches, weights not drawn, and the activation of the code."""
         self.check()
-        if len(ends.shape) != 3 or ends.inputs % (ends.shape[1] * ends.shape[2]) or ends.outputs % _cells(ends):
-            raise BadParameter(
-                f"network=Conv(...) needs images (channels, height, width); these rows have shape {ends.shape}, "
-                f"{ends.inputs} features and {ends.outputs} outputs. Use Dense(...) for columns."
-            )
+        ends = self.seen(ends)
         if ends.last and self.code_activation not in (None, ends.last):
             raise BadParameter(
                 f"code_activation={self.code_activation!r}: this kind's code is {ends.last} whatever the rest is; "
@@ -100,7 +109,7 @@ class Conv(Design):
         )
         hidden = (HIDDEN if ends.rows > FEW else HIDDEN // 2) if self.hidden == "auto" else self.hidden
         widths = tuple(self.widths(len(grid.strides)))
-        layers = Layers(widths, self.blocks, (hidden,) if hidden else (), self.activation)
+        layers = Layers(widths, self.blocks, (hidden,) if hidden else (), self.activation, self.sides())
         return Reader(grid, ends, layers, last), Writer(grid, ends, layers), last
 
     def count(self, ends: Ends) -> int:

@@ -77,6 +77,7 @@ class Layers:
     blocks: int  #: residual blocks of each stage
     hidden: tuple[int, ...]  #: width of a fully connected layer, if there is one
     activation: str
+    sides: tuple[int, int] = (3, 3)  #: of a filter
 
 
 class Reader(_Filtering):
@@ -89,7 +90,9 @@ class Reader(_Filtering):
         patch = ends.inputs // (grid.height * grid.width) * grid.strides[0][0] * grid.strides[0][1]
         (h, w), self.activation = grid.sizes()[-1], Activation(activation)
         pairs = zip(widths, widths[1:], grid.strides[1:], strict=False)
-        self.down = nn.ModuleList([Filters(patch, widths[0]), *(Filters(a, b, stride=s) for a, b, s in pairs)])
+        self.down = nn.ModuleList(
+            [Filters(patch, widths[0], layers.sides), *(Filters(a, b, layers.sides, s) for a, b, s in pairs)]
+        )
         self.stages = _stages(layers)
         self.head = MLP((widths[-1] * h * w, *layers.hidden, ends.delivered), activation, last)
 
@@ -139,7 +142,7 @@ class Writer(_Filtering):
         self.stages = _stages(layers)
         pairs = zip(widths, widths[1:], grid.strides[1:], strict=False)
         self.up = nn.ModuleList(
-            [Filters(widths[0], patch), *(Filters(b, a * s[0] * s[1], side=1) for a, b, s in pairs)]
+            [Filters(widths[0], patch, layers.sides), *(Filters(b, a * s[0] * s[1], (1, 1)) for a, b, s in pairs)]
         )
 
     def start(self, rng: torch.Generator, zero_last: bool) -> Writer:
@@ -178,7 +181,7 @@ class Writer(_Filtering):
 
 def _stages(layers: Layers) -> nn.ModuleList:
     g, n = layers.activation, range(layers.blocks)
-    return nn.ModuleList([nn.Sequential(*(Block(width, g) for _ in n)) for width in layers.widths])
+    return nn.ModuleList([nn.Sequential(*(Block(width, g, layers.sides) for _ in n)) for width in layers.widths])
 
 
 def _start(network: Reader | Writer, rng: torch.Generator, activation: str) -> None:

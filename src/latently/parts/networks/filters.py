@@ -84,13 +84,13 @@ class Grid:
 
 
 class Filters(nn.Module):
-    """`y = W * x + b`, W of odd `side`, zeros beyond the edges, computed in the precision of `x`."""
+    """`y = W * x + b`, W of odd `sides`, zeros beyond the edges, computed in the precision of `x`."""
 
-    def __init__(self, inputs: int, outputs: int, side: int = 3, stride: Pair = (1, 1)) -> None:
+    def __init__(self, inputs: int, outputs: int, sides: Pair = (3, 3), stride: Pair = (1, 1)) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.zeros(outputs, inputs, side, side))
+        self.weight = nn.Parameter(torch.zeros(outputs, inputs, *sides))
         self.bias = nn.Parameter(torch.zeros(outputs))
-        self.stride, self.padding = stride, side // 2
+        self.stride, self.padding = stride, (sides[0] // 2, sides[1] // 2)
 
     def start(self, rng: torch.Generator, activation: str) -> None:
         """He (2015) before or after a rectifier and its like, Glorot (2010) elsewhere."""
@@ -108,9 +108,9 @@ class Filters(nn.Module):
 class Block(nn.Module):
     """`x + W2 * g(W1 * g(x))` (He 2016), W2 zero at the start, so that depth costs nothing at first."""
 
-    def __init__(self, channels: int, activation: str) -> None:
+    def __init__(self, channels: int, activation: str, sides: Pair = (3, 3)) -> None:
         super().__init__()
-        self.first, self.second = Filters(channels, channels), Filters(channels, channels)
+        self.first, self.second = Filters(channels, channels, sides), Filters(channels, channels, sides)
         self.activation = Activation(activation)
 
     def start(self, rng: torch.Generator) -> None:
