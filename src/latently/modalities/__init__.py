@@ -16,6 +16,6 @@ from latently.modalities.spectra import Spectra  # isort: skip
 from latently.modalities.textures import Textured, Textures  # isort: skip
 
 __all__ = [
-    "Audio", "Blocks", "Crops", "Embedded", "Image", "Modality", "Pieces", "Series", "Spectra", "Table", "Text", "Textured",
-    "Textures",
+    "Audio", "Blocks", "Crops", "Embedded", "Image", "Modality", "Pieces", "Series", "Spectra", "Table", "Text",
+    "Textured", "Textures",
 ]  # fmt: skip
