@@ -34,6 +34,8 @@ class Modality:
     noun: ClassVar[str] = "column"  #: what a cell is called in a message
     cropped: ClassVar[bool] = False  #: whether a row is a piece of what was given
     noise: ClassVar[str] = "gaussian:0.3"  #: what a denoiser takes out of these rows where nobody says otherwise
+    cut_from: ClassVar[str] = ""  #: what such a piece is cut from by a job that gives it back whole: "image", "sound"
+    judge: ClassVar[str] = "columns"  #: what tells strange rows from normal ones, in `tasks.anomaly.JUDGES`
     readings: ClassVar[dict[str, str]] = {}  #: by job, the key of the modality that reads the same data for it
 
     @property
@@ -92,6 +94,14 @@ class Modality:
 
     def gaps(self, owner: Any, data: Any) -> NDArray[np.bool_]:
         """Which learned cells are missing, `(rows, cells)`."""
+        raise NotImplementedError
+
+    def count(self, data: Any) -> int:
+        """How many scores there are, where a row is a piece of what was given: of images, one each."""
+        return len(self.pictures(data))
+
+    def pictures(self, data: Any) -> Any:
+        """Of images, each of them, read when asked for."""
         raise NotImplementedError
 
     def stepwise(self, data: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -73,6 +73,7 @@ class Series(Modality):
     id: str | None = None
     drop: Sequence[str] = ()
     own_scale: bool = False
+    readings: ClassVar[dict[str, str]] = {"detect": "spells"}
 
     @classmethod
     def accepts(cls, data: Any) -> bool:

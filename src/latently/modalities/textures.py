@@ -49,6 +49,7 @@ class Textured(Planes, abstract=True):
     training images. Further channels enter as their difference from the mean of all.
     """
 
+    judge: ClassVar[str] = "regions"
     noun: ClassVar[str] = "feature"
     cropped = True
 

@@ -15,25 +15,31 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from latently import device as machine
 from latently.engine.schedule import Outcome
 from latently.errors import BadParameter, UnsupportedInput
-from latently.modalities import Textured
 from latently.tasks.base import Task
+from latently.tasks.intervals import Interval
 from latently.tasks.judges import Columns, Learned, Reason
+from latently.tasks.moments import Moments
 from latently.tasks.probes import detection, labels_of
 from latently.tasks.regions import MARKED, Region, Regions
 from latently.tasks.strangeness import cut
 from latently.tasks.thresholds import alerts, best_f1, share
 from latently.values import Batch
 
-__all__ = ["AnomalyDetector", "Reason", "Region"]
+__all__ = ["AnomalyDetector", "Interval", "Reason", "Region"]
 
 Rows = NDArray[np.float64]
+Judge = Columns | Regions | Moments
+
+JUDGES: dict[str, type[Columns] | type[Regions] | type[Moments]] = {
+    "columns": Columns, "regions": Regions, "moments": Moments,
+}  # fmt: skip
 
 AUTO = 0.01  # conformal p of contamination="auto"
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class AnomalyDetector(OutlierMixin, Task):
-    """Finds rows or images unlike those it learned from, and says which cells or regions make them so.
+    """Finds rows, images or stretches of series unlike those it learned from, and says what makes them so.
 
     Two views of a row: the surprise of its cells when a denoising autoencoder reconstructs it from noisy copies of
     itself, each cell beside what is usual in its column and beyond the range seen growing with the square; and the
@@ -43,6 +49,10 @@ class AnomalyDetector(OutlierMixin, Task):
     Images are looked at place by place: what fixed filters make of the logarithm of the image, shrunk where a side has
     more than 256 pixels, at up to 32 x 32 places. The same two views judge every place. The strangest places are one
     view of the image; the other is its distance, as a whole, to the nearest training image.
+
+    Series are looked at through overlapping windows, told by their principal components, each in its own deviations. A
+    window counts less in the fit the further out it lies. The same two views judge every window, and a step has the
+    mean of the windows around it. One long series has a score a step; each of a collection that of its strangest step.
 
     Parameters
     ----------
@@ -77,6 +87,13 @@ class AnomalyDetector(OutlierMixin, Task):
     not see it. Anomalies among held-out rows make p larger than need be, never smaller. Equal rows count once.
     With `validation_fraction=None` only rows that were learned from are there to compare with, and p comes out too
     small. Missing cells leave the score, which is scaled to those known.
+
+    Steps of a series that are near each other are strange together. So blocks of four windows are held out as wholes,
+    without their ends, which share steps with the training windows (in a series of fewer than some 48 windows some of
+    what is shared remains, and p comes out too small), and what is left counts by how many windows it holds, one after
+    the other: of a series of n steps about `n / (2 window)`, and no p is below one in that many. p holds for a step
+    taken at random; an alarm lasts about as long as a window. A trend or a new season is strange, too. Of a collection,
+    whole items are held out (of ragged ones, as many windows as an item has on average).
 
     Examples
     --------
@@ -131,27 +148,24 @@ class AnomalyDetector(OutlierMixin, Task):
 
     def _learn(self, outcome: Outcome, rows: Batch) -> None:
         learned = Learned(outcome, rows, self.setting == "clean", self._map)
-        self._judge: Regions | Columns
-        self._judge, strange, weight = self._sort().of(learned, self.data_)
+        self._judge: Judge
+        self._judge, strange, weight = JUDGES[self.data_.judge].of(learned, self.data_)
         order = np.argsort(strange, kind="stable")
         self.calibration_, self._counts = strange[order], weight[order]
-
-    def _sort(self) -> type[Regions] | type[Columns]:
-        return Regions if isinstance(self.data_, Textured) else Columns
 
     def _extra(self) -> dict[str, Any]:
         calibration = {"strange": self.calibration_, "counts": self._counts, "offset": self.offset_}
         return self._judge.state() | calibration
 
     def _adopt(self, extra: dict[str, Any]) -> None:
-        self._judge = self._sort().from_state(self.model_, extra, self._map, self.data_)
+        self._judge = JUDGES[self.data_.judge].from_state(self.model_, extra, self._map, self.data_)
         self.calibration_, self._counts, self.offset_ = extra["strange"], extra["counts"], extra["offset"]
 
     # ------------------------------------------------------------------ judge
 
     def score_samples(self, X: Any) -> Rows:
         """Minus the strangeness of every row or image, in nats: higher is more normal."""
-        return np.concatenate([-self._judge.nats(batch).mean(1) for batch in self._batches(X)])
+        return -self._judge.strange(X, self._batches(X))
 
     def _batches(self, X: Any) -> Iterator[Batch]:
         check_is_fitted(self, "model_")
@@ -180,10 +194,11 @@ class AnomalyDetector(OutlierMixin, Task):
         at_least = above[np.searchsorted(self.calibration_, strange, side="left")]
         return np.asarray((1 + at_least) / (1 + above[0]))
 
-    def explain(self, X: Any, top: int = 3) -> list[list[Reason]] | list[list[Region]]:
+    def explain(self, X: Any, top: int = 3) -> list[list[Reason]] | list[list[Region]] | list[list[Interval]]:
         """For every row the `top` known cells that contribute most to its strangeness, most first.
 
-        For every image the regions that do: boxes in its own pixels.
+        For every image the regions that do: boxes in its own pixels. For every series, one long one being a list of
+        one, the intervals that do, with the channels' shares and what the steps around an interval call for.
         """
         if not isinstance(top, Integral) or top < 1:
             raise BadParameter(f"top={top!r}: expected how many reasons to name, a whole number from 1.")
@@ -192,26 +207,34 @@ class AnomalyDetector(OutlierMixin, Task):
     def heat_map(self, X: Any) -> NDArray[np.float32] | list[NDArray[np.float32]]:
         """How strange every pixel is, at each image's own size: `-log p` beside places of ordinary images, in nats.
 
-        A stack for a stack of images, a list for anything else.
+        A stack for a stack of images, a list for anything else. Of series, arrays `(time, channels)`: the strangeness
+        of every step, divided among the channels; one array for one series that is an array, or a frame without `id`.
         """
-        maps = list(self._regions("heat_map").heat_maps(X, self._batches(X)))
+        maps = list(self._placed("heat_map").heat_maps(X, self._batches(X)))
+        if isinstance(self._judge, Moments) and len(maps) == 1 and not isinstance(X, (list, tuple)):
+            return maps[0] if self.data_.stepwise(X) else np.stack(maps)
         return np.stack(maps) if isinstance(X, np.ndarray) else maps
 
     def mask(self, X: Any, alpha: float = MARKED) -> NDArray[np.bool_] | list[NDArray[np.bool_]]:
         """The pixels stranger than any in a share `1 - alpha` of ordinary images; sizes as in `heat_map`."""
-        line = self._regions("mask").line(share("alpha", alpha))
-        maps = [heat > line for heat in self._regions("mask").heat_maps(X, self._batches(X))]
+        judge = self._placed("mask")
+        if not isinstance(judge, Regions):
+            raise UnsupportedInput("mask is for images; this detector learned from series. Try explain(X).")
+        line = judge.line(share("alpha", alpha))
+        maps = [heat > line for heat in judge.heat_maps(X, self._batches(X))]
         return np.stack(maps) if isinstance(X, np.ndarray) else maps
 
     @property
     def heat_range_(self) -> tuple[float, float]:
         """Nats between which heat is worth colours: beyond a tenth of ordinary places; twice the line of `mask`."""
-        return float(np.log(10)), 2 * self._regions("heat_range_").line(MARKED)
+        return float(np.log(10)), 2 * self._placed("heat_range_").line(MARKED)
 
-    def _regions(self, method: str) -> Regions:
+    def _placed(self, method: str) -> Regions | Moments:
         check_is_fitted(self, "model_")
-        if not isinstance(self._judge, Regions):
-            raise UnsupportedInput(f"{method} is for images; this detector learned from rows. Try explain(X).")
+        if isinstance(self._judge, Columns):
+            raise UnsupportedInput(
+                f"{method} is for images and series; this detector learned from rows. Try explain(X)."
+            )
         return self._judge
 
     def expected_flags(self) -> tuple[int, int]:
@@ -222,7 +245,7 @@ class AnomalyDetector(OutlierMixin, Task):
     def _figures(self, data: Any, y: Any) -> dict[str, dict[str, Any]]:
         if y is None:
             return {}
-        features = np.concatenate([self._judge.features(batch) for batch in self._batches(data)])
+        features = self._judge.features(data, self._batches(data))
         return {"detection": detection(features, -self.score_samples(data), labels_of(y, len(features)), 0)}
 
     # ------------------------------------------------------------------ where to draw the line

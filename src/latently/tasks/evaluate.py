@@ -14,7 +14,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from latently import rng as chance
 from latently.errors import BadData, UnsupportedInput
-from latently.modalities.pictures import pictures
 from latently.tasks import figures
 from latently.tasks.base import Task
 from latently.tasks.figures import Subject
@@ -137,7 +136,7 @@ def evaluate(est: Task, X: Any, y: Any = None, *, random_state: Any = 0) -> Eval
 
 def _of_images(est: Task, X: Any, y: Any) -> Evaluation:
     """The figures of a task that learns from pieces: a piece and its code say nothing of whole images."""
-    found, count = {n: section for n, section in est._figures(X, y).items() if section}, len(pictures(X))
+    found, count = {n: section for n, section in est._figures(X, y).items() if section}, est.data_.count(X)
     if not found:
         raise BadData(f"there is nothing here to judge images by: a {type(est).__name__} of images takes {est.judged}.")
     return Evaluation(type(est).__name__, est.recipe_.name, count, count, int(est.n_components_), found)

@@ -87,10 +87,14 @@ class Columns:
         """`-log p` of each row in both views."""
         return self.yard.nats(self.view.cells(batch, self.run), known_of(batch), self.view.distance(batch))
 
-    def features(self, batch: Batch) -> Rows:
+    def strange(self, X: Any, batches: Iterator[Batch]) -> Rows:
+        """The mean of both views of each row."""
+        return np.concatenate([self.nats(batch).mean(1) for batch in batches])
+
+    def features(self, X: Any, batches: Iterator[Batch]) -> Rows:
         """What the encoder sees of each row, without the mask channel."""
         door = self.view.model.door
-        return self.run(lambda b: door(b)[:, : door.features], batch).astype(np.float64)
+        return np.concatenate([self.run(lambda b: door(b)[:, : door.features], b) for b in batches]).astype(np.float64)
 
     def explain(self, X: Any, batches: Iterator[Batch], top: int) -> list[list[Reason]]:
         """The `top` cells of each row."""

@@ -220,9 +220,13 @@ class Regions:
         """`-log p` of every place, `(images, down, across)`."""
         return self._heat(*self._judged(batch)).astype(np.float32).reshape(-1, *self.data.grid)
 
-    def features(self, batch: Batch) -> Rows:
+    def strange(self, X: Any, batches: Iterator[Batch]) -> Rows:
+        """The mean of both views of each image."""
+        return np.concatenate([self.nats(batch).mean(1) for batch in batches])
+
+    def features(self, X: Any, batches: Iterator[Batch]) -> Rows:
         """What is compared of images as a whole."""
-        return self._coarse(batch).numpy()
+        return np.concatenate([self._coarse(batch).numpy() for batch in batches])
 
     def heat_maps(self, X: Any, batches: Iterator[Batch]) -> Iterator[NDArray[np.float32]]:
         """The heat of each image at its own size."""
