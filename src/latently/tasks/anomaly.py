@@ -20,7 +20,8 @@ from latently.tasks.intervals import Interval
 from latently.tasks.judges import Columns, Learned, Reason
 from latently.tasks.moments import Moments
 from latently.tasks.probes import detection, labels_of
-from latently.tasks.regions import MARKED, Region, Regions
+from latently.tasks.region import Region
+from latently.tasks.regions import MARKED, Regions
 from latently.tasks.strangeness import cut
 from latently.tasks.thresholds import alerts, best_f1, share
 from latently.values import Batch
