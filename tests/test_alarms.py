@@ -80,3 +80,15 @@ def test_only_a_wide_code_that_nothing_restrains_is_warned_of(kind):
     assert len(copies) == (2 if kind == "undercomplete" else 0)
     assert all("kind='sparse'" in c for c in copies)
     assert all(w.filename == __file__ for w in caught if "can copy its input" in str(w.message))
+
+
+def test_messages_call_a_cell_what_it_is():
+    x, slow = linear(), {"kind": Sparse(alpha=3.0), "network": (8,), "learning_rate": 1e-9, "epochs": 2}
+    for given, own, other in ((x.reshape(-1, 2, 4), "pixel", "column"), (x, "column", "pixel")):
+        with pytest.warns(FitAlarm, match=f"for predicting each {own}'s mean") as caught:
+            Autoencoder(1, random_state=0, **slow).fit(given)
+        assert not any(other in str(w.message) for w in caught)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        Autoencoder(9, network=(8,), epochs=1, random_state=0).fit(x.reshape(-1, 2, 4))
+    assert any("a code of 9 for rows of 8 numbers can copy" in str(w.message) for w in caught)

@@ -137,6 +137,14 @@ def test_a_file_keeps_scores_line_and_reasons(model, request, tmp_path):
 # ---------------------------------------------------------------- p-values
 
 
+def test_scores_tell_the_p_values_that_the_rows_have(clean):
+    x = np.vstack([normal(20, 3), broken(20)])
+    scores = clean.score_samples(x)
+    assert_array_equal(clean.p_values_of(scores), clean.p_values(x))
+    assert clean.p_values_of([np.inf]) == 1
+    assert_array_equal(clean.p_values_of(list(scores[:1])), clean.p_values(x[:1]))
+
+
 @pytest.mark.parametrize("rows", [300, 3000])
 def test_normal_rows_are_flagged_no_more_often_than_said(rows):
     model = detector(normal(rows), epochs=20 if rows == 300 else 4)

@@ -1,7 +1,9 @@
 """Images become files and come back: the same form, no farther off than promised, or a typed error."""
 
+import gc
 import subprocess
 import sys
+import weakref
 
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ import latently
 from latently import Compressor
 from latently.codec import read
 from latently.errors import BadData, BadParameter, FileProblem, UnsupportedInput
+from latently.modalities.pictures import Pictures
+from latently.modalities.stores import Shelf
 
 pytest.importorskip("constriction")
 
@@ -235,3 +239,50 @@ def test_a_transform_may_be_trained_further_and_deeper(photographs):
     model = Compressor(32, network=deep, epochs=1, **LEARNED | {"repair": 0}).fit(photographs[:4])
     back = model.decompress(model.compress(photographs[:1]))
     assert psnr(back[0], photographs[0]) > 15
+
+
+class Counted(Shelf):
+    """Images that are made when they are read; knows how many of them anybody still holds."""
+
+    def __init__(self, items):
+        super().__init__(items)
+        self.alive, self.most, self.reads = weakref.WeakValueDictionary(), 0, 0
+
+    def read(self, i, name):
+        image = self.items[i].copy()
+        self.alive[self.reads] = image
+        self.reads += 1
+        gc.collect()  # the checks of shapes under test leave cycles behind
+        self.most = max(self.most, len(self.alive))
+        return image
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_large_images_are_read_and_coded_one_by_one(exact, model):
+    china, flower = load_sample_images().images
+    items = [china[:, :320], flower[:, :320]] * 3  # more pixels than share a block
+    shelf = Counted(items)
+    coder = Compressor(max_error=9) if exact else model
+    data = coder.compress(Pictures(shelf))
+    assert shelf.reads == len(items)
+    assert shelf.most == 1
+    assert data == coder.compress(items)
+
+
+def test_images_of_a_file_come_one_by_one(photographs, monkeypatch):
+    coder, opened = Compressor(max_error=9), []
+    data = coder.compress([p[:40, :40] for p in photographs] + photographs)
+    open_block = coder._opened
+    monkeypatch.setattr(coder, "_opened", lambda c, b: opened.append(b) or open_block(c, b))
+    found = coder.images(data)
+    assert_array_equal(next(found), coder.decompress(data, only=[0])[0])
+    assert len(opened) == 2
+    rest = list(found)
+    for a, b in zip(rest, coder.decompress(data)[1:], strict=True):
+        assert_array_equal(a, b)
+    opened.clear()
+    mixed = [20, 1, 21, 0]
+    for a, i in zip(coder.images(data, only=mixed), mixed, strict=True):
+        assert_array_equal(a, coder.decompress(data)[i])
+    with pytest.raises(FileProblem):  # at once, not at the first image
+        coder.images(data[:-1])

@@ -93,6 +93,18 @@ def test_remasking_draws_the_share_of_each_row_evenly():
     ref.near(shares.std(), torch.tensor(0.6 / 12**0.5), 0.02)
 
 
+def test_remasking_hides_whole_pixels_of_images():
+    shape = (3, 8, 10)
+    part = Remasking(0.4, 0.6).bind(Sizes(240, 2, ROWS, shape=shape))
+    known = part.hide(torch.ones(ROWS, 240), None, ref.generator())[1].view(ROWS, *shape)
+    assert torch.equal(known.any(1), known.all(1))
+    assert abs(known.double().mean() - 0.5) < 0.02
+    grey = Remasking(0.4, 0.6).bind(Sizes(240, 2, ROWS, shape=(1, 24, 10)))
+    table = Remasking(0.4, 0.6).bind(Sizes(240, 2, ROWS))
+    x = torch.ones(ROWS, 240)
+    assert torch.equal(grey(x, ref.generator(1)), table(x, ref.generator(1)))
+
+
 def test_remasking_everything_and_the_same_share_of_each_row_are_allowed():
     assert not make(Remasking(1.0, 1.0)).hide(cells(), None, ref.generator())[1].any()
     gone = make(Remasking(0.3, 0.3))(cells(), ref.generator()) == 0

@@ -7,6 +7,7 @@ from typing import Any
 
 _HOME = {
     "AnomalyDetector": "latently.tasks.anomaly",
+    "Audio": "latently.modalities",
     "Autoencoder": "latently.tasks.autoencoder",
     "Compressor": "latently.tasks.compress",
     "Denoiser": "latently.tasks.denoise",
@@ -17,6 +18,7 @@ _HOME = {
     "SearchIndex": "latently.tasks.search",
     "Series": "latently.modalities",
     "Table": "latently.modalities",
+    "Text": "latently.modalities",
     "evaluate": "latently.tasks.evaluate",
     "load": "latently.tasks.file",
     "save": "latently.tasks.file",
@@ -24,8 +26,8 @@ _HOME = {
 _MODULES = ("errors", "parts", "recipes")
 
 __all__ = [
-    "AnomalyDetector", "Autoencoder", "Compressor", "Denoiser", "Generator", "Image", "Imputer", "Map", "SearchIndex",
-    "Series", "Table", "__version__", "errors", "evaluate", "load", "parts", "recipes", "save",
+    "AnomalyDetector", "Audio", "Autoencoder", "Compressor", "Denoiser", "Generator", "Image", "Imputer", "Map",
+    "SearchIndex", "Series", "Table", "Text", "__version__", "errors", "evaluate", "load", "parts", "recipes", "save",
 ]  # fmt: skip
 
 

@@ -111,4 +111,3 @@ class Sizes:
     high: Tensor | None = None  #: greatest value of each cell, model units
     levels: tuple[int, ...] = ()  #: of each cell that names a category, 0 for numbers; empty: all are numbers
     shape: tuple[int, ...] = ()  #: of the cells of a row: (channels, height, width) of images; empty: a list of columns
-    counted: bool = False  #: cells count things, such as words: noise that shifts numbers leaves them alone

@@ -21,6 +21,7 @@ import json
 import struct
 import zlib
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from latently.errors import BadParameter, FileProblem
 
@@ -74,6 +75,16 @@ class Container:
     def images(self) -> int:
         """How many images there are."""
         return sum(b.images for b in self.blocks)
+
+    def told(self) -> dict[str, Any]:
+        """What the file holds, as JSON values."""
+        blocks = [
+            {"images": b.images, "shape": list(b.shape[1:]), "dtype": b.dtype, "codec": b.codec,
+             "bytes": len(b.payload)}
+            for b in self.blocks
+        ]  # fmt: skip
+        names = list(self.names)
+        return {"images": self.images, "names": names, "layout": self.layout, "step": self.step, "blocks": blocks}
 
     def find(self, image: int) -> tuple[int, int]:
         """The number of the block that holds an image, and the image's place in it."""

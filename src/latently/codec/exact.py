@@ -21,16 +21,28 @@ TOGETHER = 1 << 17  # pixels: smaller images share a block up to here
 
 
 def stacks(images: Iterable[Pixels]) -> Iterator[Pixels]:
-    """Consecutive images of one form as stacks, each with no more pixels than go together."""
+    """Consecutive images of one form as stacks, each with no more pixels than go together.
+
+    A stack is handed on as soon as it is full, before the next image is asked for, and forgotten with that.
+    """
     waiting: list[Pixels] = []
     for image in images:
-        same = waiting and waiting[0].shape == image.shape and waiting[0].dtype == image.dtype
-        if waiting and not (same and (len(waiting) + 1) * image.shape[0] * image.shape[1] <= TOGETHER):
-            yield np.stack(waiting)
-            waiting = []
+        if waiting and (waiting[0].shape != image.shape or waiting[0].dtype != image.dtype):
+            yield _emptied(waiting)
         waiting.append(image)
+        full = (len(waiting) + 1) * image.shape[0] * image.shape[1] > TOGETHER
+        del image
+        if full:
+            yield _emptied(waiting)
     if waiting:
-        yield np.stack(waiting)
+        yield _emptied(waiting)
+
+
+def _emptied(waiting: list[Pixels]) -> Pixels:
+    """All that wait, as a stack; a single image is not copied."""
+    stack = waiting[0][None] if len(waiting) == 1 else np.stack(waiting)
+    waiting.clear()
+    return stack
 
 
 def block_of(stack: Pixels, codec: str, payload: bytes) -> Block:

@@ -24,15 +24,15 @@ class Alarm:
 
 
 @torch.no_grad()
-def alarms(outcome: Outcome, rows: Batch) -> list[Alarm]:
-    """Every alarm that this fit raises."""
+def alarms(outcome: Outcome, rows: Batch, noun: str = "column") -> list[Alarm]:
+    """Every alarm that this fit raises; `noun` is what a cell of a row is called."""
     model, found = outcome.model, []
     sample = rows.take(slice(0, LOOK_AT))
     wide = model.code >= rows.cells and not model.bottleneck.priced  # directions to spare, and nothing lost by it
     if len(sample) > 1 and not wide:
         h = model.encoder.plain(model.door(sample))
         found += [Alarm(name, message) for name, message in model.bottleneck.complaints(h)]
-    found += _errors(outcome, rows.cells)
+    found += _errors(outcome, rows.cells, noun)
     history = outcome.history
     if history.rollbacks:
         found.append(Alarm("diverged", (
@@ -42,14 +42,14 @@ def alarms(outcome: Outcome, rows: Batch) -> list[Alarm]:
     return found
 
 
-def _errors(outcome: Outcome, cells: int) -> list[Alarm]:
+def _errors(outcome: Outcome, cells: int, noun: str) -> list[Alarm]:
     held, model = outcome.held_out, outcome.model
     if held is None or held.mean <= 0:
         return []
     if held.model >= 0.999 * held.mean:
         return [Alarm("no better than the mean", (
-            f"held-out error {held.model:.3g} against {held.mean:.3g} for predicting each column's mean: nothing was "
-            "learned. Try more components, a weaker penalty, or check that the columns have anything in common."
+            f"held-out error {held.model:.3g} against {held.mean:.3g} for predicting each {noun}'s mean: nothing was "
+            f"learned. Try more components, a weaker penalty, or check that the {noun}s have anything in common."
         ))]  # fmt: skip
     found = []
     if held.model > 1.02 * held.pca and model.code < cells:  # PCA with as many components copies

@@ -6,11 +6,17 @@ from latently.modalities.table import Table
 from latently.modalities.image import Image  # isort: skip  (asked before tables, which take what is left)
 from latently.modalities.series import Series  # isort: skip
 from latently.modalities.text import Text  # isort: skip
+from latently.modalities.audio import Audio  # isort: skip
 
 from latently.modalities.blocks import Blocks  # isort: skip  (these answer to no data, only to jobs)
 from latently.modalities.crops import Crops  # isort: skip
 from latently.modalities.embedded import Embedded  # isort: skip
-from latently.modalities.textures import Textures  # isort: skip
+from latently.modalities.snippets import Snippets  # isort: skip
+from latently.modalities.spectra import Spectra  # isort: skip
 from latently.modalities.spells import Spells  # isort: skip
+from latently.modalities.textures import Textured, Textures  # isort: skip
 
-__all__ = ["Blocks", "Crops", "Embedded", "Image", "Modality", "Series", "Spells", "Table", "Text", "Textures"]
+__all__ = [
+    "Audio", "Blocks", "Crops", "Embedded", "Image", "Modality", "Series", "Snippets", "Spectra", "Spells", "Table",
+    "Text", "Textured", "Textures",
+]  # fmt: skip

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from latently.model import Parts
 from latently.parts.doors import Door
 from latently.parts.likelihoods import Likelihood
 from latently.parts.networks import Dense, Design
@@ -30,8 +31,9 @@ class Modality:
 
     registry: ClassVar[dict[str, type[Modality]]] = {}
     key: ClassVar[str] = ""
-    counted: ClassVar[bool] = False  #: whether cells count things, and are no measurements that noise could shift
+    noun: ClassVar[str] = "column"  #: what a cell is called in a message
     cropped: ClassVar[bool] = False  #: whether a row is a piece of what was given
+    cut_from: ClassVar[str] = ""  #: what such a piece is cut from by a job that gives it back whole: "image", "sound"
     judge: ClassVar[str] = "columns"  #: what tells strange rows from normal ones, in `tasks.anomaly.JUDGES`
     readings: ClassVar[dict[str, str]] = {}  #: by job, the key of the modality that reads the same data for it
 
@@ -55,10 +57,11 @@ class Modality:
         """The column, or channel, that each cell is of."""
         return np.arange(self.cells)
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, abstract: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.key = cls.__name__.lower()
-        Modality.registry[cls.key] = cls
+        if not abstract:
+            Modality.registry[cls.key] = cls
 
     @classmethod
     def accepts(cls, data: Any) -> bool:
@@ -136,6 +139,10 @@ class Modality:
     def places(self) -> int:
         """Rows that belong together, one after the other: never on both sides of a validation split."""
         return 1
+
+    def spoiled(self, parts: Parts) -> Parts:
+        """The parts of a kind, with what should spoil such rows in training where the kind leaves that open."""
+        return parts
 
     @property
     def together(self) -> int:

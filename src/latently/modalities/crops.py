@@ -43,6 +43,7 @@ class Crops(Image):
     """
 
     cropped = True
+    cut_from = "image"
 
     @classmethod
     def accepts(cls, data: Any) -> bool:

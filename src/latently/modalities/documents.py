@@ -13,6 +13,7 @@ import numpy as np
 from latently.errors import BadData, FileProblem, UnsupportedInput
 from latently.modalities.folders import leads_to_images
 from latently.modalities.frames import frame_of
+from latently.modalities.pictures import Pictures
 
 __all__ = ["documents", "files_of", "is_text"]
 
@@ -42,7 +43,11 @@ def is_text(data: Any) -> bool:
     """Whether `data="auto"` means documents, at a glance: strings that name no images or sounds, or .txt files."""
     if isinstance(data, (str, os.PathLike)):
         return _leads_to_texts(data)
-    if isinstance(data, (bytes, dict, set)) or getattr(data, "ndim", 1) != 1 or not hasattr(data, "__getitem__"):
+    if (
+        isinstance(data, (bytes, dict, set, Pictures))
+        or getattr(data, "ndim", 1) != 1
+        or not hasattr(data, "__getitem__")
+    ):
         return False
     if hasattr(data, "columns") or hasattr(data, "column_names"):
         return False

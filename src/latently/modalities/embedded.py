@@ -60,8 +60,8 @@ class Embedded(Table):
         texts = documents(data, self.column)
         if self.embed is None:
             raise BadData(
-                "a saved model does not hold the function that embeds. Give it back, estimator.data_.embed = encode, or "
-                "give the embeddings themselves."
+                "a saved model does not hold the function that embeds. Give it back, estimator.data_.embed = encode, "
+                "or give the embeddings themselves."
             )
         found = np.asarray(self.embed(texts))
         if found.ndim != 2 or len(found) != len(texts) or found.dtype.kind not in "buif":

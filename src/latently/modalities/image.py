@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -12,25 +12,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latently.errors import BadData, BadParameter
-from latently.modalities.base import Modality, Remember
+from latently.modalities.base import Remember
 from latently.modalities.holes import Holes, filled, masks_of, shrunk, without_holes
-from latently.modalities.intensities import as_pixels, banded, moments
+from latently.modalities.intensities import as_pixels, banded
 from latently.modalities.pictures import Pictures, accepts, pictures
 from latently.modalities.pixels import WHITE, common, conform, is_length, resized
+from latently.modalities.planes import COLOUR, Planes
 from latently.modalities.rows import merged
-from latently.parts.doors import Door
-from latently.parts.likelihoods import Bernoulli, Gaussian, Likelihood
-from latently.parts.networks import Conv, Design
 from latently.values import Batch
 
 __all__ = ["Image"]
 
 Pixels = NDArray[Any]
-COLOUR = 4  # channels: up to here they are grey, colours and alpha, in one unit; beyond, each has its own
 
 
 @dataclass
-class Image(Modality):
+class Image(Planes):
     """Images: stacks `(n, height, width[, channels])`, lists of arrays, a file, a folder, a glob, a zip.
 
     Every image is brought to one form before a model sees it: the channels and dtype that all can take without loss,
@@ -51,6 +48,7 @@ class Image(Modality):
     missing: Any = None
     skip: bool = False
     readings: ClassVar[dict[str, str]] = {"denoise": "crops", "detect": "textures", "compress": "blocks"}
+    noun: ClassVar[str] = "pixel"
     longest: ClassVar[int] = 96  #: pixels a side that a model sees when nobody says otherwise
 
     @classmethod
@@ -148,77 +146,6 @@ class Image(Modality):
             made[..., -1] = WHITE.get(self.dtype_, 1)  # opaque in the unit of the fit
         return made
 
-    def _measure(self, rows: NDArray[np.float32], counts: NDArray[np.float64] | None, natural: bool) -> None:
-        """Shift and scale of the pixels, their limits, and whether any was missing."""
-        each = rows.reshape(len(rows), self.channels_, -1)
-        groups = [slice(None)] if self.channels_ <= COLOUR else [slice(c, c + 1) for c in range(self.channels_)]
-        self.shift_, self.scale_, self.low_, self.high_ = (np.zeros(self.channels_) for _ in range(4))
-        for group in groups:
-            mean, deviation = moments(each[:, group], counts)
-            self.shift_[group], self.scale_[group] = mean, deviation
-            self.low_[group], self.high_[group] = np.nanmin(each[:, group]), np.nanmax(each[:, group])
-        self.missing_ = float(np.isnan(rows).mean())
-        top = float(self.high_.max())
-        self.binary_ = natural and top > 0 and bool(np.isin(rows, (0, top)).all())
-        if self.binary_:
-            self.shift_[:], self.scale_[:] = 0.0, top
-
-    def _batch(self, rows: NDArray[np.float32], counts: NDArray[np.float64] | None = None) -> Batch:
-        each = rows.reshape(len(rows), self.channels_, -1)
-        each -= self.shift_[:, None].astype(np.float32)
-        each /= self.scale_[:, None].astype(np.float32)
-        cells = torch.from_numpy(rows)
-        gaps = torch.isnan(cells) if bool(cells.sum(dtype=torch.float64).isnan()) else None
-        weight = None if counts is None else torch.from_numpy(counts.astype(np.float32))
-        if gaps is None:
-            return Batch(cells, weight=weight)
-        return Batch(cells.masked_fill(gaps, 0.0), ~gaps, weight=weight)
-
-    def _sign(self, owner: Any) -> None:
-        owner.n_features_in_ = self.cells
-        vars(owner).pop("feature_names_in_", None)
-
-    # ------------------------------------------------------------------ what it calls for
-
-    @property
-    def masked_(self) -> bool:
-        """Whether pixels were missing in the fit."""
-        return self.missing_ > 0
-
-    @property
-    def cells(self) -> int:
-        """Numbers an image."""
-        return self.channels_ * self.height_ * self.width_
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """`(channels, height, width)` as the model sees images."""
-        return self.channels_, self.height_, self.width_
-
-    def door(self, masked: bool) -> Door:
-        """Pixels as they are, and which are known."""
-        return Door(self.levels, self.masked_ or masked, common=True)
-
-    def network(self) -> Design:
-        """Filters."""
-        return Conv()
-
-    def likelihood(self, numbers: Likelihood | None = None) -> Likelihood:
-        """`numbers`; a normal with a learned spread if None, Bernoulli of black and white."""
-        return numbers if numbers is not None else Bernoulli() if self.binary_ else Gaussian()
-
-    def limits(self) -> tuple[Tensor, Tensor]:
-        """Least and greatest value of each pixel in model units."""
-        low, high = ((end - self.shift_) / self.scale_ for end in (self.low_, self.high_))
-        return torch.from_numpy(self._spread(low)).float(), torch.from_numpy(self._spread(high)).float()
-
-    def bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Least and greatest value of each pixel in user units."""
-        return self._spread(self.low_), self._spread(self.high_)
-
-    def _spread(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.repeat(values, self.height_ * self.width_)
-
     # ------------------------------------------------------------------ results out
 
     def tensor(self, image: Pixels) -> Tensor:
@@ -232,20 +159,10 @@ class Image(Modality):
         values = cells.cpu().numpy() * self.scale_[:, None, None] + self.shift_[:, None, None]
         return self._image(np.asarray(values), like)
 
-    def values(self, cells: Tensor) -> NDArray[np.float32]:
-        """Rows in user units, `(n, channels * height * width)`."""
-        each = cells.cpu().numpy().reshape(len(cells), self.channels_, -1)
-        values = each * self.scale_[:, None].astype(np.float32) + self.shift_[:, None].astype(np.float32)
-        return np.asarray(values.reshape(len(cells), -1), np.float32)
-
     def shown(self, values: Pixels) -> Pixels:
         """Images `(n, height, width[, channels])` in the dtype of the fit."""
         made = as_pixels(self._within(values.reshape(-1, *self.shape)), self.dtype_, self.dtype_)
         return made[..., 0] if self.channels_ == 1 else made
-
-    def _within(self, values: Pixels) -> Pixels:
-        """`(..., channels, height, width)` with its channels last, within what the fit saw."""
-        return np.clip(np.moveaxis(values, -3, -1), self.low_, self.high_)
 
     def _image(self, values: Pixels, like: Pixels) -> Pixels:
         """`(channels, height, width)` of any size in user units as an image of the form and size of `like`."""
@@ -286,15 +203,3 @@ class Image(Modality):
             "cropped": self.cropped, "range": (float(self.low_.min()), float(self.high_.max())),
             "scaled": "one unit for all pixels" if self.channels_ <= COLOUR else "each channel by its spread",
         }]  # fmt: skip
-
-    def state(self) -> dict[str, Any]:
-        """Form, size, scale and limits."""
-        return {n[:-1]: getattr(self, n) for n in self._learned}
-
-    def restore(self, state: dict[str, Any]) -> Self:
-        """Take back a state."""
-        for name in self._learned:
-            setattr(self, name, state[name[:-1]])
-        return self
-
-    _learned = ("channels_", "dtype_", "height_", "width_", "shift_", "scale_", "low_", "high_", "missing_", "binary_")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -67,8 +67,8 @@ class Series(Modality):
         tells something about it. True suits series of one shape in several units; new ones are drawn in such units.
     """
 
-    window: float | Literal["auto"] = "auto"
-    stride: int | Literal["auto"] = "auto"
+    window: Any = "auto"
+    stride: Any = "auto"
     time: str | None = None
     id: str | None = None
     drop: Sequence[str] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -23,8 +24,17 @@ Samples = NDArray[Any]
 NARROW = 8  # columns: a 2-D array as narrow as this is one clip of channels, not clips of so few samples
 
 
+@dataclass(frozen=True)
+class Piece:
+    """A part of a file."""
+
+    file: File
+    start: int
+    stop: int
+
+
 class Shelf:
-    """Files, and arrays of one rate."""
+    """Files, pieces of them, and arrays of one rate."""
 
     def __init__(self, items: Sequence[Any], rate: int | None) -> None:
         self.items, self.rate = items, rate
@@ -36,19 +46,20 @@ class Shelf:
         item = self.items[i]
         if isinstance(item, File):
             return soundfiles.header(item)
+        if isinstance(item, Piece):
+            return replace(soundfiles.header(item.file), length=item.stop - item.start)
         return Head(self.rate or 0, item.shape[1] if item.ndim == 2 else 1, len(item), item.dtype.name)
 
     def read(self, i: int, name: str) -> Samples:
-        item = self.items[i]
-        if not isinstance(item, File):
-            return upright(item)
-        found = list(soundfiles.blocks(item, 2**62))
-        return found[0]
+        return next(self.blocks(i, 2**62, 0, None))
 
     def blocks(self, i: int, size: int, start: int, stop: int | None) -> Iterator[Samples]:
         item = self.items[i]
         if isinstance(item, File):
             return soundfiles.blocks(item, size, start, stop)
+        if isinstance(item, Piece):
+            end = item.stop if stop is None else min(item.start + stop, item.stop)
+            return soundfiles.blocks(item.file, size, item.start + start, end)
         end = len(item) if stop is None else min(stop, len(item))
         return (upright(item[k : min(k + size, end)]) for k in range(start, end, size))
 
@@ -104,6 +115,19 @@ class Sounds(Collection):
         if size < 1:
             raise BadParameter(f"size={size!r}: expected samples of a block, at least 1.")
         return self._store.blocks(int(i) % len(self), size, start, stop)  # type: ignore[no-any-return]
+
+    def cut(self, seconds: float) -> Sounds:
+        """Pieces of so many seconds instead of whole clips, the last of each shorter; read when asked for."""
+        if not seconds > 0:
+            raise BadParameter(f"seconds={seconds!r}: expected how long a piece is, more than 0.")
+        items, names, heads = [], [], self.headers()
+        for i, item in enumerate(self._store.items):
+            step = max(1, round(seconds * heads[i].rate))
+            for start in range(0, heads[i].length, step):
+                stop = min(start + step, heads[i].length)
+                items.append(item[start:stop] if isinstance(item, np.ndarray) else Piece(item, start, stop))
+                names.append(f"{self.names[i]}[{start / heads[i].rate:g}-{stop / heads[i].rate:g} s]")
+        return Sounds(Shelf(items, self._store.rate), names, None, self.ignored, self.skipped)
 
     def flat(self, i: int) -> bool:
         """Whether a clip came as `(samples,)`: an array without an axis of channels."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -19,15 +19,20 @@ from latently.modalities.base import Modality, Remember
 from latently.modalities.documents import documents, is_text
 from latently.modalities.rows import merged
 from latently.modalities.words import Vocabulary, counted
+from latently.model import Parts
+from latently.parts.bottlenecks import Normal
+from latently.parts.corruptions import Gaussian, GaussianRange, Masking, Uniform
 from latently.parts.doors import Bag, Door
 from latently.parts.likelihoods import Likelihood, Multinomial
-from latently.parts.networks import Dense, Design
+from latently.parts.networks import Design, Lexical
 from latently.values import Batch
 
 __all__ = ["Text"]
 
 COPIES = 4  # of the dense counts that a fit holds at its widest
-STEPS, BATCH = 2000, 256
+STEPS = 2000
+NOISE = Gaussian | GaussianRange | Uniform  # of numbers, which counts are not
+DROPPED = 0.8  # of the words, in training
 
 
 @dataclass
@@ -49,8 +54,9 @@ class Text(Modality):
         A function from a list of str to an array `(documents, numbers)`, such as the `encode` of a sentence encoder:
         rows are then its numbers, and no words are counted. A saved model does not hold it.
     vocabulary : int, or words
-        How many words are kept at most, those of most documents first; 4096 hold nine tenths of running English, and
-        weights grow with them. Words given here are kept as they are, and name the columns of counts.
+        How many words are kept at most, those of most documents first; 4096 are five words of six of running news,
+        weights grow with them, and ten thousand told news apart no better. Words given here are kept as they are, and
+        name the columns of counts.
     min_count : int
         The fewest documents that a word must stand in. A word of one document says nothing of what documents share.
     max_share : float in (0, 1]
@@ -73,7 +79,8 @@ class Text(Modality):
     max_share: float = 0.5
     lowercase: bool = True
     readings: ClassVar[dict[str, str]] = {"sample": "pieces", "denoise": "pieces", "impute": "pieces"}
-    counted: ClassVar[bool] = True
+
+    noun: ClassVar[str] = "word"
 
     @classmethod
     def accepts(cls, data: Any) -> bool:
@@ -116,7 +123,8 @@ class Text(Modality):
         return Batch(torch.from_numpy(rows), weight=tensor), lambda: self._sign(owner)
 
     def _check(self) -> None:
-        words = isinstance(self.vocabulary, Integral) and not isinstance(self.vocabulary, bool) and self.vocabulary > 0
+        whole = isinstance(self.vocabulary, int | np.integer) and not isinstance(self.vocabulary, bool)
+        words = whole and self.vocabulary > 0
         listed = isinstance(self.vocabulary, Sequence | np.ndarray) and not isinstance(self.vocabulary, str)
         if listed and not (len(self.vocabulary) and all(isinstance(w, str) for w in self.vocabulary)):
             raise BadParameter("vocabulary: expected words, each a str, at least one; or how many to keep.")
@@ -124,7 +132,7 @@ class Text(Modality):
             raise BadParameter("vocabulary: a word stands in it twice; give each once.")
         if not words and not listed:
             raise BadParameter(f"vocabulary={self.vocabulary!r}: expected how many words to keep, or a list of words.")
-        if not isinstance(self.min_count, Integral) or self.min_count < 1:
+        if not isinstance(self.min_count, int | np.integer) or self.min_count < 1:
             raise BadParameter(f"min_count={self.min_count!r}: expected a number of documents, at least 1.")
         if not isinstance(self.max_share, Real) or not 0 < self.max_share <= 1:
             raise BadParameter(f"max_share={self.max_share!r} must lie in (0, 1]: it is a share of the documents.")
@@ -195,8 +203,19 @@ class Text(Modality):
         return Bag(torch.from_numpy(self.worth_), torch.from_numpy(self.usual_), self.length_, masked)
 
     def network(self) -> Design:
-        """One hidden layer."""
-        return Dense()
+        """Sums over words; a hidden layer where codes are distributions."""
+        return Lexical()
+
+    def spoiled(self, parts: Parts) -> Parts:
+        """Words left out at random, where a kind asks for no corruption or for noise that counts cannot have.
+
+        Kinds that draw their codes have noise enough. What is left of a document speaks of the same: on news of
+        30 words, 32 units, four words of five left out in training take a probe from .797 to .834, neighbours of one
+        topic from .67 to .77.
+        """
+        if isinstance(parts.bottleneck, Normal) or not isinstance(parts.corruption, NOISE | None):
+            return parts
+        return replace(parts, corruption=Masking(DROPPED))
 
     def plan(self, rows: int) -> dict[str, int]:
         """Fewer steps than for columns: a row is thousands of numbers wide."""

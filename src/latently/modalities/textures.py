@@ -15,13 +15,14 @@ from torch import Tensor
 
 from latently.modalities.base import Remember
 from latently.modalities.image import Image
+from latently.modalities.planes import Planes
 from latently.parts.doors import Door
 from latently.parts.filters import Filters, kernel
 from latently.parts.likelihoods import Gaussian, Likelihood
 from latently.parts.networks import Dense, Design
 from latently.values import Batch
 
-__all__ = ["Textures"]
+__all__ = ["Textured", "Textures"]
 
 AT_ONCE = 64  # images whose places are in memory together, where images are read one after the other
 FILTERED = 8  # images a call of the filters
@@ -40,34 +41,54 @@ def bank(size: tuple[int, int], grid: tuple[int, int]) -> Filters:
     return Filters(size, grid)
 
 
-@dataclass
-class Textures(Image):
-    """Rows are the places of an evenly spaced grid over each image, one image after the other.
+class Textured(Planes, abstract=True):
+    """What reads planes, seen as places: rows are the places of an evenly spaced grid, one image after the other.
 
     A place is told by `parts.filters.Filters` of the logarithm of the image, so that light and exposure shift features
     instead of stretching them; energies as logarithms; every feature beside its mean and spread at this place over the
     training images. Further channels enter as their difference from the mean of all.
     """
 
-    longest: ClassVar[int] = 256
-    cropped = True
     judge: ClassVar[str] = "regions"
+    noun: ClassVar[str] = "feature"
+    cropped = True
 
     @classmethod
     def accepts(cls, data: Any) -> bool:
         """Never by itself: a detector reads images this way."""
         return False
 
+    def sizes(self, data: Any) -> list[tuple[int, int]]:
+        """Height and width of everything given, in its own pixels."""
+        raise NotImplementedError
+
+    def whole(self, size: tuple[int, int]) -> tuple[int, int]:
+        """What the grid lies over, where something of this size was given."""
+        return size
+
+    def spot(self, box: tuple[int, int, int, int]) -> tuple[tuple[float, float], tuple[float, float]] | None:
+        """Seconds and Hz of a box, where it has them."""
+        return None
+
+    def _items(self, data: Any) -> Any:
+        """What was given, as something that can be sliced."""
+        raise NotImplementedError
+
+    def _light(self, piece: Tensor) -> Tensor:
+        """Cells of planes, from 0 for the least seen in the fit to 1 for the greatest, as they are filtered."""
+        return torch.log(piece.clamp(min=0) + DARK)
+
     # ------------------------------------------------------------------ rows in
 
     def learn(self, owner: Any, data: Any, weight: Any, natural: bool) -> tuple[Batch, Remember]:
-        """As `Image`, and what is usual at every place."""
+        """As for planes, and what is usual at every place."""
         images, remember = super().learn(owner, data, weight, natural)
         found = self._filtered(images)
         self.faint_ = self._faint(found)
         found = self._logarithms(found)
         count = torch.ones(len(found)) if images.weight is None else images.weight
-        self.usual_, self.spread_ = (v.numpy() for v in self._usual(found, count))
+        seen = self._seen(images.known).view(len(found), *self.grid) if images.known is not None else None
+        self.usual_, self.spread_ = (v.numpy() for v in self._usual(found, count, seen))
         return self._rows_of(found, images), remember
 
     def take(self, owner: Any, data: Any) -> Batch:
@@ -77,7 +98,7 @@ class Textures(Image):
 
     def pieces(self, owner: Any, data: Any) -> Iterator[Batch]:
         """As `take`, some images at a time."""
-        whole = data if isinstance(data, (np.ndarray, list)) else self.pictures(data)
+        whole = self._items(data)
         for i in range(0, max(len(whole), 1), AT_ONCE):
             yield self.take(owner, whole[i : i + AT_ONCE])
 
@@ -107,7 +128,7 @@ class Textures(Image):
             piece = images.x[i : i + FILTERED].view(-1, self.channels_, self.height_, self.width_)
             count = len(piece)
             piece = piece[torch.arange(FILTERED).remainder(count)]
-            light = torch.log(((piece * scale + shift - low) / reach).clamp(min=0) + DARK)
+            light = self._light((piece * scale + shift - low) / reach)
             mean = light.mean(1, keepdim=True)
             done.append(bank(torch.cat([mean, light - mean], 1) if self.channels_ > 1 else light)[:count])
         return torch.cat(done)
@@ -126,15 +147,18 @@ class Textures(Image):
         which = self._energies()[:, None, None]
         return torch.where(which, torch.log(found.clamp(min=0) + faint.clamp(min=1e-9)), found)
 
-    def _usual(self, found: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+    def _usual(self, found: Tensor, count: Tensor, seen: Tensor | None) -> tuple[Tensor, Tensor]:
         """Mean and deviation of every feature at every place, smoothed, with some of what is usual everywhere."""
-        weight = (count / count.sum())[:, None, None, None]
-        own = float(count.sum()) / (float(count.sum()) + OWN)
-        mean = self._smooth((found * weight).sum(0))
-        mean = own * mean + (1 - own) * mean.mean((1, 2), keepdim=True)
-        square = self._smooth(((found - mean).square() * weight).sum(0))
-        whole = square.mean((1, 2), keepdim=True)
-        square = own * square + (1 - own + EVEN) * whole
+        weight = count[:, None, None, None].expand(-1, 1, *self.grid)
+        weight = weight if seen is None else weight * seen[:, None]
+        here = self._smooth(weight.sum(0))
+        own, here = here / (here + OWN), here.clamp(min=1e-6)
+        total = weight.sum().clamp(min=1e-6)
+        whole = (found * weight).sum((0, 2, 3))[:, None, None] / total
+        mean = own * self._smooth((found * weight).sum(0)) / here + (1 - own) * whole
+        square = (found - mean).square() * weight
+        whole = square.sum((0, 2, 3))[:, None, None] / total
+        square = own * self._smooth(square.sum(0)) / here + (1 - own + EVEN) * whole
         return mean, square.clamp(min=1e-12).sqrt()
 
     def _smooth(self, maps: Tensor) -> Tensor:
@@ -202,10 +226,25 @@ class Textures(Image):
         vars(owner).pop("feature_names_in_", None)
 
     def state(self) -> dict[str, Any]:
-        """As of `Image`, and what is usual."""
+        """As of planes, and what is usual."""
         return super().state() | {"faint": self.faint_, "usual": self.usual_, "spread": self.spread_}
 
     def restore(self, state: dict[str, Any]) -> Self:
         """Take back a state."""
         self.faint_, self.usual_, self.spread_ = state["faint"], state["usual"], state["spread"]
         return super().restore(state)
+
+
+@dataclass
+class Textures(Textured, Image):
+    """Images as a detector sees them; see `Textured`."""
+
+    longest: ClassVar[int] = 256
+
+    def sizes(self, data: Any) -> list[tuple[int, int]]:
+        """Height and width of each image."""
+        headers = self.pictures(data).headers()
+        return list(zip(headers.heights.tolist(), headers.widths.tolist(), strict=True))
+
+    def _items(self, data: Any) -> Any:
+        return data if isinstance(data, (np.ndarray, list)) else self.pictures(data)

@@ -79,7 +79,7 @@ def accepts(data: Any) -> bool:
 
 def tracks(data: Any, roles: Roles) -> Tracks:
     """The series in `data`; `BadData` on infinity, no steps, times out of order, `UnsupportedInput` on what is none."""
-    frame = data.to_frame() if getattr(data, "ndim", 1) == 1 and hasattr(data, "to_frame") else data
+    frame = data.to_frame() if hasattr(data, "to_frame") and not hasattr(data, "columns") else data
     if hasattr(frame, "columns") or hasattr(frame, "column_names"):
         found = _of_frame(frame, source(frame), roles)
     elif roles.named:
@@ -274,7 +274,7 @@ def _into_frame(found: Tracks, arrays: Sequence[Matrix], like: Any, changed: Seq
     masks = None if changed is None else np.concatenate(list(changed))[order]
     columns = {n: pa.array(whole[:, j], from_pandas=True) for j, n in enumerate(found.names)}
     where = None if masks is None else {n: masks[:, j] for j, n in enumerate(found.names)}
-    if getattr(like, "ndim", 2) == 1:
+    if hasattr(like, "to_frame") and not hasattr(like, "columns"):  # one column
         frame = like.to_frame()
         made = replaced(frame, columns, where)
         return made[made.columns[0]].rename(like.name)

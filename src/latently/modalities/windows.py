@@ -93,4 +93,6 @@ def sized(window: Any, stride: Any, steps: Sequence[int]) -> tuple[int, int]:
             f"window={length} steps, and the longest series has {longest}. Try window={max(1, longest // LEAST)}, or "
             "'auto'."
         )
+    if stride != "auto" and stride > length:
+        raise BadParameter(f"stride={stride} steps, and a window has {length}: some steps would be in none.")
     return length, max(1, length // OVERLAP) if stride == "auto" else int(stride)

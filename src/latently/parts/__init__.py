@@ -13,8 +13,9 @@ from latently.parts.corruptions import (
     Swap,
     Uniform,
 )
+from latently.parts.hiss import Mixed, Remixed
 from latently.parts.neighbours import Neighbours
-from latently.parts.networks import Conv, Dense, Network, Pyramid
+from latently.parts.networks import Conv, Dense, Network, Pyramid, Spectral
 from latently.parts.part import Part
 from latently.parts.penalties import Contraction, Penalty
 from latently.parts.quantised import FSQ, Quantised, VectorQuantised
@@ -39,6 +40,7 @@ __all__ = [
     "ImportanceWeighted",
     "KLSparse",
     "Masking",
+    "Mixed",
     "Neighbours",
     "Network",
     "Normal",
@@ -47,9 +49,11 @@ __all__ = [
     "Pyramid",
     "Quantised",
     "Remasking",
+    "Remixed",
     "Rounded",
     "SaltAndPepper",
     "Single",
+    "Spectral",
     "Swap",
     "TopK",
     "Uniform",

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from latently.parts.part import Part
+from latently.parts.places import drawn
 from latently.values import Sizes
 
 __all__ = [
@@ -41,14 +42,14 @@ class Corruption(Part):
 
 
 class _Noise(Corruption):
-    """Noise on numbers. Cells that name a category or count things stay as they are: a level and a half is none."""
+    """Noise on numbers. Cells that name a category stay as they are: a level and a half is none."""
 
     numbers: Tensor
 
     def build(self, sizes: Sizes) -> None:
-        """One for a number, zero for a category and for a count."""
-        self.named = any(sizes.levels) or sizes.counted
-        ones = [float(not n and not sizes.counted) for n in sizes.levels] if self.named else [1.0]
+        """One for a number, zero for a category."""
+        self.named = any(sizes.levels)
+        ones = [float(not n) for n in sizes.levels] if self.named else [1.0]
         self.register_buffer("numbers", torch.tensor(ones), persistent=False)
 
     def _add(self, x: Cells, noise: Tensor) -> Cells:
@@ -138,23 +139,24 @@ class Remasking(Corruption):
 
     Rows that are series, (channels, length), lose runs: a row is cut at random into runs of one length, from a single
     step to the whole of it, and each run of each channel goes or stays (half of the rows lose all channels together).
+    Of images whole pixels are hidden, in all channels, as holes are.
     """
 
-    series: tuple[int, ...] = ()
+    shape: tuple[int, ...] = ()
 
     def __init__(self, low: float = 0.1, high: float = 0.9) -> None:
         super().__init__()
         self.low = low
         self.high = high
 
+    def build(self, sizes: Sizes) -> None:
+        """What a row is: which cells share a pixel, which follow each other."""
+        self.shape = tuple(sizes.shape)
+
     def check(self, sizes: Sizes) -> None:
         """`0 <= low <= high <= 1`, and something is hidden."""
         self.require(0 <= self.low <= self.high, "low", f"in [0, high], and high is {self.high!r}")
         self.require(0 < self.high <= 1, "high", "in (0, 1]: the greatest share of a row's cells that is hidden")
-
-    def build(self, sizes: Sizes) -> None:
-        """Whether rows are series."""
-        self.series = sizes.shape if len(sizes.shape) == 2 else ()
 
     def forward(self, x: Cells, rng: torch.Generator) -> Cells:
         """Zero where chosen."""
@@ -163,8 +165,11 @@ class Remasking(Corruption):
     def hide(self, x: Cells, known: Known | None, rng: torch.Generator) -> tuple[Cells, Known | None]:
         """The chosen cells leave `known` too."""
         share = x.new_empty(len(x), *[1] * (x.ndim - 1)).uniform_(self.low, self.high, generator=rng)
-        chance = torch.empty_like(x).uniform_(generator=rng)
-        gone = (in_runs(chance, self.series, rng) if self.series else chance) < share
+        if len(self.shape) == 2:
+            chance = in_runs(torch.empty_like(x).uniform_(generator=rng), self.shape, rng)
+        else:
+            chance = drawn(x, self.shape, rng)
+        gone = chance < share
         return x.masked_fill(gone, 0.0), ~gone if known is None else known & ~gone
 
 

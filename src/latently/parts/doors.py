@@ -72,7 +72,8 @@ class Door(nn.Module):
         a, b = x.gather(2, left.clamp(min=0)), x.gather(2, right.clamp(max=end - 1))
         a, b = torch.where(left < 0, b, a), torch.where(right == end, a, b)
         share = (place - left) / (right - left).clamp(min=1)
-        return (a + (b - a) * share).view_as(batch.x)
+        bridged: Tensor = a + (b - a) * share
+        return bridged.view_as(batch.x)
 
     def open(self, x: Tensor, known: Tensor | None) -> Tensor:
         """Numbers as they are, categories as one-hots, in the order of the columns: `(rows, features)`."""
@@ -138,9 +139,7 @@ class Bag(Door):
         x = batch.x.flatten(1).clamp(min=0)
         x = (x if known is None else x * known).log1p() * self.worth
         x = x * (x.shape[1] ** 0.5 / x.norm(dim=1, keepdim=True).clamp(min=FAINT))
-        if not self.masked:
-            return x
-        return torch.cat([x, torch.ones_like(x) if known is None else known], 1)
+        return torch.cat([x, torch.ones_like(x) if known is None else known], 1) if self.masked else x
 
     def targets(self, batch: Batch) -> Batch:
         """Shares in their units."""

@@ -183,7 +183,12 @@ class AnomalyDetector(OutlierMixin, Task):
 
     def p_values(self, X: Any) -> Rows:
         """Conformal p of every row: how often a normal row would be at least as strange."""
-        return self._p(-self.score_samples(X))
+        return self.p_values_of(self.score_samples(X))
+
+    def p_values_of(self, scores: Any) -> Rows:
+        """The same of rows whose `score_samples` are known, so that nothing is judged twice."""
+        check_is_fitted(self, "model_")
+        return self._p(-np.asarray(scores, np.float64))
 
     def _p(self, strange: Rows) -> Rows:
         above = np.append(np.cumsum(self._counts[::-1])[::-1], 0.0)

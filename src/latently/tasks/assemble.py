@@ -66,14 +66,13 @@ class Blueprint:
     def sizes(self) -> Sizes:
         """What the parts may know."""
         low, high = self.data.limits()
-        data = self.data
-        return Sizes(data.cells, self.code, self.rows, low, high, data.levels, data.shape, data.counted)
+        return Sizes(self.data.cells, self.code, self.rows, low, high, self.data.levels, self.data.shape)
 
     def parts(self) -> Parts:
         """The recipe's parts, checked and bound."""
         sizes = self.sizes()
         self.recipe.check(sizes)
-        return self.recipe.parts(self.code).bind(sizes)
+        return self.data.spoiled(self.recipe.parts(self.code)).bind(sizes)
 
     def likelihood(self, parts: Parts) -> Likelihood:
         """By `loss`, or by what the kind and the columns call for."""
@@ -133,8 +132,8 @@ class Blueprint:
         if have is not None and need > have:
             raise BadParameter(
                 f"this network has {count:,} parameters and needs about {need / 2**30:.1f} GiB to train; "
-                f"{self.device} has {have / 2**30:.1f} GiB. Choose narrower layers (network=(256, 64), say), or drop "
-                "columns."
+                f"{self.device} has {have / 2**30:.1f} GiB. Choose narrower layers (network=(256, 64), say), or give "
+                f"fewer {self.data.noun}s."
             )
 
     def work(self) -> int:

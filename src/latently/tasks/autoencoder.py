@@ -19,6 +19,7 @@ from latently.errors import BadData, BadParameter
 from latently.parts.bottlenecks import Normal
 from latently.tasks.base import Task
 from latently.tasks.density import FEW, mixture
+from latently.tasks.topics import perplexity, topics
 from latently.values import Batch
 
 __all__ = ["Autoencoder"]
@@ -43,8 +44,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         Hidden widths from input to code; the decoder mirrors them. "auto" follows from the data's size: fully connected
         layers for columns, filters for images. `Dense(hidden=..., activation=..., tied=True)` or
         `Conv(channels=..., patch=...)` says more; two torch modules are taken as they are.
-    data : "auto" or Table
+    data : "auto", Table, Image or Text
         How columns are read: `Table(label="y", id="key", drop=..., types={"zip": "category"})`. "auto" infers it all.
+        Lists of str are documents, read as counts of words: `Text(...)` says more, and then `topics` names what each
+        unit speaks of.
     loss : {"auto", "squared_error", "mean_squared_error", "l1", "huber", "likelihood"}
         "squared_error" (the default of plain and penalised kinds) is a sum over columns and a mean over rows, in
         units of each column's variance; penalties weigh against that. Categories count their cross-entropy in nats,
@@ -193,6 +196,27 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         else:
             z = mixture(self.codes_, FEW, int(rng.initial_seed() % 2**31)).draw(int(n_samples), rng)
         return self._drawn(z, rng)
+
+    def topics(self, top: int = 10) -> list[list[str]]:
+        """For every unit of a code of documents, the words that it brings forward most, most first.
+
+        From what the decoder expects, whatever it is made of: the unit moves by two standard deviations from the mean
+        code, to the side where codes reach further. Raises `UnsupportedInput` where no words were counted.
+        """
+        check_is_fitted(self, "model_")
+        if not isinstance(top, (int, np.integer)) or top < 1:
+            raise BadParameter(f"top={top!r}: expected how many words to name, a whole number from 1.")
+        return topics(self, int(top))
+
+    def perplexity(self, X: Any) -> float:
+        """`exp(nats a word)` of documents: as uncertain as among so many words alike. Lower is better.
+
+        Of a variational kind an upper bound, from the bound on the likelihood at drawn codes. Of other kinds it tells
+        how well documents are said again: their codes cost nothing. Raises `UnsupportedInput` where no words were
+        counted.
+        """
+        check_is_fitted(self, "model_")
+        return perplexity(self, X)
 
     def to_torch(self) -> torch.nn.Module:
         """A copy of the fitted torch module; `encode(batch)` and `decode(z)` work in model units."""

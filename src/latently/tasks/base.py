@@ -153,7 +153,7 @@ class Task(BaseEstimator):
         self.model_, self.history_, self.held_out_ = outcome.model.eval(), outcome.history, outcome.held_out
         self.components_curve_, self.alarms_ = (
             curve,
-            [alarm for alarm in alarms(outcome, rows) if alarm.name not in self.quiet],
+            [alarm for alarm in alarms(outcome, rows, plan.data.noun) if alarm.name not in self.quiet],
         )
         kept = min(KEPT_CODES, max(1, MOST_KEPT // plan.code))
         self.codes_ = self._map(self.model_.encode, rows.take(slice(0, kept)))
@@ -249,7 +249,7 @@ def warn_wide(plan: Blueprint) -> None:
     if plan.code < cells or parts.bottleneck.priced or parts.penalties or parts.corruption:
         return
     warnings.warn(
-        f"a code of {plan.code} for {cells} columns can copy its input, and nothing keeps it from doing so. "
+        f"a code of {plan.code} for rows of {cells} numbers can copy its input, and nothing keeps it from doing so. "
         "Use fewer components, or kind='sparse', 'topk', 'denoising', 'contractive' or 'variational'.",
         FitAlarm,
         stacklevel=4,

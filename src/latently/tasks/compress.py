@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
@@ -185,6 +186,7 @@ class Compressor(Task):
         """One file of all images of `X`: `(n, height, width[, channels])`, a list of arrays, or paths.
 
         `names` of the images are kept in it. A list's grey images come back without an axis for their one channel.
+        Each image of more than 2^16 pixels is coded before the next file is read; smaller ones share a block.
         """
         self._check()
         if not self._exact:
@@ -195,7 +197,7 @@ class Compressor(Task):
         layout = "array" if source.array is not None else "list"
         thin = source.array is not None and source.array.ndim == 4 and source.array.shape[3] == 1
         images = source.each(lambda image: image[..., None] if thin and image.ndim == 2 else image)
-        blocks = tuple(self._block(stack) for stack in stacks(images))
+        blocks = tuple(map(self._block, stacks(images)))  # map drops a stack before it takes another
         learned = any(b.codec == "learned" for b in blocks)
         step = self.step_ if learned else float(spacing(float(self.max_error or 0)))
         name = self.learned_.name if learned else NO_MODEL
@@ -227,13 +229,27 @@ class Compressor(Task):
         Raises `FileProblem` on a damaged or foreign file, on one of another model, and on one that declares images of
         more than `most_pixels`.
         """
+        container = self._container(data, most_pixels)
+        images = list(self._each(container, only))
+        return np.stack(images) if container.layout == "array" and images else images
+
+    def images(self, data: bytes, only: Sequence[int] | None = None, most_pixels: int = MOST_PIXELS) -> Iterator[Any]:
+        """The images that `decompress` gives, each block decoded at its turn; the whole file is checked at once."""
+        return self._each(self._container(data, most_pixels), only)
+
+    def _container(self, data: bytes, most_pixels: int) -> Container:
         container = read(data, most_pixels)
         self._same_model(container)
-        wanted = range(container.images) if only is None else only
-        places = [container.find(int(i)) for i in wanted]
-        found = {b: self._opened(container, container.blocks[b]) for b in dict.fromkeys(b for b, _ in places)}
-        images = [found[b][i] for b, i in places]
-        return np.stack(images) if container.layout == "array" and images else images
+        return container
+
+    def _each(self, container: Container, only: Sequence[int] | None) -> Iterator[Pixels]:
+        places = [container.find(int(i)) for i in (range(container.images) if only is None else only)]
+        left, found = Counter(b for b, _ in places), dict[int, Pixels]()
+        for b, i in places:
+            if b not in found:
+                found[b] = self._opened(container, container.blocks[b])
+            left[b] -= 1
+            yield found[b][i] if left[b] else found.pop(b)[i]
 
     def verify(self, data: bytes) -> dict[str, Any]:
         """What a whole file holds, as JSON values; `FileProblem` on any damage, and on a file of another model.
@@ -243,21 +259,8 @@ class Compressor(Task):
         container = read(data)
         if hasattr(self, "learned_"):
             self._same_model(container)
-        blocks = [
-            {
-                "images": b.images,
-                "shape": list(b.shape[1:]),
-                "dtype": b.dtype,
-                "codec": b.codec,
-                "bytes": len(b.payload),
-            }
-            for b in container.blocks
-        ]
-        return {
-            "images": container.images, "names": list(container.names), "layout": container.layout,
-            "bytes": len(data), "step": container.step, "blocks": blocks,
-            "model": container.model.hex() if container.model != NO_MODEL else None,
-        }  # fmt: skip
+        model = container.model.hex() if container.model != NO_MODEL else None
+        return container.told() | {"bytes": len(data), "model": model}
 
     def _same_model(self, container: Container) -> None:
         if container.model == NO_MODEL:
@@ -277,7 +280,7 @@ class Compressor(Task):
     def _figures(self, X: Any, y: Any) -> dict[str, dict[str, Any]]:
         source = self._pictures(X)
         data = self.compress(source)
-        return {"file": figures_of(data, source, self.decompress(data))}
+        return {"file": figures_of(data, source, self.images(data))}
 
     # ------------------------------------------------------------------ on disk
 

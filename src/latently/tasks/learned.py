@@ -185,9 +185,10 @@ def step_of(quality: int | str) -> float:
 
 def figures_of(data: bytes, images: Any, again: Any) -> dict[str, Any]:
     """What a file takes, and how far its images are off: PSNR in dB, the mean of those that are not exact."""
-    found = list(zip(images, again, strict=True))
-    pixels = sum(a.shape[0] * a.shape[1] for a, _ in found)
-    ratios = [_psnr(a, b) for a, b in found]
+    pixels, ratios = 0, []
+    for a, b in zip(images, again, strict=True):
+        pixels += a.shape[0] * a.shape[1]
+        ratios.append(_psnr(a, b))
     finite = [r for r in ratios if r < math.inf]
     told = {"bits a pixel": 8 * len(data) / pixels, "bytes": len(data), "exact images": len(ratios) - len(finite)}
     return told | ({"psnr of the others": float(np.mean(finite))} if finite else {})

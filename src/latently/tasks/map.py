@@ -72,7 +72,7 @@ class Map(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         return self
 
     def transform(self, X: Any) -> Points:
-        """The points of rows, `(n, n_components)` float32; the rows may be new."""
+        """The points of rows, `(n, n_components)` float32; the rows may be new. Of several windows, their mean."""
         batch = self._batch(X)
         return self.data_.gathered(self._map(self.model_.encode, batch), X)
 

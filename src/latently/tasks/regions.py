@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from latently import rng as chance
-from latently.modalities import Textures
+from latently.modalities import Textured
 from latently.model import Composition
 from latently.parts.filters import kernel
 from latently.tasks.judges import Learned
@@ -40,12 +40,17 @@ class Region:
     box: tuple[int, int, int, int]  #: top, left, bottom, right in the image's own pixels; bottom and right excluded
     share: float  #: of what the image's marked places, or its strangest, are beyond the usual
     p_value: float  #: how often an ordinary image has a place at least as strange
+    seconds: tuple[float, float] | None = None  #: of a sound, whose box is in bands and frames: from when to when
+    hertz: tuple[float, float] | None = None  #: and from which frequency to which
 
     def text(self) -> str:
-        """In words, such as `rows 10-30, columns 5-9 (p .002)`."""
+        """In words, such as `rows 10-30, columns 5-9 (p .002)` or `0.31-0.35 s, 1200-2400 Hz (p .002)`."""
         return f"{self._where()} (p {self.p_value:.2g})"
 
     def _where(self) -> str:
+        if self.seconds is not None and self.hertz is not None:
+            (start, stop), (low, high) = self.seconds, self.hertz
+            return f"{start:.2f}-{stop:.2f} s, {low:.0f}-{high:.0f} Hz"
         top, left, bottom, right = self.box
         return f"rows {top}-{bottom - 1}, columns {left}-{right - 1}"
 
@@ -94,7 +99,7 @@ class Regions:
     view: View
     whole: Neighbours
     usual: Usual
-    data: Textures
+    data: Textured
     run: Map
 
     @classmethod
@@ -226,13 +231,10 @@ class Regions:
     def heat_maps(self, X: Any, batches: Iterator[Batch]) -> Iterator[NDArray[np.float32]]:
         """The heat of each image at its own size."""
         maps = (heat for batch in batches for heat in self.heat(batch))
-        for heat, size in zip(maps, self._sizes(X), strict=True):
-            grown = torch.from_numpy(heat)[None, None]
-            yield functional.interpolate(grown, size, mode="bilinear", align_corners=False)[0, 0].numpy()
-
-    def _sizes(self, X: Any) -> list[tuple[int, int]]:
-        headers = self.data.pictures(X).headers()
-        return list(zip(headers.heights.tolist(), headers.widths.tolist(), strict=True))
+        for heat, size in zip(maps, self.data.sizes(X), strict=True):
+            part, whole = torch.from_numpy(heat)[None, None], self.data.whole(size)
+            grown = functional.interpolate(part, whole, mode="bilinear", align_corners=False)
+            yield grown[0, 0, : size[0], : size[1]].numpy()
 
     def line(self, alpha: float) -> float:
         """Nats that the strangest place of a share `alpha` of ordinary images goes beyond."""
@@ -247,7 +249,7 @@ class Regions:
     def explain(self, X: Any, batches: Iterator[Batch], top: int) -> list[list[Region]]:
         """The `top` strangest regions of each image."""
         maps = (heat for batch in batches for heat in self.heat(batch))
-        return [self._regions(heat, size, top) for heat, size in zip(maps, self._sizes(X), strict=True)]
+        return [self._regions(heat, size, top) for heat, size in zip(maps, self.data.sizes(X), strict=True)]
 
     def _regions(self, heat: NDArray[np.float32], size: tuple[int, int], top: int) -> list[Region]:
         from scipy.ndimage import label
@@ -263,7 +265,9 @@ class Regions:
         for here in (marks == i + 1 for i in range(count)):
             own = float(heat[here].max())
             p = float(self._p(np.array([own]))[0])
-            found.append(Region(_box(here & (heat > NEAR * own), size), float(beyond[here].sum() / beyond.sum()), p))
+            box = _box(here & (heat > NEAR * own), self.data.whole(size), size)
+            part = float(beyond[here].sum() / beyond.sum())
+            found.append(Region(box, part, p, *(self.data.spot(box) or ())))
         return sorted(found, key=lambda region: -region.share)[:top]
 
     # ------------------------------------------------------------------ files
@@ -290,9 +294,10 @@ def view_of(model: Composition, rows: Batch, clean: bool) -> View:
     return View(model, noise_for(model, rows.cells), *limits(rows, place), Neighbours(some, seen, k, not clean))
 
 
-def _box(marked: NDArray[np.bool_], size: tuple[int, int]) -> tuple[int, int, int, int]:
+def _box(marked: NDArray[np.bool_], whole: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
     """The pixels that marked places stand for; filters see far, so a box is drawn where heat is near the greatest."""
     down, across = (np.flatnonzero(marked.any(axis)) for axis in (1, 0))
-    tall, wide = (n / m for n, m in zip(size, marked.shape, strict=True))
-    first = int(down[0] * tall), int(across[0] * wide)
-    return (*first, int(np.ceil((down[-1] + 1) * tall)), int(np.ceil((across[-1] + 1) * wide)))
+    tall, wide = (n / m for n, m in zip(whole, marked.shape, strict=True))
+    top, left = min(int(down[0] * tall), size[0] - 1), min(int(across[0] * wide), size[1] - 1)
+    bottom, right = int(np.ceil((down[-1] + 1) * tall)), int(np.ceil((across[-1] + 1) * wide))
+    return top, left, min(bottom, size[0]), min(right, size[1])

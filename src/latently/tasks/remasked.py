@@ -13,12 +13,13 @@ from torch import Tensor
 
 from latently.engine.schedule import Judged
 from latently.parts.corruptions import in_runs
+from latently.parts.places import together
 from latently.values import Batch
 
 __all__ = ["ColumnError", "Residuals", "Trial", "column_errors", "strata", "trials"]
 
 STRATA = 4  # errors grow with the share of a row that is missing, so they are kept by quarters of it
-ALONE = 16  # cells of a row that are hidden one at a time, at most
+ALONE = 16  # cells of a row, or pixels of an image, that are hidden one at a time, at most
 CROWDS = 4  # times that a row loses a random share of its cells
 FAR = (1, 4, 16)  # steps to the next known one: errors of series grow with them
 RUNS = 6  # times that a series loses runs
@@ -37,7 +38,7 @@ class Trial:
     guess: Tensor  #: the same rows, filled
     hidden: NDArray[np.bool_]
     stratum: NDArray[np.int64]  #: of each cell
-    alone: bool  #: whether a row lost one cell only, or a series runs
+    alone: bool  #: whether a row lost one cell, or an image one pixel, only, or a series runs
     mean: Tensor  #: of each column's known cells, in the rows that the model learned from; of categories the commonest
     median: Tensor  #: the same, the median
 
@@ -60,18 +61,17 @@ class ColumnError:
     accuracy_of_commonest: float | None = None
 
 
-def trials(
-    judged: tuple[Judged, ...], fill: Fill, levels: tuple[int, ...], series: tuple[int, ...] = ()
-) -> list[Trial]:
+def trials(judged: tuple[Judged, ...], fill: Fill, levels: tuple[int, ...], shape: tuple[int, ...] = ()) -> list[Trial]:
     """Every judged model asked for hidden cells of the rows that it did not learn from.
 
-    `series`: (channels, length) where rows are such.
+    Of images for whole pixels, of series for runs.
     """
+    series = shape if len(shape) == 2 else ()
     rng = torch.Generator().manual_seed(0)  # which cells are hidden is no part of the fit's chance
     found = []
     for one in judged:
         batch, (mean, median) = _as_weighted(one.valid.to(torch.device("cpu")), rng), _plain(one.train, levels)
-        for hidden, alone in _runs(batch, series, rng) if series else _hidings(batch, rng):
+        for hidden, alone in _runs(batch, series, rng) if series else _hidings(batch, together(shape), rng):
             known = ~hidden if batch.known is None else batch.known & ~hidden
             guess = fill(one.model, Batch(batch.x.masked_fill(hidden, 0.0), known))
             found.append(Trial(batch.x, guess, hidden.numpy(), strata(known, series), alone, mean, median))
@@ -114,17 +114,22 @@ def _plain(batch: Batch, levels: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     return mean, median
 
 
-def _hidings(batch: Batch, rng: torch.Generator) -> list[tuple[Tensor, bool]]:
-    """Masks of cells to hide: each known cell alone (up to `ALONE` of a row), then random shares of the row."""
+def _hidings(batch: Batch, channels: int, rng: torch.Generator) -> list[tuple[Tensor, bool]]:
+    """Masks of cells to hide: each place alone (up to `ALONE` of a row), then random shares of the row.
+
+    A place is `channels` cells, one in each channel.
+    """
     known = torch.ones_like(batch.x, dtype=torch.bool) if batch.known is None else batch.known
-    order = torch.empty_like(batch.x).uniform_(generator=rng).masked_fill_(~known, 2.0).argsort(1)
+    places = known.view(len(batch), channels, -1).any(1)
+    draw = torch.empty(places.shape)
+    order = draw.uniform_(generator=rng).masked_fill_(~places, 2.0).argsort(1)
     found = []
-    for turn in range(min(ALONE, batch.cells)):
-        one = torch.zeros_like(known).scatter_(1, order[:, turn : turn + 1], True)
-        found.append((one & known, True))
+    for turn in range(min(ALONE, places.shape[1])):
+        one = torch.zeros_like(places).scatter_(1, order[:, turn : turn + 1], True)
+        found.append((one.repeat(1, channels) & known, True))
     for _ in range(CROWDS):
         share = torch.empty(len(batch), 1).uniform_(generator=rng)
-        found.append((known & (torch.empty_like(batch.x).uniform_(generator=rng) < share), False))
+        found.append((known & (draw.uniform_(generator=rng) < share).repeat(1, channels), False))
     return found
 
 

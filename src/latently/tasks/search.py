@@ -179,7 +179,7 @@ class SearchIndex(Task):
     # ------------------------------------------------------------------ codes
 
     def encode(self, X: Any) -> Codes:
-        """The codes of rows, to be kept or sent, and asked or added later."""
+        """The codes of rows, to be kept or sent, and asked or added later; of items of several windows, their mean."""
         found = self.data_.gathered(self._map(self._coder.over(self.model_), self._batch(X)), X)
         return Codes(np.packbits(found >= 0, axis=1) if self._measure == "hamming" else found, self.encoder_id_)
 

@@ -205,11 +205,11 @@ def limits(rows: Batch, place: int) -> tuple[Tensor, Tensor]:
 
 
 def noise_for(model: Composition, cells: int) -> Tensor:
-    """Noise as in training, where that is Gaussian, in mirrored pairs; none for categories, counts and other kinds."""
+    """Noise as in training, where that is Gaussian, in mirrored pairs; none for categories and for other kinds."""
     if not isinstance(model.corruption, Gaussian):
         return torch.zeros(1, cells)
     draws = torch.empty(PAIRS, cells).normal_(generator=chance.child(0, "scoring")) * model.corruption.sigma
-    draws = draws * model.corruption.numbers.cpu()
+    draws[:, [n > 0 for n in model.door.levels]] = 0.0
     return torch.cat([draws, -draws])
 
 

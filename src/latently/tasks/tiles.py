@@ -13,7 +13,7 @@ from torch import Tensor
 
 from latently.modalities.crops import SIDE, mirrored
 
-__all__ = ["Grid", "through"]
+__all__ = ["Axis", "Grid", "joined", "through"]
 
 LONGEST = 512  # pixels a side of a tile: memory stays bounded, and most images are one tile
 MARGIN = 16  # pixels at every edge of a tile whose result is thrown away
@@ -26,11 +26,12 @@ Places = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Axis:
-    """Tiles along one side of an image of `length` pixels, and how much of either end of a tile is left out."""
+    """Tiles along `length` places of an image or a clip, and how much of either end of a tile is left out."""
 
     length: int
     tile: int
     margin: int
+    blend: int = BLEND  #: over which one tile passes into the next
 
     @classmethod
     def over(cls, length: int) -> Axis:
@@ -45,14 +46,19 @@ class Axis:
         return self.tile - 2 * self.margin
 
     @property
+    def step(self) -> int:
+        """From the beginning of one tile to that of the next."""
+        return self.inner - self.blend
+
+    @property
     def count(self) -> int:
         """How many tiles it takes."""
         rest = self.length - self.inner
-        return 1 if rest <= 0 else 1 - (-rest // (self.inner - BLEND))
+        return 1 if rest <= 0 else 1 - (-rest // self.step)
 
     def places(self, i: int) -> Places:
         """The pixels of the image that tile `i` shows; mirrored beyond its ends."""
-        start = i * (self.inner - BLEND) - self.margin
+        start = i * self.step - self.margin
         return mirrored(np.arange(start, start + self.tile), self.length)
 
     def kept(self, tile: Tensor, axis: int) -> Tensor:
@@ -85,7 +91,7 @@ def through(images: Callable[[Places], Tensor], grid: Grid, function: Function) 
     memory.
     """
     bands = (_band(images(grid.rows.places(i)), grid, function) for i in range(grid.rows.count))
-    yield from _joined(bands, 2, grid.rows.length)
+    yield from joined(bands, 2, grid.rows)
 
 
 def _band(rows: Tensor, grid: Grid, function: Function) -> Tensor:
@@ -95,19 +101,20 @@ def _band(rows: Tensor, grid: Grid, function: Function) -> Tensor:
         done = function(rows[..., torch.from_numpy(grid.columns.places(i))])
         return grid.columns.kept(grid.rows.kept(done, 2), 3)
 
-    return torch.cat(list(_joined((tile(i) for i in range(grid.columns.count)), 3, grid.columns.length)), 3)
+    return torch.cat(list(joined((tile(i) for i in range(grid.columns.count)), 3, grid.columns)), 3)
 
 
-def _joined(pieces: Iterator[Tensor], axis: int, length: int) -> Iterator[Tensor]:
-    """Pieces one after the other, the last pixels of each blended into the first of the next, `length` in all."""
-    ramp = torch.tensor([0.5 - 0.5 * math.cos(math.pi * (i + 0.5) / BLEND) for i in range(BLEND)])
-    ramp = ramp.view(-1, 1) if axis == 2 else ramp
+def joined(pieces: Iterator[Tensor], axis: int, along: Axis) -> Iterator[Tensor]:
+    """Pieces one after the other, the last places of each blended into the first of the next, `along.length` in all."""
+    blend, length = along.blend, along.length
+    ramp = torch.tensor([0.5 - 0.5 * math.cos(math.pi * (i + 0.5) / blend) for i in range(blend)])
     tail: Tensor | None = None
     for piece in pieces:
         if tail is not None:
-            head, rest = piece.split([BLEND, piece.shape[axis] - BLEND], axis)
-            piece = torch.cat([tail.lerp(head, ramp), rest], axis)
-        done = min(max(piece.shape[axis] - BLEND, 0), length)
+            head, rest = piece.split([blend, piece.shape[axis] - blend], axis)
+            weight = ramp.view(-1, *[1] * (piece.ndim - axis - 1))
+            piece = torch.cat([tail.lerp(head, weight), rest], axis)
+        done = min(max(piece.shape[axis] - blend, 0), length)
         length -= done
         if done:
             yield piece.narrow(axis, 0, done)

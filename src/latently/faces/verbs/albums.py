@@ -117,7 +117,7 @@ def scored(given: Given, explain: int) -> dict[str, Any]:
 
     detector, source = given.estimator, given.rows
     score = -detector.score_samples(source)
-    columns: dict[str, Any] = {**given.keys(), "score": score, "p_value": detector._p(score)}
+    columns: dict[str, Any] = {**given.keys(), "score": score, "p_value": detector.p_values_of(-score)}
     columns["anomaly"] = score > detector.threshold_
     reasons = [[r.text() for r in found] for found in detector.explain(source, top=explain)] if explain else []
     for k in range(explain):

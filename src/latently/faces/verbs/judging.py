@@ -66,7 +66,7 @@ def _judged(detector: Any, rows: Any, keys: dict[str, Any], explain: int) -> Any
     import pyarrow as pa
 
     score = detector.score_samples(rows)
-    columns: dict[str, Any] = {**keys, "score": -score, "p_value": detector._p(-score)}
+    columns: dict[str, Any] = {**keys, "score": -score, "p_value": detector.p_values_of(score)}
     columns["anomaly"] = score < detector.offset_
     if explain:
         reasons = [[_said(r, rows, i) for r in found] for i, found in enumerate(detector.explain(rows, top=explain))]

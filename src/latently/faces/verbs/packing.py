@@ -106,17 +106,17 @@ def decompress(
     coder, data = _opened(model, file)
     with _about(file):
         told = coder.verify(data) if model else _without_model(coder, data, file, output)
-        made = coder.decompress(data)
-    digits = len(str(max(len(made) - 1, 0)))
-    names = told["names"] or [f"{i:0{digits}d}.png" for i in range(len(made))]
+    count = told["images"]
+    digits = len(str(max(count - 1, 0)))
+    names = told["names"] or [f"{i:0{digits}d}.png" for i in range(count)]
     results = Results(output, names)
-    with results.filling(len(made)):
-        for name, image in zip(names, made, strict=True):
+    with _about(file), results.filling(count):
+        for name, image in zip(names, coder.images(data), strict=True):
             results.put(name, image)
     if as_json:
-        screen.emit({"folder": str(output), "images": len(made)})
+        screen.emit({"folder": str(output), "images": count})
     else:
-        typer.echo(f"{output}: {screen.counted(len(made), 'image')}")
+        typer.echo(f"{output}: {screen.counted(count, 'image')}")
 
 
 def _without_model(coder: Any, data: bytes, file: Path, output: Path) -> dict[str, Any]:

@@ -168,16 +168,18 @@ class Climb(Convolutional):
         return self
 
     def _through(self, x: Tensor, dtype: torch.dtype) -> Tensor:
-        steps, kept = self.steps, [x]
-        image = x.view(-1, *steps.shape)
-        height, width = steps.padded
+        return torch.cat([x, *self._maps(x.view(-1, *self.steps.shape), dtype)], 1)
+
+    def _maps(self, image: Tensor, dtype: torch.dtype) -> list[Tensor]:
+        """The maps of images, from the finest to the coarsest, each flat, its channels last."""
+        steps, kept, whole, (height, width) = self.steps, [], image.dtype, self.steps.padded
         if (height, width) != steps.shape[1:]:
             image = functional.pad(image, (0, width - steps.shape[2], 0, height - steps.shape[1]), mode="replicate")
         y = functional.pixel_unshuffle(image, 2).to(dtype, memory_format=torch.channels_last)
         for entry, level in zip(self.entries, self.levels, strict=True):
             y = level(entry(y))
-            kept.append(y.permute(0, 2, 3, 1).reshape(len(y), -1))
-        return torch.cat([k.to(x.dtype) for k in kept], 1)
+            kept.append(y.permute(0, 2, 3, 1).reshape(len(y), -1).to(whole))
+        return kept
 
     def stack(self) -> list[str]:
         """A line a map."""
@@ -216,8 +218,12 @@ class Descent(Convolutional):
         return self
 
     def _through(self, z: Tensor, dtype: torch.dtype) -> Tensor:
+        x, *maps = z.split([self.outputs, *(math.prod(m) for m in self.steps.maps)], 1)
+        correction = self.gain * self._joined(maps, dtype).reshape(len(z), -1).to(z.dtype)
+        return x + correction if self.residual else correction
+
+    def _joined(self, maps: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
         steps = self.steps
-        x, *maps = z.split([self.outputs, *(math.prod(m) for m in steps.maps)], 1)
         skips = [
             m.to(dtype).view(-1, h, w, c).permute(0, 3, 1, 2) for m, (c, h, w) in zip(maps, steps.maps, strict=True)
         ]
@@ -226,10 +232,7 @@ class Descent(Convolutional):
             y = functional.pixel_shuffle(out(level(y)), 2)
             if skips:
                 y = (y + skips.pop()).contiguous(memory_format=torch.channels_last)
-        correction: Tensor = y[:, :, : steps.shape[1], : steps.shape[2]].reshape(len(z), -1).to(z.dtype)
-        if self.gain != 1:
-            correction = self.gain * correction
-        return x + correction if self.residual else correction
+        return y[:, :, : steps.shape[1], : steps.shape[2]]
 
     def stack(self) -> list[str]:
         """A line a map, and the exit."""
