@@ -50,7 +50,8 @@ def series(n: int = 120) -> Sample:
 
 def long_series(steps: int = 600) -> Sample:
     """One wave, now fast, now slow, cut into windows; with a run that is not known."""
-    x = np.sin(np.cumsum(0.6 + 0.5 * np.sin(np.arange(steps) / 20))) + 0.02 * np.random.default_rng(0).normal(size=steps)
+    x = np.sin(np.cumsum(0.6 + 0.5 * np.sin(np.arange(steps) / 20)))
+    x += 0.02 * np.random.default_rng(0).normal(size=steps)
     holed = x.copy()
     holed[50:58] = np.nan
     return Sample(x, holed, {"data": Series(window=12)}, network=Dense((8,)), stepwise=True)
