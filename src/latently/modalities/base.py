@@ -37,6 +37,7 @@ class Modality:
     noise: ClassVar[str] = "gaussian:0.3"  #: what a denoiser takes out of these rows where nobody says otherwise
     cut_from: ClassVar[str] = ""  #: what such a piece is cut from by a job that gives it back whole: "image", "sound"
     judge: ClassVar[str] = "columns"  #: what tells strange rows from normal ones, in `tasks.anomaly.JUDGES`
+    gapless: ClassVar[str] = ""  #: why nothing in such data can be missing, and what to try instead
     readings: ClassVar[dict[str, str]] = {}  #: by job, the key of the modality that reads the same data for it
 
     @property
@@ -89,7 +90,7 @@ class Modality:
         """Rows for a fitted model, in model units."""
         raise NotImplementedError
 
-    def pieces(self, owner: Any, data: Any) -> Iterator[Batch]:
+    def portions(self, owner: Any, data: Any) -> Iterator[Batch]:
         """The same as `take`, some at a time where they are read one after the other."""
         yield self.take(owner, data)
 

@@ -173,10 +173,13 @@ class Pieces(Text):
         return [self.vocabulary_.decode(row) for row in values.tolist()]
 
     def rebuilt(self, values: NDArray[Any], like: Any, changed: NDArray[Any] | None = None) -> Any:
-        """Texts in the container of `like`, what did not fit into a row after them; with `changed`, only those rows."""
+        """Texts in the container of `like`, what did not fit into a row after them; with `changed`, only those rows.
+
+        Where there is no text, there is none.
+        """
         texts, made = self.documents(like), self.shown(values)
         for i, text in enumerate(texts):
-            if changed is not None and not changed[i].any():
+            if not text or (changed is not None and not changed[i].any()):
                 made[i] = text
             else:
                 made[i] += self.vocabulary_.decode(self.vocabulary_.encode(text)[self.row_ :])

@@ -119,8 +119,8 @@ class Spells(Series):
 
     def _calm(self, batch: Batch, counts: Tensor | None) -> Batch:
         """A window counts less the further out it lies, so that those to be found are not learned."""
-        size = batch.x.square().mean(1)
-        weight = (size.median() / size.clamp(min=1e-12)).clamp(max=1.0)
+        size = batch.x.square().mean(1).clamp(min=1e-12)  # nothing moves in a constant series
+        weight = (size.median() / size).clamp(max=1.0)
         weight = weight if counts is None else weight * counts
         return Batch(batch.x, weight=weight / weight.mean())
 

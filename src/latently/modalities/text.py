@@ -79,7 +79,8 @@ class Text(Modality):
     max_share: float = 0.5
     lowercase: bool = True
     alike: ClassVar[str] = "undercomplete"
-    readings: ClassVar[dict[str, str]] = {"sample": "pieces", "denoise": "pieces", "impute": "pieces"}
+    readings: ClassVar[dict[str, str]] = {"sample": "pieces", "denoise": "pieces"}
+    gapless: ClassVar[str] = "a text is whole. Denoiser() mends its typos"
 
     noun: ClassVar[str] = "word"
 

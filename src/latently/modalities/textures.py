@@ -96,7 +96,7 @@ class Textured(Planes, abstract=True):
         images = super().take(owner, data)
         return self._rows_of(self._logarithms(self._filtered(images)), images)
 
-    def pieces(self, owner: Any, data: Any) -> Iterator[Batch]:
+    def portions(self, owner: Any, data: Any) -> Iterator[Batch]:
         """As `take`, some images at a time."""
         whole = self._items(data)
         for i in range(0, max(len(whole), 1), AT_ONCE):

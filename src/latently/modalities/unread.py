@@ -61,18 +61,18 @@ def _numbers(data: Any) -> bool:
 def _of_place(place: Any) -> LatentlyError:
     if isinstance(place, bytes):
         return UnsupportedInput(f"got a path of bytes. Try os.fsdecode(path).\n{WORKS}")
-    shown = repr(place if len(place) <= SHOWN else place[: SHOWN - 3] + "...")
     path = Path(place).expanduser()
     try:
         there = bool(place) and path.exists()
     except (OSError, ValueError):  # too long for a name, or with a null in it
         there = False
     if not there:
+        shown = repr(place if len(place) <= SHOWN else place[: SHOWN - 3] + "...")
         return FileProblem(f"{shown} does not exist. If it is a document, give a list: [text].\n{WORKS}")
     if path.is_dir():
-        return UnsupportedInput(f"the folder {shown} holds no images, sounds or .txt files.\n{WORKS}")
+        return UnsupportedInput(f"the folder {place!r} holds no images, sounds or .txt files.\n{WORKS}")
     return UnsupportedInput(
-        f"nothing here reads {shown} as it is. Read the file first, such as pandas.read_csv(path) for a table or "
+        f"nothing here reads {place!r} as it is. Read the file first, such as pandas.read_csv(path) for a table or "
         f"[path.read_text()] for a document.\n{WORKS}"
     )
 

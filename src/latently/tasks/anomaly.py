@@ -173,7 +173,7 @@ class AnomalyDetector(OutlierMixin, Task):
     def _batches(self, X: Any) -> Iterator[Batch]:
         check_is_fitted(self, "model_")
         machine.fork_safe()
-        return self.data_.pieces(self, X)
+        return self.data_.portions(self, X)
 
     def decision_function(self, X: Any) -> Rows:
         """`score_samples` less `offset_`: negative is an anomaly."""

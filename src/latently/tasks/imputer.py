@@ -15,7 +15,8 @@ from latently import rng as chance
 from latently.engine.plan import plan_for
 from latently.engine.rank import Curve
 from latently.engine.schedule import Outcome, Schedule
-from latently.errors import BadData, BadParameter
+from latently.errors import BadData, BadParameter, UnsupportedInput
+from latently.modalities import Modality
 from latently.parts.networks import Residual, Temporal
 from latently.tasks.assemble import Blueprint
 from latently.tasks.base import Task
@@ -95,6 +96,12 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, Task):
         """Learn to fill the gaps of rows `X` (n, columns), some of them missing or none; `y` is ignored."""
         self._fit(X, sample_weight)
         return self
+
+    def _modality(self, data: Any) -> Modality:
+        found = super()._modality(data)
+        if found.gapless:
+            raise UnsupportedInput(f"an Imputer fills gaps, and here are none: {found.gapless}.")
+        return found
 
     def _suited(self, plan: Blueprint, given: dict[str, Any], rows: Batch) -> tuple[Blueprint, dict[str, Any]]:
         left = all(isinstance(option, str) and option == "auto" for option in (self.network, self.n_components))
