@@ -88,7 +88,13 @@ def sounds(n: int = 18) -> Sample:
 
 COMPOSED = ["denoising+topk+contractive", "gaussian:.2+variational", "importance:3+variational", "swap+kl"]
 KINDS = [*recipes.names(), *COMPOSED, Outsider]
-SEQUENCES = {"series": series(), "long series": long_series(), "documents": documents(), "names": names(), "sounds": sounds()}
+SEQUENCES = {
+    "series": series(),
+    "long series": long_series(),
+    "documents": documents(),
+    "names": names(),
+    "sounds": sounds(),
+}
 SAMPLES = {"images": images(), **SEQUENCES}  # what the suite runs on besides tables
 QUICK = {  # what a quick fit of a task needs
     "AnomalyDetector": {"validation_fraction": 0.25}, "Compressor": {"repair": 4}, "Denoiser": {"n_components": "auto"},
@@ -114,8 +120,8 @@ def test_kind(kind, check):
 def test_kind_of(kind, what, check):
     """Of sequences, one kind of each sort that reads rows, spoils rows, or makes codes in a way of its own.
 
-    Left out are sparse, topk, contractive, compressive, neighbours, hashing and fsq: prices of codes, which know nothing of
-    rows and are tried on tables and images. The modalities' own tests fit every kind once.
+    Left out are sparse, topk, contractive, compressive, neighbours, hashing and fsq: prices and forms of codes, which
+    know nothing of rows and are tried on tables and images. The modalities' own tests fit every kind once.
     """
     check(kind, SAMPLES[what])
 

@@ -19,7 +19,7 @@ from latently import (
     SearchIndex,
     evaluate,
 )  # fmt: skip
-from latently.errors import BadData, FileProblem, UnsupportedInput
+from latently.errors import BadData, FileProblem, FitAlarm, UnsupportedInput
 from latently.modalities import Audio, Modality, Series
 from latently.modalities.unread import unread
 from latently.tasks.base import modality_of
@@ -136,7 +136,9 @@ def test_a_compressor_wants_images(data, reading):
 @pytest.mark.parametrize(("data", "reading"), [(WAVES, "auto"), (WAVES, AUDIO)])
 def test_a_detector_of_pieces_is_judged_by_labels(data, reading):
     model = AnomalyDetector(1, data=reading, **QUICK).fit(data)
-    with pytest.raises(BadData, match=r"nothing to judge by.* y .*labels, 1 of anomalies"):
+    with pytest.raises(
+        BadData, match="nothing here to judge by: this AnomalyDetector is judged by labels, 1 of anomalies"
+    ):
         evaluate(model, data)
     assert evaluate(model, data, [0, 1] * 6).to_dict()["rows"] == 12
 
@@ -196,3 +198,20 @@ def test_every_job_takes_empty_texts_and_other_scripts(job):
 def test_a_long_series_may_have_a_channel_of_which_nothing_is_known():
     x = np.stack([np.sin(np.arange(120) / 4), np.full(120, np.nan)], 1)
     assert np.isfinite(AnomalyDetector(data=Series(), **QUICK).fit(x).score_samples(x)).all()
+
+
+SUBJECTS = ["sail ship sea wind port wave", "goal ball team match score kick", "tree leaf root soil rain seed"]
+NEWS = [" ".join(np.random.default_rng(i).choice(SUBJECTS[i % 3].split(), 7)) for i in range(36)]
+
+
+@pytest.mark.filterwarnings("default::latently.errors.FitAlarm")
+@pytest.mark.parametrize(
+    ("data", "options", "what"),
+    [
+        (WAVES, {"kind": "sparse", "validation_fraction": 0.3}, "step"), (NEWS, {"n_components": 2}, "word"),
+        (WAVES, {"kind": "sparse", "validation_fraction": 0.3, "data": AUDIO}, "spectrogram cell"),
+    ],
+)  # fmt: skip
+def test_alarms_call_what_a_row_is_made_of_by_its_name(data, options, what):
+    with pytest.warns(FitAlarm, match=f"each {what}'s mean.*Try more epochs.* the {what}s have"):
+        Autoencoder(**{"n_components": 1, "learning_rate": 1.0, **options, **QUICK}).fit(data)

@@ -49,13 +49,14 @@ def _errors(outcome: Outcome, cells: int, noun: str) -> list[Alarm]:
     if held.model >= 0.999 * held.mean:
         return [Alarm("no better than the mean", (
             f"held-out error {held.model:.3g} against {held.mean:.3g} for predicting each {noun}'s mean: nothing was "
-            f"learned. Try more components, a weaker penalty, or check that the {noun}s have anything in common."
+            f"learned. Try more epochs or components, a weaker penalty, or check that the {noun}s have anything in "
+            "common."
         ))]  # fmt: skip
     found = []
     if held.model > 1.02 * held.pca and model.code < cells:  # PCA with as many components copies
         found.append(Alarm("no better than PCA", (
             f"held-out error {held.model:.3g} against {held.pca:.3g} for PCA with {model.code} components. Try "
-            "network='auto' (it starts at PCA), a weaker penalty or less corruption, or use PCA."
+            "more epochs, network='auto', a weaker penalty or less corruption, or use PCA."
         )))  # fmt: skip
     if held.model > held.pca and held.model > OVERFIT * held.train + 1e-3 * held.mean and held.model > 0.1 * held.mean:
         found.append(Alarm("overfit", (

@@ -69,6 +69,7 @@ class Pieces(Text):
     decoder: Any = "auto"
     counted: ClassVar[bool] = False
     noise: ClassVar[str] = "typos:0.1"
+    noun: ClassVar[str] = "piece"
 
     # ------------------------------------------------------------------ rows in
 

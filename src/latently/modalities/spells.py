@@ -45,6 +45,7 @@ class Spells(Series):
     """
 
     cropped = True
+    noun: ClassVar[str] = "pattern"
     judge: ClassVar[str] = "moments"
 
     @classmethod

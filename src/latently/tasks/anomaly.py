@@ -237,7 +237,7 @@ class AnomalyDetector(OutlierMixin, Task):
         check_is_fitted(self, "model_")
         if isinstance(self._judge, Columns):
             raise UnsupportedInput(
-                f"{method} is for images and series; this detector learned from rows. Try explain(X)."
+                f"{method} is for images, series and sounds; this detector learned from rows. Try explain(X)."
             )
         return self._judge
 

@@ -138,7 +138,7 @@ def _of_pieces(est: Task, X: Any, y: Any) -> Evaluation:
     """The figures of a task that learns from pieces: a piece and its code say nothing of the whole."""
     found = {n: section for n, section in est._figures(X, y).items() if section}
     if not found:
-        raise BadData(f"there is nothing to judge by: evaluate takes y with this {type(est).__name__}, {est.judged}.")
+        raise BadData(f"there is nothing here to judge by: this {type(est).__name__} is judged by {est.judged}.")
     count = est.data_.count(X)
     return Evaluation(type(est).__name__, est.recipe_.name, count, count, int(est.n_components_), found)
 
