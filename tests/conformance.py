@@ -38,7 +38,7 @@ def images(n: int = 120) -> Sample:
     return Sample(digits, holed, network=Conv(channels=8, hidden=32))
 
 
-def series(n: int = 120) -> Sample:
+def series(n: int = 60) -> Sample:
     """Waves of 8 to 16 steps; with runs that are not known, one of them wholly."""
     rng = np.random.default_rng(0)
     steps, turn = rng.integers(8, 17, n), rng.uniform(0, 2 * np.pi, n)
@@ -59,14 +59,14 @@ def long_series(steps: int = 400) -> Sample:
     return Sample(x, holed, {"data": Series(window=12)}, network=Dense((8,)), stepwise=True)
 
 
-def documents(n: int = 96) -> Sample:
+def documents(n: int = 60) -> Sample:
     """Words of the sea, of games and of gardens, a document of each in turn."""
     subjects = ["sail ship sea wind port wave", "goal ball team match score kick", "tree leaf root soil rain seed"]
     rng = np.random.default_rng(0)
     return Sample([" ".join(rng.choice(subjects[i % 3].split(), 9)) for i in range(n)])
 
 
-def names(n: int = 64) -> Sample:
+def names(n: int = 48) -> Sample:
     """Names of two or three syllables, spelled."""
     rng = np.random.default_rng(0)
     syllables = [c + v for c in "klmnrst" for v in "aiou"]
