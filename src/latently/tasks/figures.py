@@ -80,8 +80,8 @@ class Subject:
         return column_errors(self.task, self.batch)
 
     def names(self) -> list[str]:
-        """The columns' names, or the words."""
-        given = [str(n) for n in self.task.data_.names]
+        """The columns' names."""
+        given = [str(n) for n in getattr(self.task, "feature_names_in_", self.task.data_.names)]
         return given if len(given) == self.batch.cells else [f"x{j}" for j in range(self.batch.cells)]
 
 
