@@ -76,7 +76,7 @@ class Subject:
 
     def names(self) -> list[str]:
         """The columns' names."""
-        given = [str(n) for n in getattr(self.task, "feature_names_in_", [])]
+        given = [str(n) for n in getattr(self.task, "feature_names_in_", self.task.data_.names)]
         return given if len(given) == self.batch.cells else [f"x{j}" for j in range(self.batch.cells)]
 
 

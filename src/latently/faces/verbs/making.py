@@ -78,6 +78,9 @@ def sample(
     kind: options.KindOrNone = None,
     seed: options.Seed = 0,
     label: options.Label = [],  # noqa: B006 - typer copies it
+    id: options.Id = [],  # noqa: B006
+    time: options.Time = [],  # noqa: B006
+    drop: options.Drop = [],  # noqa: B006
     size: options.Size = None,
     skip: options.Skip = False,
     read_as: options.As = None,
@@ -92,11 +95,11 @@ def sample(
 
     Example: latently sample photographs -o new --count 64
     """
-    common = {"components": components, "kind": kind, "seed": seed, "label": label, "size": size, "skip": skip,
-              "read_as": read_as, "text": text,
-              "keep": keep, "as_json": as_json}  # fmt: skip
+    common = {"components": components, "kind": kind, "seed": seed, "label": label, "id": id, "time": time,
+              "drop": drop, "size": size, "skip": skip, "read_as": read_as, "text": text, "keep": keep,
+              "as_json": as_json}  # fmt: skip
     if is_model(data):
-        fixed = [n for n in ("components", "kind", "label", "size", "skip", "keep") if common[n]]
+        fixed = [n for n in ("components", "kind", "label", "id", "time", "drop", "size", "skip", "keep") if common[n]]
         if fixed:
             raise BadParameter(f"--{fixed[0]} is for a fit, and {data} is fitted. Leave it out.")
         generator = loaded(data)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from latently.errors import BadParameter
 from latently.faces import options, screen, tables, told
-from latently.faces.given import TASKS, check_model_name, check_page_name, loaded
+from latently.faces.given import TASKS, Given, check_model_name, check_page_name, loaded
 from latently.faces.verb import given_of
 
 __all__ = ["demo", "doctor", "fit", "info"]
@@ -69,26 +70,33 @@ def fit(
         batch_size=batch_size, learning_rate=learning_rate, max_time=max_time, device=device, precision=precision,
         checkpoint=checkpoint,
     )  # fmt: skip
+    _saved(estimator, given, task, output)
+
+
+def _saved(estimator: Any, given: Given, task: str, output: Path) -> None:
+    """Save it, and say what it is and what to do with it."""
     from latently import save
 
     save(estimator, output)
     summary = estimator.summary() | {"file": str(output), "bytes": output.stat().st_size}
-    if as_json:
+    if given.common["as_json"]:
         screen.emit(summary)
         return
     told.model(summary, alarms=False)
-    typer.echo(f"\nNext: latently {_next(task, output, data, given.foldered)}")
+    typer.echo(f"\nNext: latently {_next(task, output, given)}")
 
 
-def _next(task: str, model: Path, data: Path, foldered: bool) -> str:
+def _next(task: str, model: Path, given: Given) -> str:
     """What is done with a model of this task."""
     places = {
         "encode": "codes.csv", "detect": "strange", "impute": "filled", "map": "map.png", "denoise": "cleaned",
         "sample": "new", "search": "found", "compress": "small.ltn",
     }  # fmt: skip
-    place = places[task] if foldered or "." in places[task] else f"{places[task]}.csv"
+    foldered = given.foldered and (task != "search" or given.sort == "images")
+    lines = task == "sample" and given.sort == "text"
+    place = places[task] if foldered or "." in places[task] else f"{places[task]}{'.txt' if lines else '.csv'}"
     verb = "search query" if task == "search" else task
-    return f"{verb} {model} {'' if task == 'sample' else f'{data} '}-o {place}"
+    return f"{verb} {model} {'' if task == 'sample' else f'{given.data} '}-o {place}"
 
 
 def info(model: options.Model, as_json: options.Json = False) -> None:

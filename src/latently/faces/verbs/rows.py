@@ -62,10 +62,11 @@ def written_rows(given: Rows, made: Any, what: str) -> None:
     learned = given.learned_columns
     copied = table.num_columns - learned
     more = f", {copied} copied" if copied else ""
-    _report(given, table, f"{table.num_rows:,} rows, {screen.counted(learned, 'column')} {what}{more}")
+    items = screen.counted(table.num_rows, given.items[:-1])
+    _report(given, table, f"{items}, {screen.counted(learned, 'column')} {what}{more}")
 
 
-@verb("Imputer", options.ToEither, images=albums.impute)
+@verb("Imputer", options.ToEither, images=albums.impute, text=False)
 def impute(given: Rows) -> None:
     """Fill missing cells of a table, or holes in images.
 
@@ -85,7 +86,8 @@ def impute(given: Rows) -> None:
             (n, f"{count:,}", f"{100 * count / table.num_rows:.1f} %") for n, count in filled.items() if count
         ] or [("none was missing", "0", "")])  # fmt: skip
     more = f", {left:,} left missing" if left else ""
-    _report(given, table, f"{table.num_rows:,} rows, {sum(filled.values()):,} cells filled{more}", filled=filled)
+    items = screen.counted(table.num_rows, given.items[:-1])
+    _report(given, table, f"{items}, {sum(filled.values()):,} cells filled{more}", filled=filled)
 
 
 @verb("Map", options.ToMap, images=True, audio=True)
@@ -129,9 +131,9 @@ def _draw(given: Given, output: Path) -> None:
     with tables.replacing(output) as part:
         ax.figure.savefig(part, format=output.suffix[1:].lower(), dpi=150, bbox_inches="tight")
     if given.common["as_json"]:
-        screen.emit({"file": str(output), "rows": given.count})
+        screen.emit({"file": str(output), "rows": given.coded_count})
     else:
-        typer.echo(f"{output}: a map of {given.count:,} {given.coded or given.items}")
+        typer.echo(f"{output}: a map of {screen.counted(given.coded_count, (given.coded or given.items)[:-1])}")
 
 
 def _table(given: Given) -> Path:
