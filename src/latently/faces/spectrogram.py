@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["spectrogram"]
+from latently.faces.sheets import heated
+from latently.modalities.pixels import resized
+
+__all__ = ["overlaid", "spectrogram"]
 
 FRAME = 0.032  # seconds: harmonics of a voice are apart, and clicks are narrow
 COLUMNS = 256  # of the picture, at most
@@ -21,6 +24,15 @@ def spectrogram(samples: NDArray[Any], rate: int) -> NDArray[np.uint8]:
     level = 10 * np.log10(power + 1e-12)
     share = np.clip((level - level.max()) / RANGE + 1, 0, 1)
     return np.ascontiguousarray((share[::-1] * 255 + 0.5).astype(np.uint8))
+
+
+def overlaid(
+    samples: NDArray[Any], rate: int, heat: NDArray[Any], ends: tuple[float, float]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """A clip's spectrogram, and the same with its heat between `ends`; `heat` has the lowest band first."""
+    seen = spectrogram(samples, rate)
+    spread = resized(np.ascontiguousarray(heat[::-1], dtype=np.float32), *seen.shape)
+    return seen, heated(seen, spread, *ends)
 
 
 def spectrum(samples: NDArray[Any], rate: int) -> NDArray[np.float64]:

@@ -43,7 +43,7 @@ def _told(name: str, heads: Any, j: int) -> str:
     return f"{name}, {heads[j]}" if j < len(heads) else f"{name}, {j + 1}"
 
 
-def source_of(image: NDArray[Any], low: float | None = None, high: float | None = None) -> str:
+def source_of(image: NDArray[Any], low: float | None = None, high: float | None = None, side: int = SIDE) -> str:
     """An image as the source of an `img`: a PNG within the text."""
     from PIL import Image
 
@@ -52,8 +52,8 @@ def source_of(image: NDArray[Any], low: float | None = None, high: float | None 
 
     shown = visible(image, low, high)
     longest = max(shown.shape[:2])
-    if longest > SIDE:
-        shown = resized(shown, *(max(1, round(s * SIDE / longest)) for s in shown.shape[:2]))
+    if longest > side:
+        shown = resized(shown, *(max(1, round(s * side / longest)) for s in shown.shape[:2]))
     out = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(shown)).save(out, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
