@@ -41,7 +41,7 @@ def spectrum(samples: NDArray[Any], rate: int) -> NDArray[np.float64]:
     mono = whole if whole.ndim == 1 else whole.mean(1)
     size = 2 ** max(4, round(np.log2(max(2.0, rate * FRAME))))
     padded = np.pad(mono, (size // 2, size))
-    step = max(size // 4, -(-len(mono) // COLUMNS))
+    step = max(1, size // 16, -(-len(mono) // COLUMNS))
     starts = np.arange(0, max(1, len(mono)), step)
     frames = np.stack([padded[s : s + size] for s in starts]) * np.hanning(size)
     power = np.square(np.abs(np.fft.rfft(frames, axis=1)))[:, 1:].T

@@ -6,7 +6,7 @@ import functools
 from dataclasses import dataclass
 from typing import Any
 
-from latently.errors import BadParameter
+from latently.errors import BadParameter, FileProblem
 from latently.faces import screen, tables
 from latently.faces.places import check_files
 from latently.faces.rows import Rows
@@ -55,6 +55,8 @@ class Texts(Rows):
         from latently.modalities.documents import documents, files_of
 
         files = files_of(self.data)
+        if files is not None and not files:
+            raise FileProblem(f"{self.data} leads to no text; texts in files of their own end in .txt.")
         texts = documents(self.data if files is None else files)
         what, names = ("line", list(range(1, len(texts) + 1))) if files is None else ("file", [str(p) for p in files])
         if not self.common.get("as_json"):

@@ -115,7 +115,7 @@ def line_chart(
 
 
 def _span(left: float, right: float) -> Html:
-    return tag("rect", x=percent(left), width=percent(max(right - left, 0.004)), y="0", height="100%", class_="span")
+    return tag("rect", x=percent(left), width=percent(max(right - left, 0.004)), y="0", height="100%", class_="marked")
 
 
 def _said(frame: Frame, more: str) -> Frame:

@@ -37,9 +37,9 @@ def _topics(given: Texts) -> dict[str, Any] | None:
     spread = given.estimator.codes_.std(0)
     found = topics(given.estimator, WORDS)
     order = np.argsort(-spread, kind="stable")[:TOPICS]
-    rows = [[f"unit {u}", ", ".join(found[u])] for u in order]
+    rows = [[str(u), ", ".join(found[u])] for u in order]
     note = "The words that a unit brings forward most when it alone is moved. The unit that varies most comes first."
-    return {"title": "Topics", "heads": ["", "words"], "rows": rows, "note": note}
+    return {"title": "Topics", "heads": ["unit", "words"], "rows": rows, "note": note}
 
 
 def _beside(given: Texts) -> dict[str, Any] | None:

@@ -27,6 +27,7 @@ def followed(given: Track) -> dict[str, Any]:
     """Charts, the error of each channel, the strangest intervals or windows."""
     facts: dict[str, Any] = {"titles": {"columns": "Channels", "reconstruction": "Reconstruction by channel"}}
     if hasattr(given.estimator, "p_values"):
+        facts["titles"]["strange"] = "Strangest intervals"
         return facts | _strange(given)
     facts["stretches"] = [*_beside(given), *_new(given)]
     if not given.estimator.data_.cropped:
@@ -123,20 +124,20 @@ def _strange(given: Track) -> dict[str, Any]:
         "score_name": "strangeness (nats)", "threshold": float(detector.threshold_), "item": "step",
         "scores": {"counts": counts.tolist(), "edges": edges.tolist()},
         "flagged": int((score > detector.threshold_).sum()), "total": len(score),
-        "note": "An interval is named by its first and last step, and by the row of the table that it begins at.",
+        "note": "The row is that of the table at which the interval begins.",
     }  # fmt: skip
-    return {"stretches": charts, "strange": strange, "titles": {"strange": "Strangest intervals"}}
+    return {"stretches": charts, "strange": strange}
 
 
 def _row(given: Track, stretch: Any, threshold: float) -> dict[str, Any]:
     ends = given.moments([stretch.rows[0], stretch.rows[-1]])
-    first, last = ends.to_pylist() if hasattr(ends, "to_pylist") else ends
+    when = " to ".join(map(str, ends.to_pylist() if hasattr(ends, "to_pylist") else ends))
     name, interval = given.roles["id"], stretch.interval
     keys = {} if name is None else {name: stretch.series}
     told = {"column": interval.channel, "observed": interval.observed, "expected": interval.expected}
     share = interval.channels[interval.channel]
     return {
-        "row": stretch.rows[0], "keys": keys | {"from": str(first), "to": str(last)}, "score": interval.nats,
+        "row": stretch.rows[0], "keys": keys | {"when": when}, "score": interval.nats,
         "p": interval.p_value, "flag": interval.nats > threshold, "reasons": [told | {"share": share}],
     }  # fmt: skip
 
