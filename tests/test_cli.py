@@ -329,7 +329,7 @@ def test_the_demo_does_every_job_beside_its_baseline_and_leaves_nothing(capsys, 
     code, out, err = run("demo", capsys)
     assert code == 0
     jobs = [line.partition(":")[0] for line in out.splitlines() if ":" in line]
-    shown = ["ENCODE", "MAP", "DENOISE", "SEARCH", "SAMPLE", "COMPRESS", "DETECT", "IMPUTE", "REPORT"]
+    shown = ["ENCODE", "MAP", "DENOISE", "SEARCH", "SAMPLE", "COMPRESS", "DETECT", "IMPUTE", "SERIES", "TEXT", "REPORT"]
     assert [j for j in jobs if j.isupper() and j != "AUROC"] == shown
     rows = {line[2:25].strip(): line[25:].split() for line in out.splitlines() if line.endswith(" %")}
     assert float(rows["autoencoder"][1]) < float(rows["PCA"][1])
@@ -340,6 +340,14 @@ def test_the_demo_does_every_job_beside_its_baseline_and_leaves_nothing(capsys, 
     ratio = {name: float(v) for name, v in re.findall(r"^  (\S.*?)\s+([\d.]+) dB$", out, re.MULTILINE)}
     assert ratio["denoiser"] > ratio["the best Gaussian blur"] + 2
     assert float(last["new digits"]) > 0.8
+    found = {
+        name: [float(v) for v in figures]
+        for name, *figures in re.findall(r"^  (\S.*?)\s+([\d.]+)\s+([\d.]+)$", out, re.M)
+    }
+    assert found["detector"] == [
+        max(v[k] for n, v in found.items() if n.startswith(("detector", "distance"))) for k in (0, 1)
+    ]
+    assert float(last["autoencoder, codes of 12"]) > float(last["TF-IDF and SVD of 12"])
     assert "what comes back: the same, to the bit" in out
     assert "known cells: as they were" in out
     assert "█" in out

@@ -56,7 +56,7 @@ class Track(Rows):
             return None
         if not self.common.get("as_json"):
             screen.note(f"{self.data}: column {names[0]!r} tells the time")
-        return names[0]
+        return str(names[0])
 
     def _checked(self) -> list[str]:
         """The columns that are passed by; of the others, `BadParameter` on one that no channel can be."""

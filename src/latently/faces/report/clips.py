@@ -33,12 +33,14 @@ def _beside(given: Clips) -> dict[str, Any] | None:
     estimator = given.estimator
     if hasattr(estimator, "heat_map"):
         return None
+    from latently.tasks.portrait import retold
+
     cleaned = type(estimator).__name__ == "Denoiser"
     if not cleaned and estimator.data_.cropped:
         return None
     chosen = np.linspace(0, given.count - 1, min(SHOWN, given.count)).astype(int)
     some = given.rows.take(chosen)
-    made = estimator.transform(some) if cleaned else _again(estimator, some)
+    made = estimator.transform(some) if cleaned else retold(estimator, some)
     lines = [
         {
             "name": given.rows.names[i],
@@ -49,14 +51,6 @@ def _beside(given: Clips) -> dict[str, Any] | None:
     title, after = ("Before and after", "cleaned") if cleaned else ("Reconstructions", "as its code tells it")
     note = "Time to the right, low to high upwards, loud is bright: 70 dB from black to white."
     return {"title": title, "heads": ["sound", after], "lines": lines, "note": note}
-
-
-def _again(estimator: Any, some: Any) -> Any:
-    import torch
-
-    data, model = estimator.data_, estimator.model_
-    cells = estimator._map(lambda b: model.decode(model.encode(b)), estimator._batch(some))
-    return data.rebuilt(data.values(torch.from_numpy(cells)), some)
 
 
 def _strangest(given: Clips) -> dict[str, Any] | None:

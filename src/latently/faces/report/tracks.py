@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from latently.faces.stretches import stretches
@@ -49,9 +48,11 @@ def _errors(given: Track) -> dict[str, Any]:
 
 
 def _beside(given: Track) -> list[dict[str, Any]]:
+    from latently.tasks.portrait import retold
+
     estimator, data = given.estimator, given.estimator.data_
     changed = type(estimator).__name__ in ("Imputer", "Denoiser")
-    made = estimator.transform(given.rows) if changed else _again(given)
+    made = estimator.transform(given.rows) if changed else retold(estimator, given.rows)
     before, after = data.tracks(given.rows).arrays, data.tracks(made).arrays
     name = {"Imputer": "filled", "Denoiser": "cleaned"}.get(type(estimator).__name__, "as its code tells it")
     charts = []
@@ -60,13 +61,6 @@ def _beside(given: Track) -> list[dict[str, Any]]:
             old, new = before[item][start:stop, c], after[item][start:stop, c]
             charts.append(_chart(given, item, start, c, [("as it came", old, "c0"), (name, new, "c1")]))
     return charts
-
-
-def _again(given: Track) -> Any:
-    estimator, data = given.estimator, given.estimator.data_
-    model = estimator.model_
-    cells = estimator._map(lambda b: model.decode(model.encode(b)), estimator._batch(given.rows))
-    return data.rebuilt(data.values(torch.from_numpy(cells)), given.rows)
 
 
 def _chosen(steps: list[int]) -> list[tuple[int, int, int]]:

@@ -27,13 +27,15 @@ def detect(
     explain: options.Explain = 3,
     sort: options.Sort = False,
 ) -> None:
-    """Find rows or images unlike the others, and say why.
+    """Find rows, images, texts, clips or stretches of series unlike the others, and say why.
 
-    Of a table, OUT has a line a row: identifiers, labels and times as they stand, `score` (in nats, higher is
-    stranger), `p_value` (how often a normal row is at least as strange), `anomaly` (flagged or not) and reasons.
+    Of a table or text, OUT has a line a row: identifiers, labels and times as they stand, `score` (in nats, higher is
+    stranger), `p_value` (how often a normal row is at least as strange), `anomaly` (flagged or not) and reasons. Of
+    series it has a line a step, and `reason` on the steps of the strangest intervals.
 
-    Of images, OUT is a new folder: scores.csv, beside each name a map of heat and a mask that say where, and sheet.png
-    with the strangest. Without MODEL a detector is fitted first, as by `latently fit --task detect`.
+    Of images and sounds, OUT is a new folder: scores.csv, beside each name a map of heat that says where (of images a
+    mask, too), and sheet.png with the strangest. Without MODEL a detector is fitted first, as by
+    `latently fit --task detect`.
 
     Example: latently detect table.csv -o strange.csv --id key --sort
     """
@@ -91,8 +93,8 @@ def evaluate(given: Given) -> None:
     """Say how good a model is, beside what is simpler.
 
     Reconstruction beside the mean and PCA, what the code keeps, robustness; with labels (--label of a table, folders of
-    images) also what the code is worth to a classifier or regression. Without MODEL one is fitted on 70 % of the data
-    and judged on the rest.
+    images and sounds) also what the code is worth to a classifier or regression. Without MODEL one is fitted on 70 % of
+    the data (of series: of several some, of one its first steps) and judged on the rest.
 
     Example: latently evaluate model.safetensors table.csv
     """
@@ -114,8 +116,9 @@ def report(given: Given) -> None:
     """Write a page about a model and its data.
 
     To be read in a browser: training, alarms, the map of codes; of a table columns and what was made of them, error a
-    column, the strangest rows and why; of images reconstructions, what the code means, samples. One file, without
-    network. Without MODEL one is fitted first.
+    column, the strangest rows and why; of images and sounds (as spectrograms) reconstructions, what the code means,
+    samples; of series charts, before and after, or the strangest intervals; of text topics and the strangest texts. One
+    file, without network. Without MODEL one is fitted first.
 
     Example: latently report table.csv -o report.html
     """

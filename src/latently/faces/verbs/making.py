@@ -51,11 +51,11 @@ def _span(found: dict[str, Any]) -> str:
 
 @verb("Denoiser", options.ToEither, images=_denoised, audio=_denoised)
 def denoise(given: Rows, noise: options.Noise = None, clean: options.Clean = None) -> None:
-    """Take the noise out of images, or of a table.
+    """Take the noise out of images, sounds, series or a table, and typos out of text.
 
-    Images go into a new folder, with a sheet of what was before and after. Without MODEL one is fitted on the data
-    itself: whether it is clean is measured, and so is the noise; noisy images alone are enough. To learn from
-    clean images: latently fit CLEAN --task denoise -o model.safetensors.
+    Images and sounds go into a new folder, with a sheet of what was before and after. Without MODEL one is fitted on
+    the data itself: whether it is clean is measured, and so is the noise; noisy images or sounds alone are enough. To
+    learn from clean ones: latently fit CLEAN --task denoise -o model.safetensors.
 
     Example: latently denoise photographs -o cleaned
     """
@@ -88,10 +88,11 @@ def sample(
     keep: options.Keep = None,
     as_json: options.Json = False,
 ) -> None:
-    """Make new rows or images, like those of a model or of data.
+    """Make new rows, images, series, texts or sounds, like those of a model or of data.
 
-    DATA may be a model (latently fit --task sample); otherwise one is fitted on it first. Folders of images, and
-    --label of a table, are labels: --given LABEL draws of one only. Images go into a new folder, with a sheet.
+    DATA may be a model (latently fit --task sample); otherwise one is fitted on it first. Folders of images and sounds,
+    and --label of a table, are labels: --given LABEL draws of one only. Images and sounds go into a new folder, with a
+    sheet; series are written a line a step, texts as lines of a .txt file or rows of a table.
 
     Example: latently sample photographs -o new --count 64
     """

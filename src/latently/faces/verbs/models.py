@@ -45,15 +45,18 @@ def fit(
     text: options.Text = None,
     as_json: options.Json = False,
 ) -> None:
-    """Learn a model from a table or images, and save it.
+    """Learn a model from a table, images, series, text or sounds, and save it.
 
     --task says what it is for; each verb takes the model of its task.
 
     Of a table, columns are numbers, categories, dates; empty cells are unknown. What each column is taken for is shown
     by `latently info`; --type, --label, --id, --time, --drop and --missing say otherwise.
 
-    Of images, those of a folder and of the folders in it are read; the folder of an image is its label. A model sees
-    them at one size, by default their own up to 96 pixels; --size says otherwise.
+    Images and sounds: a folder, and the folders in it, which are labels; a file, a pattern, a zip. Images are seen at
+    one size, by default their own up to 96 pixels; --size says otherwise.
+
+    Series: a table with --as series, a row a step; --time names the column of times, --id one that tells several
+    series apart. Text: a .txt file, whose lines are texts, a folder of such files, or the column --text of a table.
 
     Example: latently fit table.csv -o model.safetensors --id key
     """

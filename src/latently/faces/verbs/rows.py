@@ -22,10 +22,11 @@ PICTURES = (".png", ".svg", ".pdf")
 
 @verb("Autoencoder", options.ToTable, images=True, audio=True)
 def encode(given: Given) -> None:
-    """Write the code of every row or image.
+    """Write the code of every row, image, text or clip, or of every window of series.
 
-    A line each: code0, code1, ... behind identifiers, labels and times as they stand; of images behind `file`, and
-    `label`, the folder that it lies in. Without MODEL one is fitted first, as by `latently fit`.
+    A line each: code0, code1, ... behind identifiers, labels and times as they stand; of images and sounds behind
+    `file`, and `label`, the folder that it lies in; of a window behind its `first` and `last` step. Without MODEL one is
+    fitted first, as by `latently fit`.
 
     Example: latently encode model.safetensors table.csv -o codes.csv
     """
@@ -43,11 +44,11 @@ def encode(given: Given) -> None:
 
 @verb("Autoencoder", options.ToEither, images=albums.reconstruct, audio=clips.reconstruct)
 def reconstruct(given: Rows) -> None:
-    """Write a table or images again as their codes tell them.
+    """Write data again as its codes tell it.
 
-    Of a table, columns keep their names and types; those that the model does not know are copied. Images go into a new
-    folder under their names, sizes and types of pixels, with sheet.png to look at before and after.
-    Without MODEL one is fitted first, as by `latently fit`.
+    Of a table or series, columns keep their names and types; those that the model does not know are copied. Beside a
+    text stand the words that its code calls for. Images and sounds go into a new folder in the form that they had, with
+    sheet.png to look at before and after. Without MODEL one is fitted first, as by `latently fit`.
 
     Example: latently reconstruct model.safetensors table.csv -o again.csv
     """
@@ -68,7 +69,7 @@ def written_rows(given: Rows, made: Any, what: str) -> None:
 
 @verb("Imputer", options.ToEither, images=albums.impute, text=False)
 def impute(given: Rows) -> None:
-    """Fill missing cells of a table, or holes in images.
+    """Fill missing cells of a table, gaps of series, or holes in images.
 
     What is known stays as it is, to the bit. Images go into a new folder; --missing VALUE says which value of a pixel
     means a hole. Without MODEL one is fitted first, as by `latently fit --task impute`.
@@ -92,10 +93,11 @@ def impute(given: Rows) -> None:
 
 @verb("Map", options.ToMap, images=True, audio=True)
 def map_(given: Given) -> None:
-    """Lay rows or images out on a plane, like near like.
+    """Lay rows, images, texts, clips or windows of series out on a plane, like near like.
 
-    OUT is a table, x and y beside identifiers and labels, or a picture: .png, .svg, .pdf. Rows are points, coloured by
-    --label; images are drawn themselves. Without MODEL one is fitted first, as by `latently fit --task map`.
+    OUT is a table, x and y beside identifiers and labels, or a picture: .png, .svg, .pdf. Each is a point, coloured by
+    --label or its folder; images are drawn themselves. Without MODEL one is fitted first, as by
+    `latently fit --task map`.
 
     Example: latently map table.csv -o map.png --label class
     """

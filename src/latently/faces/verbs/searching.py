@@ -39,9 +39,10 @@ def build(
     text: options.Text = None,
     as_json: options.Json = False,
 ) -> None:
-    """Learn what is alike in rows or images, and index them.
+    """Learn what is alike in rows, images, texts or clips, or windows of series, and index them.
 
-    Rows are named by the first --id column, or by their number; images by their paths. --bits 64 keeps 8 bytes of each.
+    Rows are named by the first --id column, or by their number; files by their paths, windows by their first step.
+    --bits 64 keeps 8 bytes of each.
 
     Example: latently search build photographs -o index.safetensors
     """
