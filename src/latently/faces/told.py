@@ -84,7 +84,7 @@ WORDS = {
 
 
 def _sort(told: dict[str, Any]) -> str:
-    found = {c["sort"] for c in told["schema"]}
+    found = {c["sort"] for c in told["schema"] if c["role"] == "learned"}
     return next((sort for sort in WORDS if sort in found), "table")
 
 

@@ -26,6 +26,7 @@ def run(page: Path | None = None) -> None:
     tables.gaps()
     sequences.signal()
     sequences.paragraphs()
+    sequences.tones()
     tables.report(detector, page)
     typer.echo(
         f"\nAll of it took {time.monotonic() - start:.0f} s. Your turn: latently report table.csv -o report.html"

@@ -54,7 +54,8 @@ def signal() -> None:
     ]  # fmt: skip
     rows = [(n, f"{average_precision_score(wrong, s):.3f}", f"{roc_auc_score(wrong, s):.3f}") for n, s in scores]
     screen.columns("steps of faults before the others", ("", "AP", "ROC AUC"), rows)
-    typer.echo(f"the strangest: {detector.explain(x, top=1)[0][0].text()}")
+    where, _, why = detector.explain(x, top=1)[0][0].text().partition(": ")
+    typer.echo(f"the strangest: {where}\n               {why}")
 
 
 def _wave(rng: np.random.Generator) -> Steps:

@@ -25,8 +25,8 @@ def encode(given: Given) -> None:
     """Write the code of every row, image, text or clip, or of every window of series.
 
     A line each: code0, code1, ... behind identifiers, labels and times as they stand; of images and sounds behind
-    `file`, and `label`, the folder that it lies in; of a window behind its `first` and `last` step. Without MODEL one is
-    fitted first, as by `latently fit`.
+    `file`, and `label`, the folder that it lies in; of a window behind its `first` and `last` step. Without
+    MODEL one is fitted first, as by `latently fit`.
 
     Example: latently encode model.safetensors table.csv -o codes.csv
     """
