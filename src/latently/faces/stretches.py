@@ -7,7 +7,7 @@ from typing import Any
 
 from latently.faces.track import Track
 
-__all__ = ["Stretch", "stretches"]
+__all__ = ["Stretch", "moment", "stretches"]
 
 
 @dataclass(frozen=True)
@@ -34,3 +34,8 @@ def stretches(given: Track, detector: Any, top: int) -> list[Stretch]:
         series = next((c[0].as_py() for c in given.named_at([int(rows[0])]).values()), None)
         found += [Stretch(series, i, [int(r) for r in rows[i.start : i.stop]]) for i in intervals]
     return sorted(found, key=lambda s: -s.interval.nats)
+
+
+def moment(when: Any) -> str:
+    """A time without empty seconds; anything else as it is."""
+    return str(when).removesuffix(":00") if hasattr(when, "hour") else str(when)

@@ -22,7 +22,10 @@ WIDE = 192  # pixels of a spectrogram's longer side
 def heard(given: Clips) -> dict[str, Any]:
     """Galleries."""
     made = [_beside(given), _strangest(given), _walks(given), _samples(given)]
-    return {"galleries": [gallery for gallery in made if gallery is not None], "titles": {"galleries": "Sounds"}}
+    return {
+        "galleries": [gallery | {"wide": True} for gallery in made if gallery is not None],
+        "titles": {"galleries": "Sounds"},
+    }
 
 
 def _seen(samples: Any, rate: int) -> str:

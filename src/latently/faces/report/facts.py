@@ -206,6 +206,7 @@ class Gallery(TypedDict, total=False):
 
     title: str
     heads: Sequence[str]
+    wide: bool  #: whether its images are wider than high
     lines: Sequence[Line]
     note: str
 

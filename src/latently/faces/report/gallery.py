@@ -35,7 +35,12 @@ def _drawn(given: Gallery) -> Html:
             for j, image in enumerate(images)
         ]
         lines.append(tag("tr", tag("th", clip(name, 40), scope="row"), *cells))
-    body = tag("table", tag("thead", top) if top else None, tag("tbody", *lines), class_="gallery")
+    body = tag(
+        "table",
+        tag("thead", top) if top else None,
+        tag("tbody", *lines),
+        class_="gallery wide" if given.get("wide") else "gallery",
+    )
     return join((tag("h3", given.get("title", "")), tag("div", body, class_="scroll"), note(given.get("note"))))
 
 

@@ -60,7 +60,9 @@ def _table(rows: list[Row]) -> Html:
     headings.append(Heading("Score", "num", label="score"))
     headings += [Heading("p-value", "num", label="p")] * chances + [Heading("Flag")] * flags
     headings += [Heading("Reasons: column, observed, expected, share of the score", "reasons", sorts=False)]
-    return table("Strangest rows", headings, [_row(row, keys, chances, flags) for row in rows], "cards")
+    reasons = any(row.get("reasons") for row in rows)
+    kept = headings if reasons else headings[:-1]
+    return table("Strangest rows", kept, [_row(row, keys, chances, flags)[: len(kept)] for row in rows], "cards")
 
 
 def _keys(row: Row) -> dict[str, Any]:

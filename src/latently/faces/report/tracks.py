@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latently.faces.stretches import stretches
+from latently.faces.stretches import moment, stretches
 from latently.faces.track import Track
 
 __all__ = ["followed"]
@@ -79,14 +79,23 @@ def _chart(
     length = len(lines[0][1])
     rows = given.places()[item]
     first, last = int(rows[start]), int(rows[start + length - 1])
-    ends = given.moments([first, last])
-    when = [str(e) for e in (ends.to_pylist() if hasattr(ends, "to_pylist") else [])]
+    timed = given.roles["time"] is not None
     series = [str(c[0].as_py()) for c in given.named_at([first]).values()]
-    title = ", ".join([*series, given.estimator.data_.channels[channel], *([" to ".join(when)] if when else [])])
+    title = ", ".join(
+        [*series, given.estimator.data_.channels[channel], *([_when(given, first, last)] if timed else [])]
+    )
     return {
         "title": title, "x": "step", "places": list(range(start, start + length)),
         "lines": [{"name": n, "values": v.tolist(), "look": look} for n, v, look in lines],
     }  # fmt: skip
+
+
+def _when(given: Track, first: int, last: int) -> str:
+    """From one row to another, by their times or numbers; a day that stays the same is named once."""
+    ends = given.moments([first, last])
+    start, stop = (moment(e) for e in (ends.to_pylist() if hasattr(ends, "to_pylist") else ends))
+    day = start.partition(" ")[0]
+    return f"{start} to {stop.removeprefix(f'{day} ')}"
 
 
 def _new(given: Track) -> list[dict[str, Any]]:
@@ -124,8 +133,7 @@ def _strange(given: Track) -> dict[str, Any]:
 
 
 def _row(given: Track, stretch: Any, threshold: float) -> dict[str, Any]:
-    ends = given.moments([stretch.rows[0], stretch.rows[-1]])
-    when = " to ".join(map(str, ends.to_pylist() if hasattr(ends, "to_pylist") else ends))
+    when = _when(given, stretch.rows[0], stretch.rows[-1])
     name, interval = given.roles["id"], stretch.interval
     keys = {} if name is None else {name: stretch.series}
     told = {"column": interval.channel, "observed": interval.observed, "expected": interval.expected}

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from latently.faces import screen, tables
-from latently.faces.stretches import Stretch, stretches
+from latently.faces.stretches import Stretch, moment, stretches
 from latently.faces.track import Track
 from latently.faces.verbs.alerts import ready
 
@@ -52,11 +52,7 @@ def detect(
 
 def _ends(given: Track, stretch: Stretch) -> list[str]:
     ends = given.moments([stretch.rows[0], stretch.rows[-1]])
-    return [_when(end) for end in (ends.to_pylist() if hasattr(ends, "to_pylist") else ends)]
-
-
-def _when(moment: Any) -> str:
-    return str(moment).removesuffix(":00") if hasattr(moment, "hour") else str(moment)
+    return [moment(end) for end in (ends.to_pylist() if hasattr(ends, "to_pylist") else ends)]
 
 
 def _listed(given: Track, found: list[Stretch]) -> list[dict[str, Any]]:
