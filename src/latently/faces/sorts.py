@@ -24,6 +24,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 SPOKEN = {"table": "a table", "series": "series", "text": "text", "images": "images", "audio": "sounds"}
 IN_TABLES = ("table", "series", "text")  # what may stand in a file of a table
 FILED = ("images", "audio")  # what lies in files of its own
+FOLDERS = (*FILED, "text")  # what a folder may hold
 MOST_LOOKED_AT = 10_000  # files of a folder, before it is taken for images
 
 
@@ -36,7 +37,7 @@ def sort_of(data: Path, said: str | None, model: Path | None) -> str:
     if said is not None and known is not None and said != known:
         raise BadParameter(f"--as {said}: {model} was fitted on {known}. Leave --as out.")
     found = said or known
-    if not there or found in there:
+    if not there or found in there or (data.is_dir() and found in FOLDERS):
         return found or "images"
     named = there[0]
     return found if found in IN_TABLES and named in IN_TABLES and not data.is_dir() else named
