@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import shutil
 import wave
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from latently.errors import BadParameter
 from latently.faces import spectrogram, verb
 from latently.faces.cli import main
+from latently.faces.report import render
 from latently.faces.sorts import FAMILIES, family, family_of, sort_of
 from latently.modalities.base import Modality
 from latently.modalities.sounds import sounds
@@ -419,6 +421,40 @@ def test_a_report_shows_each_sort(run, sort, task):
         ("audio", "denoise"): "Before and after",
     }  # fmt: skip
     assert special.get((sort, task), "Strangest texts") in page
+
+
+def test_words_in_series_and_texts_stay_words_on_the_page():
+    bad = "<script>alert(1)</script>"
+    lines = [{"name": bad, "values": [1.0, None, 2.0], "look": "c0"}]
+    page = render({
+        "stretches": [{"title": bad, "x": bad, "places": [0, 1, 2], "lines": lines, "spans": [[0, 1]]}],
+        "listings": [{"title": bad, "heads": [bad], "rows": [[bad]], "note": bad}],
+    })  # fmt: skip
+    assert bad not in page
+    assert page.count("&lt;script&gt;alert") >= 6
+    assert page.count('class="marked"') == 1
+
+
+@pytest.mark.slow
+def test_a_browser_shows_each_report_on_a_phone(run, tmp_path):
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        pytest.skip("no browser: apt-get install chromium")
+    complaints = []
+    with sync_api.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for model, data in (("series-detect", "m.csv"), ("text-encode", "t.csv"), ("audio-detect", "tones")):
+            run(f"report {model}.safetensors {data} -o {model}.html")
+            page = browser.new_page(viewport={"width": 390, "height": 900})
+            page.on("console", lambda message: complaints.append(message.text))
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            page.goto((tmp_path / f"{model}.html").as_uri())
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390, model
+            assert page.locator("figure, img").count() > 0
+            page.close()
+        browser.close()
+    assert complaints == []
 
 
 @pytest.mark.parametrize(("model", "words"), [
