@@ -62,7 +62,7 @@ def searches(texts: NDArray[np.object_], y: Labels, seed: int, held: float) -> I
     """Precision at ten of the neighbours of 500 queries."""
     asked = split(y, held)[1][:500]
     kept = np.setdiff1d(np.arange(len(y)), asked)
-    index = SearchIndex(kind="undercomplete", network="auto", random_state=seed).fit(texts[kept])
+    index = SearchIndex(random_state=seed).fit(texts[kept])
     found = index.query(texts[asked], FOUND)[1]
     yield "precision at 10: ours, 64", float((y[kept][found] == y[asked][:, None]).mean())
     for width, name, options in ((64, "", {}), (128, "", {}), (64, ", tuned", TUNED)):

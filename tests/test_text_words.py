@@ -231,7 +231,7 @@ def test_perplexity_and_topics_want_counted_words():
 
 def test_documents_of_one_subject_find_each_other():
     texts = corpus(150)
-    found = SearchIndex(8, kind="undercomplete", network="auto", epochs=20, random_state=0).fit(texts[:120])
+    found = SearchIndex(8, epochs=20, random_state=0).fit(texts[:120])
     _, names = found.query(texts[120:], k=5)
     assert (names % 3 == (np.arange(120, 150) % 3)[:, None]).mean() > 0.95
 

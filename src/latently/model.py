@@ -175,7 +175,7 @@ class Composition(nn.Module):
             weight = None if weight is None else weight.repeat(draws, *[1] * (weight.ndim - 1))
         code, neck = self.bottleneck.run(h, rng)
         params, down = self.decoder.run(code.z)
-        each, tail = self.likelihood.run(wide.x, params)
+        each, tail = self.likelihood.run(wide.x, params, rng)
         nats = (each if weight is None else each * weight).flatten(1).sum(1)
         seen_costs = {"reconstruction": nats, **{name: c.value for name, c in code.costs.items()}}
         priced = nats

@@ -129,7 +129,7 @@ def _single(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: str
     schedule.watcher.stage(name)
     section = schedule.checkpoint.section(name)
     history = fit(model, Split(rows, valid), plan, rng, schedule.watcher, section)
-    held_out = None if valid is None else _compare(model, rows, valid, rng)
+    held_out = None if valid is None or not model.likelihood.measured else _compare(model, rows, valid, rng)
     judged = () if valid is None else (Judged(model, rows, valid),)
     return Outcome(model, history, held_out, linear, judged)
 
@@ -153,8 +153,7 @@ def _crossed(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: st
     final = replace(_time_left(plan, start_seconds, 1), stop_after=looks)
     done = _single(build, rows, schedule, final, name, None)
     parts = [o.held_out for o in outcomes if o.held_out is not None]
-    total = sum(p.rows for p in parts)
-    mean = {f: sum(getattr(p, f) * p.rows for p in parts) / total for f in ("model", "mean", "pca", "train")}
+    held_out = _pooled(parts) if parts else None
     seconds = start_seconds + done.history.seconds
     histories = [done.history, *(o.history for o in outcomes)]
     rollbacks, skipped = sum(h.rollbacks for h in histories), sum(h.skipped for h in histories)
@@ -164,7 +163,14 @@ def _crossed(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: st
         done.history, seconds=seconds, rollbacks=rollbacks, skipped=skipped, folds=curves, stopped=stopped
     )
     judged = tuple(j for o in outcomes for j in o.judged)
-    return Outcome(done.model, history, HeldOut(**mean, rows=total), done.linear, judged)
+    return Outcome(done.model, history, held_out, done.linear, judged)
+
+
+def _pooled(parts: list[HeldOut]) -> HeldOut:
+    """The errors on the rows of all folds together."""
+    total = sum(p.rows for p in parts)
+    mean = {f: sum(getattr(p, f) * p.rows for p in parts) / total for f in ("model", "mean", "pca", "train")}
+    return HeldOut(**mean, rows=total)
 
 
 def _time_left(plan: Plan, spent: float, stages: int) -> Plan:

@@ -11,12 +11,13 @@ from latently.modalities.audio import Audio  # isort: skip
 from latently.modalities.blocks import Blocks  # isort: skip  (these answer to no data, only to jobs)
 from latently.modalities.crops import Crops  # isort: skip
 from latently.modalities.embedded import Embedded  # isort: skip
+from latently.modalities.pieces import Pieces  # isort: skip
 from latently.modalities.snippets import Snippets  # isort: skip
 from latently.modalities.spectra import Spectra  # isort: skip
 from latently.modalities.spells import Spells  # isort: skip
 from latently.modalities.textures import Textured, Textures  # isort: skip
 
 __all__ = [
-    "Audio", "Blocks", "Crops", "Embedded", "Image", "Modality", "Series", "Snippets", "Spectra", "Spells", "Table",
-    "Text", "Textured", "Textures",
+    "Audio", "Blocks", "Crops", "Embedded", "Image", "Modality", "Pieces", "Series", "Snippets", "Spectra",
+    "Spells", "Table", "Text", "Textured", "Textures",
 ]  # fmt: skip

@@ -32,7 +32,9 @@ class Modality:
     registry: ClassVar[dict[str, type[Modality]]] = {}
     key: ClassVar[str] = ""
     noun: ClassVar[str] = "column"  #: what a cell is called in a message
+    alike: ClassVar[str] = "hashing"  #: the kind whose codes tell best which of these rows are alike
     cropped: ClassVar[bool] = False  #: whether a row is a piece of what was given
+    noise: ClassVar[str] = "gaussian:0.3"  #: what a denoiser takes out of these rows where nobody says otherwise
     cut_from: ClassVar[str] = ""  #: what such a piece is cut from by a job that gives it back whole: "image", "sound"
     judge: ClassVar[str] = "columns"  #: what tells strange rows from normal ones, in `tasks.anomaly.JUDGES`
     readings: ClassVar[dict[str, str]] = {}  #: by job, the key of the modality that reads the same data for it

@@ -21,7 +21,7 @@ __all__ = ["Spectra"]
 
 @dataclass
 class Spectra(Textured, Audio):
-    """Whole clips, 8 ms a frame where they are no longer than four seconds; silence follows the shorter ones.
+    """Whole clips, 8 ms a frame up to four seconds; places behind the end of shorter ones are unknown.
 
     Longer clips than a row holds are refused: the longest of the fit, `seconds`, 30 seconds at most.
     """
@@ -29,6 +29,7 @@ class Spectra(Textured, Audio):
     longest: ClassVar[float] = 30.0
     pace: ClassVar[float] = 0.008
     most: ClassVar[int] = 512
+    padded: ClassVar[bool] = False  #: filters hear silence behind a clip, and nothing is judged there
 
     @property
     def grid(self) -> tuple[int, int]:

@@ -78,6 +78,7 @@ class Text(Modality):
     min_count: int = 2
     max_share: float = 0.5
     lowercase: bool = True
+    alike: ClassVar[str] = "undercomplete"
     readings: ClassVar[dict[str, str]] = {"sample": "pieces", "denoise": "pieces", "impute": "pieces"}
 
     noun: ClassVar[str] = "word"

@@ -21,6 +21,7 @@ from latently.parts.penalties import Contraction, Penalty
 from latently.parts.quantised import FSQ, Quantised, VectorQuantised
 from latently.parts.rounded import Rounded
 from latently.parts.spatial import BlindSpot, Block
+from latently.parts.typos import Typos
 
 __all__ = [
     "FSQ",
@@ -56,6 +57,7 @@ __all__ = [
     "Spectral",
     "Swap",
     "TopK",
+    "Typos",
     "Uniform",
     "VectorQuantised",
 ]

@@ -224,16 +224,20 @@ class Normal(Bottleneck):
     """A diagonal normal code, reparameterised: `z = mu + sigma eps`, priced `beta KL(q(z|x) || N(0, I))` nats.
 
     `warmup` is the share of the run over which beta grows from 0; `free_bits` is a floor, in nats a unit, under which
-    the batch's mean KL costs nothing (Kingma 2016). With `analytic=False` the price is `log q(z|x) - log p(z)` at the
-    drawn z, as importance weighting needs it. Log-variances are bounded to +-8 nats, smoothly.
+    the batch's mean KL costs nothing (Kingma 2016), with `pooled` the mean KL of all units together. With
+    `analytic=False` the price is `log q(z|x) - log p(z)` at the drawn z, as importance weighting needs it.
+    Log-variances are bounded to +-8 nats, smoothly.
     """
 
     whiten = True
     LIMIT = 8.0
 
-    def __init__(self, beta: float = 1.0, warmup: float = 0.0, free_bits: float = 0.0, analytic: bool = True) -> None:
+    def __init__(
+        self, beta: float = 1.0, warmup: float = 0.0, free_bits: float = 0.0, analytic: bool = True,
+        pooled: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.beta, self.warmup, self.free_bits, self.analytic = beta, warmup, free_bits, analytic
+        self.beta, self.warmup, self.free_bits, self.analytic, self.pooled = beta, warmup, free_bits, analytic, pooled
 
     def check(self, sizes: Sizes) -> None:
         """`beta >= 0`, `0 <= warmup <= 1`, `free_bits >= 0`."""
@@ -257,9 +261,9 @@ class Normal(Bottleneck):
 
     def complaints(self, h: Tensor) -> list[tuple[str, str]]:
         """Collapse: half of the units or more carry no information."""
-        idle = int((self.each(h).mean(0) < COLLAPSED).sum())
-        units = h.shape[1] // 2
-        if idle < units / 2:
+        nats, units = self.each(h).mean(0), h.shape[1] // 2
+        idle = int((nats < COLLAPSED).sum())
+        if idle < units / 2 or (self.pooled and float(nats.mean()) >= COLLAPSED):
             return []
         return [(
             "posterior collapse",
@@ -284,5 +288,6 @@ class Normal(Bottleneck):
                 price = 0.5 * (z.square() - v - eps.square()).sum(1)
         costs = {"kl": Cost(price, Sort.NATS)}
         if self.free_bits:
-            costs["free_bits"] = Cost((self.free_bits - each.mean(0)).relu().sum(), Sort.STATISTIC)
+            short = self.free_bits - each.mean(0)
+            costs["free_bits"] = Cost((short.sum() if self.pooled else short).relu().sum(), Sort.STATISTIC)
         return Code(z, costs)

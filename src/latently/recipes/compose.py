@@ -24,6 +24,7 @@ from latently.parts.part import Part
 from latently.parts.penalties import Contraction, Penalty
 from latently.parts.quantised import FSQ, VectorQuantised
 from latently.parts.spatial import Block
+from latently.parts.typos import Typos
 from latently.recipes.base import Recipe
 
 __all__ = ["WORDS", "Compose", "spelled"]
@@ -59,7 +60,7 @@ class Compose(Recipe):
 #: The words of a spelling, and the part each stands for; a number after a colon is that part's first option.
 WORDS: dict[str, type[Part]] = {
     "gaussian": Gaussian, "masking": Masking, "remasking": Remasking, "salt_and_pepper": SaltAndPepper, "swap": Swap,
-    "uniform": Uniform, "block": Block,
+    "uniform": Uniform, "block": Block, "typos": Typos,
     "denoising": Masking, "undercomplete": Identity, "l1": L1, "sparse": L1, "kl": KLSparse, "topk": TopK,
     "variational": Normal, "vq": VectorQuantised, "fsq": FSQ,
     "contractive": Contraction, "importance": ImportanceWeighted, "neighbours": Neighbours,

@@ -20,7 +20,8 @@ from latently.tasks.intervals import Interval
 from latently.tasks.judges import Columns, Learned, Reason
 from latently.tasks.moments import Moments
 from latently.tasks.probes import detection, labels_of
-from latently.tasks.regions import MARKED, Region, Regions
+from latently.tasks.region import Region
+from latently.tasks.regions import MARKED, Regions
 from latently.tasks.strangeness import cut
 from latently.tasks.thresholds import alerts, best_f1, share
 from latently.values import Batch
@@ -51,8 +52,9 @@ class AnomalyDetector(OutlierMixin, Task):
     view of the image; the other is its distance, as a whole, to the nearest training image.
 
     Series are looked at through overlapping windows, told by their principal components, each in its own deviations. A
-    window counts less in the fit the further out it lies. The same two views judge every window, and a step has the
-    mean of the windows around it. One long series has a score a step; each of a collection that of its strangest step.
+    window counts less in the fit the further out it lies. The same two views judge every window (with "contaminated" a
+    third, its distance to the mean window, which counts half), and a step has the mean of the windows
+    around it. One long series has a score a step; each of a collection that of its strangest step.
 
     Parameters
     ----------

@@ -109,7 +109,7 @@ class Blueprint:
     def _ends(self, inputs: int, parts: Parts, likelihood: Likelihood) -> Ends:
         delivered, outputs = parts.bottleneck.inputs(self.code), likelihood.width(self.data.cells)
         last = parts.bottleneck.activation
-        return Ends(inputs, delivered, self.code, outputs, self.rows, last, self.data.shape)
+        return Ends(inputs, delivered, self.code, outputs, self.rows, last, self.data.shape, self.data.levels)
 
     def _wrapped(self, ends: Ends) -> tuple[Network, Network]:
         assert not isinstance(self.network, Design)
@@ -147,4 +147,4 @@ class Blueprint:
     def _alone(self) -> Ends:
         """The networks' ends before the parts have a say."""
         width = sum(n or 1 for n in self.data.levels)
-        return Ends(width, self.code, self.code, width, self.rows, None, self.data.shape)
+        return Ends(width, self.code, self.code, width, self.rows, None, self.data.shape, self.data.levels)

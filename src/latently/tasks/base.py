@@ -25,6 +25,7 @@ from latently.engine.store import Checkpoint
 from latently.engine.watch import watcher_for
 from latently.errors import BadParameter, FitAlarm
 from latently.modalities import Modality
+from latently.parts.bottlenecks import Normal
 from latently.recipes import Recipe, resolve
 from latently.tasks.assemble import Blueprint, network_of
 from latently.tasks.options import fingerprint, plain
@@ -35,6 +36,7 @@ __all__ = ["Task"]
 
 KEPT_CODES = 5000  # training codes kept, to fit a density to when one is asked for
 MOST_KEPT = 2**21  # numbers in them
+ACTIVE = 0.01  # variance of a posterior mean: with less, a unit says nothing of the input (Burda 2016)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -93,7 +95,7 @@ class Task(BaseEstimator):
         machine.keep_pages()
         machine.fork_safe()
         given = plain(self)
-        recipe, target = resolve(self.kind), machine.resolve(self.device)
+        recipe, target = self._recipe(), machine.resolve(self.device)
         network_of(self.network)  # refused before the data is read
         given |= {n: v for n, v in recipe.parts(1).plan().items() if given.get(n, "auto") == "auto"}
         seed = functools.partial(chance.seed_of, self.random_state)
@@ -129,6 +131,10 @@ class Task(BaseEstimator):
         remember()
         self._keep(plan, outcome, rows, curve)
         self._learn(outcome, rows)
+
+    def _recipe(self) -> Recipe:
+        """What `kind=` stands for before the data is known."""
+        return resolve(self.kind)
 
     def _modality(self, data: Any) -> Modality:
         """What reads the data of a fit."""
@@ -206,7 +212,7 @@ class Task(BaseEstimator):
             "columns": int(self.n_features_in_), "names": [str(n) for n in getattr(self, "feature_names_in_", [])],
             "schema": self.data_.schema(), "rows": self.rows_ // self.data_.places, "components": self.n_components_,
             "encoder": model.encoder.stack(), "decoder": model.decoder.stack(),
-            "parameters": sum(p.numel() for p in model.parameters()),
+            "parameters": sum(p.numel() for p in model.parameters()), **self._carried(),
             "loss": parts_loss(self.recipe_, self.loss),
             "epochs": int(history.columns["epoch"][-1]), "stopped": history.stopped, "seconds": history.seconds,
             "curve": None if self.components_curve_ is None else asdict(self.components_curve_),
@@ -214,6 +220,13 @@ class Task(BaseEstimator):
             "alarms": [asdict(a) for a in self.alarms_],
             "versions": {"latently": latently_version(), "torch": torch.__version__},
         }  # fmt: skip
+
+    def _carried(self) -> dict[str, Any]:
+        """Of a normal code: nats a row at the end of training, and units whose mean varies by more than .01."""
+        if not isinstance(self.model_.bottleneck, Normal):
+            return {}
+        told = self.history_.columns.get("kl", [])
+        return {"kl": told[-1] if told else None, "active": int((self.codes_.var(0) > ACTIVE).sum())}
 
     @property
     def encoder_(self) -> torch.nn.Module:

@@ -52,7 +52,8 @@ class Denoiser(OneToOneFeatureMixin, TransformerMixin, Task):
         which is what "auto" means with clean clips; or a recording of the noise, the path of a file or an array at the
         rate of the clips, of which pieces are mixed in at -5 to 20 dB. Of noisy clips alone the strength is always told
         from the clips.
-        In tables and series the unit is a column's standard deviation, and "auto" is 0.3.
+        In tables and series the unit is a column's standard deviation, and "auto" is 0.3. In texts it is "typos:.1",
+        the share of letters or pieces that is swapped, left out, doubled or replaced.
     clean : bool or "auto"
         Whether what is fitted is clean. "auto" measures: white noise of less than 2 % of the range of the pixels, or
         more than 20 dB softer than the sound, counts as clean; so do clips that come with a recording of noise. Say

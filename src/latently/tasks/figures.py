@@ -46,7 +46,12 @@ class Subject:
     @property
     def numeric(self) -> bool:
         """Whether every column is a number, so that squared errors and PCA mean something."""
-        return not any(self.task.model_.door.levels)
+        return self.measured and not any(self.task.model_.door.levels)
+
+    @property
+    def measured(self) -> bool:
+        """Whether a cell has an error but in nats: the number of a piece of text has none."""
+        return self.task.model_.likelihood.measured
 
     @property
     def known(self) -> NDArray[np.bool_]:
@@ -114,6 +119,8 @@ def _simple(subject: Subject) -> dict[str, torch.Tensor]:
 
 def reconstruction(subject: Subject) -> Section:
     """`error`: squared per known cell, in units of each column's variance in the fit; in a mixed table of its rows."""
+    if not subject.measured:
+        return {"nats": {"model": per_cell(_nats(subject, subject.batch), subject.known)}}
     if not subject.numeric:
         shares = {n: float(np.nanmean(v)) for n, v in subject.shares.items()}
         nats = {"model": per_cell(_nats(subject, subject.batch), subject.known)}
@@ -140,7 +147,7 @@ def columns(subject: Subject) -> Section:
 
 def robustness(subject: Subject) -> Section:
     """The error on all known cells when the encoder sees them with noise, or sees only some of them."""
-    spoilt: list[tuple[str, Corruption]] = [(f"noise {s:g}", Gaussian(s)) for s in NOISE]
+    spoilt: list[tuple[str, Corruption]] = [(f"noise {s:g}", Gaussian(s)) for s in NOISE if subject.measured]
     spoilt += [(f"missing {p:.0%}", Masking(p)) for p in HIDDEN]
     clean = _error(subject, subject.batch)
     found: Section = {"clean": {"error": clean}}
@@ -189,7 +196,7 @@ def code(subject: Subject) -> Section:
     return {
         "l0": float((np.abs(z) > least).sum(1).mean()),
         "dead share": float((z.std(0) <= least).mean()),
-        "jacobian norm": _steepness(subject),
+        **({"jacobian norm": _steepness(subject)} if subject.measured else {}),
         **_usage(subject),
     }
 

@@ -1,9 +1,9 @@
-"""New rows and images like those of the fit."""
+"""New rows, images and texts like those of the fit."""
 
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,6 +19,10 @@ from latently.engine.schedule import Schedule
 from latently.errors import BadData, BadParameter
 from latently.modalities.frames import names_of
 from latently.parts.bottlenecks import Normal
+from latently.parts.likelihoods import Autoregressive
+from latently.parts.likelihoods.autoregressive import LETTERS
+from latently.recipes import Recipe, resolve
+from latently.recipes.variational import Variational
 from latently.tasks.assemble import Blueprint
 from latently.tasks.base import Task
 from latently.tasks.density import MANY, mixture, mixtures, packed, unpacked
@@ -27,6 +31,7 @@ from latently.values import Batch
 __all__ = ["Generator"]
 
 WIDTH = 32  # of a code
+FREE = 0.125  # nats a unit, of texts
 CODES = 20_000  # of the fit's rows, that the density is fitted to
 PATHS = ("auto", "linear", "spherical")
 
@@ -47,15 +52,18 @@ class Generator(Task):
     n_components : int or "auto"
         Width of the code: a wider one reconstructs more finely and is harder to draw from. "auto" is 32, or half the
         columns of a narrower table.
-    kind : str, recipe class or recipe
+    kind : "auto", str, recipe class or recipe
         As in `Autoencoder`. Of a variational kind the mixture is fitted to draws of the posterior, which is what its
-        decoder has learned to read.
+        decoder has learned to read. "auto" is "undercomplete"; of texts, whose decoder could do without a code,
+        `Variational(free_bits=0.125, pooled=True)`: 4 nats in all cost nothing, so that the code tells something; where
+        they are spelled by letters, as names are, half of that.
 
     Notes
     -----
     The other parameters are those of `Autoencoder`. Columns of a table get the noise that the likelihood names, and
     categories are drawn by their probabilities; an image is the mean of its pixels, for noise that knows nothing of
-    neighbours is no picture.
+    neighbours is no picture. Texts are read and spelled as sequences of pieces (`data=Pieces(...)` says how), each
+    piece drawn after those before it; on the way between two texts each is the most probable one.
 
     Examples
     --------
@@ -68,6 +76,8 @@ class Generator(Task):
     """
 
     job = "sample"
+
+    kind: Any = "auto"
 
     # ------------------------------------------------------------------ fit
 
@@ -91,6 +101,16 @@ class Generator(Task):
         self._shares = np.ones(1) if index is None else np.bincount(index) / len(index)
         self._densities = [mixture(codes, MANY, few)] if index is None else mixtures(codes, index[chosen], MANY, few)
         return self
+
+    def _recipe(self) -> Recipe:
+        return resolve("undercomplete" if isinstance(self.kind, str) and self.kind == "auto" else self.kind)
+
+    def _suited(self, plan: Blueprint, given: dict[str, Any], rows: Batch) -> tuple[Blueprint, dict[str, Any]]:
+        auto = isinstance(self.kind, str) and self.kind == "auto"
+        if not (auto and isinstance(plan.data.likelihood(), Autoregressive)):
+            return plan, given
+        free = FREE if max(plan.data.levels) >= LETTERS else FREE / 2
+        return replace(plan, recipe=Variational(free_bits=free, pooled=True)), given
 
     def _choose(self, plan: Blueprint, rows: Batch, schedule: Schedule) -> tuple[int, Curve | None]:
         return min(WIDTH, max(1, rows.cells // 2)), None
@@ -117,7 +137,7 @@ class Generator(Task):
     # ------------------------------------------------------------------ draw
 
     def sample(self, n_samples: int = 1, given: Any = None, random_state: Any = None) -> Any:
-        """New rows in user units, `(n_samples, columns)`, or images, `(n_samples, height, width[, channels])`.
+        """New rows in user units, `(n_samples, columns)`, images `(n_samples, height, width[, channels])`, or texts.
 
         `given`: a label of the fit, or one for each row; None draws labels as often as the fit saw them. The draw is
         `random_state`'s, by default the estimator's.
@@ -158,11 +178,11 @@ class Generator(Task):
         return self.data_.shown(np.clip(values, *self.data_.bounds()) if self.model_.door.common else values)
 
     def interpolate(self, a: Any, b: Any, steps: int = 8, path: str = "auto") -> Any:
-        """`steps` rows or images on the way from `a` to `b`, the first and last their reconstructions.
+        """`steps` rows, images or texts on the way from `a` to `b`, the first and last their reconstructions.
 
-        `a`, `b`: a row of numbers, a frame of one row, or an image. `path`: "linear" is straight between the codes,
-        "spherical" an arc around the origin, which keeps to where a normal prior lies; "auto" is "spherical" for
-        variational kinds, else "linear".
+        `a`, `b`: a row of numbers, a frame of one row, an image, or a text. `path`: "linear" is straight between the
+        codes, "spherical" an arc around the origin, which keeps to where a normal prior lies; "auto" is "spherical"
+        for variational kinds, else "linear".
         """
         check_is_fitted(self, "model_")
         if not isinstance(steps, (int, np.integer)) or steps < 2:

@@ -24,6 +24,7 @@ __all__ = ["Moments"]
 
 Rows = NDArray[np.float64]
 
+WEIGHTS = (1.0, 1.0, 0.5)  # of the views: surprise, distance, how far out (a quarter of NAB: AUROC .812, with it .826)
 LEAST = 1e-3  # of a view: no tail falls off faster than this
 MARKED = 0.1  # share of held-out steps (of a collection, series) that are stranger than what is marked
 NEAR = 0.75  # of the greatest strangeness: what is named where nothing is marked
@@ -60,7 +61,8 @@ class Moments:
     A window is surprising as its patterns are when a denoising autoencoder reconstructs them, and far from others as
     its distance to its neighbours among training windows says. A step has the mean of the windows around it, which
     count less the further their middle is away, to nothing at one window's length; each view beside what steps of
-    held-out stretches have, as `-log p`. The mean of both is its strangeness.
+    held-out stretches have, as `-log p`. Their mean is its strangeness. Where anomalies may have been learned,
+    a third view that no model has a part in counts half: the squared distance of a window to the mean window.
     """
 
     view: View
@@ -112,9 +114,13 @@ class Moments:
 
     # ------------------------------------------------------------------ windows, steps, items
 
-    def _rows(self, batch: Batch, alone: bool = False) -> tuple[Rows, Rows]:
-        """Surprise and distance of every window."""
-        return self.view.cells(batch, self.run).mean(1), self.view.distance(batch, alone)
+    def _rows(self, batch: Batch, alone: bool = False) -> list[Rows]:
+        """Surprise and distance of every window; where strange ones may have been learned, how far out it lies, too."""
+        views = [self.view.cells(batch, self.run).mean(1), self.view.distance(batch, alone)]
+        if self.view.neighbours.alone:
+            patterns = batch.x.cpu().numpy().astype(np.float64) * self.data.white_.sizes
+            views.append(np.square(patterns).mean(1))
+        return views
 
     def _steps(self, values: Rows, windows: Windows) -> list[Rows]:
         """Of every step, the mean over the windows around it, `(steps, 2)` an item."""
@@ -131,7 +137,7 @@ class Moments:
         return np.split(sums / total[:, None], ends[:-1])
 
     def _nats(self, steps: Rows) -> Rows:
-        return np.asarray(self.usual.view.nats(steps).mean(1))
+        return np.asarray(np.average(self.usual.view.nats(steps), axis=1, weights=WEIGHTS[: steps.shape[1]]))
 
     def _local(self, batch: Batch) -> Rows:
         """How surprising each cell of a window is given the others, by what the model does not reconstruct."""

@@ -10,10 +10,12 @@ from torch import Tensor
 
 from latently.errors import BadParameter
 from latently.parts.corruptions import Corruption, Gaussian, GaussianRange, Masking, SaltAndPepper, Uniform
+from latently.parts.typos import Typos
 
 __all__ = ["Noise", "deviation", "noise_named"]
 
-SORTS = ("gaussian", "uniform", "masking", "salt_and_pepper", "unknown")
+SORTS = ("gaussian", "uniform", "masking", "salt_and_pepper", "typos", "unknown")
+SHARES: dict[str, type[Corruption]] = {"masking": Masking, "salt_and_pepper": SaltAndPepper, "typos": Typos}
 PATCH = 5  # pixels a side; smaller where images are
 PLACES = 256  # images, or crops, that are looked at
 ALIKE = 1000  # small images: with as many as these, one corner of them all is a place
@@ -31,12 +33,12 @@ class Noise:
 
     def corruption(self, unit: float, spread: float) -> Corruption:
         """What makes this noise in model units: `unit` user units are one; `spread` of them is the images' range."""
-        shares = self.sort in ("masking", "salt_and_pepper")
+        shares = SHARES.get(self.sort)
         low, high = self.low, self.high
         if low is None or high is None:
-            low, high = (0.3, 0.3) if shares else (BLIND[0] * spread, BLIND[1] * spread)
-        if shares:
-            return (Masking if self.sort == "masking" else SaltAndPepper)(high)
+            low, high = (0.3, 0.3) if shares is not None else (BLIND[0] * spread, BLIND[1] * spread)
+        if shares is not None:
+            return shares(high)
         if self.sort == "unknown":
             raise BadParameter("noise='unknown' cannot be added to clean images; name it, or give noisy ones.")
         if self.sort == "uniform":
@@ -64,7 +66,7 @@ def noise_named(noise: Any) -> Noise | None:
         ends = [float(end) for end in strength.split("-", 1 if sort == "gaussian" else 0)]
     except ValueError:
         raise refused from None
-    limit = 1.0 if sort in ("masking", "salt_and_pepper") else float("inf")
+    limit = 1.0 if sort in SHARES else float("inf")
     if not 0 <= ends[0] <= ends[-1] < limit or ends[-1] <= 0:
         raise refused
     return Noise(sort, ends[0], ends[-1])

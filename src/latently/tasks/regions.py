@@ -17,10 +17,11 @@ from latently.modalities import Textured
 from latently.model import Composition
 from latently.parts.filters import kernel
 from latently.tasks.judges import Learned
+from latently.tasks.region import Region
 from latently.tasks.strangeness import Map, Neighbours, Tails, View, features, limits, noise_for
 from latently.values import Batch
 
-__all__ = ["Region", "Regions"]
+__all__ = ["Regions"]
 
 Rows = NDArray[np.float64]
 
@@ -31,32 +32,6 @@ NOWHERE = -10.0  # deviations: how strange an image is of which no place was see
 NEAR = 0.75  # of the greatest heat of a region: where its box is drawn
 COARSE = 4  # a side of the grid on which whole images are compared
 MARKED = 0.05  # share of ordinary images in which anything is marked
-
-
-@dataclass(frozen=True)
-class Region:
-    """Why an image is strange: a part of it."""
-
-    box: tuple[int, int, int, int]  #: top, left, bottom, right in the image's own pixels; bottom and right excluded
-    share: float  #: of what the image's marked places, or its strangest, are beyond the usual
-    p_value: float  #: how often an ordinary image has a place at least as strange
-    seconds: tuple[float, float] | None = None  #: of a sound, whose box is in bands and frames: from when to when
-    hertz: tuple[float, float] | None = None  #: and from which frequency to which
-
-    def text(self) -> str:
-        """In words, such as `rows 10-30, columns 5-9 (p .002)` or `0.31-0.35 s, 1200-2400 Hz (p .002)`."""
-        return f"{self._where()} (p {self.p_value:.2g})"
-
-    def _where(self) -> str:
-        if self.seconds is not None and self.hertz is not None:
-            (start, stop), (low, high) = self.seconds, self.hertz
-            return f"{start:.2f}-{stop:.2f} s, {low:.0f}-{high:.0f} Hz"
-        top, left, bottom, right = self.box
-        return f"rows {top}-{bottom - 1}, columns {left}-{right - 1}"
-
-    def told(self) -> dict[str, Any]:
-        """For a report."""
-        return {"column": self._where(), "observed": f"p {self.p_value:.2g}", "share": self.share}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, Self
 
@@ -17,6 +17,9 @@ from latently.engine import nearest as exact
 from latently.engine.coder import Coder
 from latently.engine.schedule import Outcome
 from latently.errors import BadData, BadParameter, FileProblem
+from latently.parts.networks import Dense
+from latently.recipes import Recipe, resolve
+from latently.tasks.assemble import Blueprint
 from latently.tasks.base import Task
 from latently.tasks.naming import named, sort_of
 from latently.values import Batch
@@ -25,6 +28,7 @@ __all__ = ["Codes", "SearchIndex"]
 
 METRICS = ("auto", "cosine", "euclidean", "hamming")
 MOST_BITS = 4096
+HASHING, WIDTHS = "hashing", (256, 256)
 
 Array = NDArray[Any]
 Names = NDArray[Any]
@@ -49,9 +53,12 @@ class SearchIndex(Task):
     ----------
     n_components : int or "auto"
         Numbers in a code.
-    kind : str, recipe class or recipe
-        "hashing" (the default) keeps neighbours, in the signs of a code above all. Every kind that `Autoencoder` takes
-        may stand here.
+    kind : "auto", str, recipe class or recipe
+        "hashing" keeps neighbours, in the signs of a code above all. Every kind that `Autoencoder` takes may stand
+        here. "auto" is "hashing", and "undercomplete" of texts, where what most words say together tells more than
+        neighbours do.
+    network : "auto" or as in `Autoencoder`
+        "auto" is two layers of 256 with "hashing", else what the data calls for.
     metric : {"auto", "cosine", "euclidean", "hamming"}
         "cosine" is one minus the cosine of the angle between two codes, taken from the mean code (with `detail`, the
         weighted mean of two cosines). "hamming" counts the bits that differ, and needs `bits`. "auto" is "hamming"
@@ -64,7 +71,7 @@ class SearchIndex(Task):
         rows know the fine order within them: on images of clothes .25 lifts the share of the ten nearest that are of
         the same sort from .73 to .78, and costs .004 of the mean average precision of the whole ranking. 0 is the code
         alone.
-    network, batch_size, validation_fraction, epochs, ... :
+    batch_size, validation_fraction, epochs, ... :
         As in `Autoencoder`.
 
     Attributes
@@ -99,8 +106,7 @@ class SearchIndex(Task):
     quiet: ClassVar[tuple[str, ...]] = ("dead units", "no better than PCA", "no better than the mean", "overfit")
 
     n_components: int | Literal["auto"] = field(default=64, kw_only=False)
-    kind: Any = "hashing"
-    network: Any = (256, 256)
+    kind: Any = "auto"
     batch_size: int | Literal["auto"] = 512
     validation_fraction: float | Literal["auto"] | None = 0.1
     metric: str = "auto"
@@ -120,6 +126,17 @@ class SearchIndex(Task):
         codes = self.encode(X)
         self._codes, self.names_, self._next = codes.values[:0], np.empty(0, np.int64), 0
         return self.add(codes, names=given)
+
+    def _recipe(self) -> Recipe:
+        return resolve(HASHING) if isinstance(self.kind, str) and self.kind == "auto" else super()._recipe()
+
+    def _suited(self, plan: Blueprint, given: dict[str, Any], rows: Batch) -> tuple[Blueprint, dict[str, Any]]:
+        """The kind and network that tell best what is alike in such data."""
+        if isinstance(self.kind, str) and self.kind == "auto":
+            plan = replace(plan, recipe=resolve(plan.data.alike))
+        if isinstance(self.network, str) and self.network == "auto" and plan.recipe.name == HASHING:
+            plan = replace(plan, network=Dense(hidden=WIDTHS))
+        return plan, given
 
     def _checked(self) -> None:
         if self.metric not in METRICS:

@@ -86,7 +86,7 @@ class Rows(Way):
     def suited(self, plan: Blueprint, given: dict[str, Any], rows: Batch) -> Suited:
         """The kind, and noise of 0.3 deviations where nobody says otherwise."""
         parts = plan.recipe.parts(1)
-        told = noise_named(self.noise) or Noise("gaussian", 0.3, 0.3)
+        told = noise_named(self.noise) or noise_named(self.data.noise) or Noise("gaussian", 0.3, 0.3)
         corruption = parts.corruption or told.corruption(1.0, 1.0)
         kind = Compose(corruption, parts.bottleneck, parts.penalties, parts.bound, parts.emphasis, parts.loss)
         return replace(plan, recipe=kind), given, asdict(told) | {"clean": True, "measured": None}

@@ -17,6 +17,7 @@ class Likelihood(Part):
     """`-log p(x | params)` of every cell. It alone decides what the decoder's output means."""
 
     linear = False  #: the mean is the decoder's output itself, so a linear start is a PCA
+    measured = True  #: whether a squared error between cells and `expected` means anything
 
     def width(self, cells: int) -> int:
         """How many numbers the decoder must deliver for this many cells."""
@@ -44,8 +45,8 @@ class Likelihood(Part):
         """A draw for every cell."""
         raise NotImplementedError
 
-    def run(self, x: Tensor, params: Tensor) -> tuple[Tensor, Any]:
-        """`each` outside autograd, and a tape for `back`."""
+    def run(self, x: Tensor, params: Tensor, rng: torch.Generator | None = None) -> tuple[Tensor, Any]:
+        """`each` outside autograd, and a tape for `back`. `rng`: of a step of training, for a part that spoils it."""
         with torch.enable_grad():
             leaf = params.detach().requires_grad_()
             each = self.each(x, leaf)

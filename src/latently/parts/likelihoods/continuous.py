@@ -42,7 +42,7 @@ class SquaredError(Likelihood):
         """Squared difference."""
         return (params - x).square() * self.factor
 
-    def run(self, x: Tensor, params: Tensor) -> tuple[Tensor, Any]:
+    def run(self, x: Tensor, params: Tensor, rng: torch.Generator | None = None) -> tuple[Tensor, Any]:
         """The same by hand."""
         r = params - x
         each = r.square()
@@ -66,7 +66,7 @@ class AbsoluteError(Likelihood):
         """Absolute difference."""
         return (params - x).abs()
 
-    def run(self, x: Tensor, params: Tensor) -> tuple[Tensor, Any]:
+    def run(self, x: Tensor, params: Tensor, rng: torch.Generator | None = None) -> tuple[Tensor, Any]:
         """The same by hand."""
         r = params - x
         return r.abs(), r
@@ -97,7 +97,7 @@ class Huber(Likelihood):
         """Huber's function of the difference."""
         return nn.functional.huber_loss(params, x, reduction="none", delta=self.delta)
 
-    def run(self, x: Tensor, params: Tensor) -> tuple[Tensor, Any]:
+    def run(self, x: Tensor, params: Tensor, rng: torch.Generator | None = None) -> tuple[Tensor, Any]:
         """The same by hand."""
         return self.each(x, params), params - x
 

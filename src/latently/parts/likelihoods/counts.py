@@ -54,7 +54,7 @@ class Multinomial(Likelihood):
         """Cross-entropy, as often as the cell counts."""
         return -x * self.logs(params)
 
-    def run(self, x: Tensor, params: Tensor) -> tuple[Tensor, Any]:
+    def run(self, x: Tensor, params: Tensor, rng: torch.Generator | None = None) -> tuple[Tensor, Any]:
         """The same by hand."""
         logs = self.logs(params)
         return -x * logs, (x, logs)

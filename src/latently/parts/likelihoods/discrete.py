@@ -25,7 +25,7 @@ class Bernoulli(Likelihood):
         """Cross-entropy."""
         return functional.softplus(params) - x * params
 
-    def run(self, x: Tensor, params: Tensor) -> tuple[Tensor, Any]:
+    def run(self, x: Tensor, params: Tensor, rng: torch.Generator | None = None) -> tuple[Tensor, Any]:
         """The same by hand."""
         return self.each(x, params), (x, params)
 
@@ -86,7 +86,7 @@ class Categorical(Likelihood):
         """Cross-entropy."""
         return -self._logits(params).log_softmax(-1).gather(-1, x.long().unsqueeze(-1)).squeeze(-1)
 
-    def run(self, x: Tensor, params: Tensor) -> tuple[Tensor, Any]:
+    def run(self, x: Tensor, params: Tensor, rng: torch.Generator | None = None) -> tuple[Tensor, Any]:
         """The same by hand."""
         logs, place = self._logits(params).log_softmax(-1), x.long().unsqueeze(-1)
         return -logs.gather(-1, place).squeeze(-1), (logs, place)
@@ -236,9 +236,9 @@ class Mixed(Likelihood):
         found = [part.each(x[:, group], block) for group, part, block in self._blocks(params)]
         return torch.cat(found, 1)[:, self.order]
 
-    def run(self, x: Tensor, params: Tensor) -> tuple[Tensor, Any]:
+    def run(self, x: Tensor, params: Tensor, rng: torch.Generator | None = None) -> tuple[Tensor, Any]:
         """Each group by its own hand."""
-        found = [part.run(x[:, group], block.contiguous()) for group, part, block in self._blocks(params)]
+        found = [part.run(x[:, group], block.contiguous(), rng) for group, part, block in self._blocks(params)]
         return torch.cat([each for each, _ in found], 1)[:, self.order], [tape for _, tape in found]
 
     def back(self, tape: Any, coefficient: Tensor | float) -> Tensor:

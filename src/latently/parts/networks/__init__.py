@@ -12,8 +12,9 @@ from latently.parts.networks.recurrent import Recurrent
 from latently.parts.networks.residual import Residual
 from latently.parts.networks.spectral import Spectral
 from latently.parts.networks.temporal import Temporal
+from latently.parts.networks.tokens import Reader
 
 __all__ = [
-    "ACTIVATIONS", "MLP", "Conv", "Dense", "Design", "Ends", "Gemm", "Lexical", "Network", "Pyramid", "Recurrent",
-    "Residual", "Skip", "Spectral", "Temporal", "Wrapped",
+    "ACTIVATIONS", "MLP", "Conv", "Dense", "Design", "Ends", "Gemm", "Lexical", "Network", "Pyramid", "Reader",
+    "Recurrent", "Residual", "Skip", "Spectral", "Temporal", "Wrapped",
 ]  # fmt: skip

@@ -97,6 +97,7 @@ class Ends:
     rows: int = 1  #: training rows
     last: str | None = None  #: the encoder's last activation, where the bottleneck needs one
     shape: tuple[int, ...] = ()  #: of a row's cells: (channels, height, width) of images
+    levels: tuple[int, ...] = ()  #: of each cell that names a category, 0 for numbers
 
 
 @dataclass
