@@ -12,7 +12,8 @@ import latently
 from latently.errors import FitAlarm
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ["README.md", "docs/quickstart.md", "docs/tables.md", "docs/jobs.md", "docs/images.md", "docs/kinds.md"]
+PAGES = ["README.md", "docs/quickstart.md", "docs/tables.md", "docs/jobs.md", "docs/images.md",
+         "docs/series.md", "docs/text.md", "docs/audio.md", "docs/kinds.md"]  # fmt: skip
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
