@@ -19,13 +19,14 @@ from latently.engine.schedule import Schedule
 from latently.errors import BadData, BadParameter
 from latently.modalities.frames import names_of
 from latently.parts.bottlenecks import Normal
-from latently.parts.likelihoods import Autoregressive
+from latently.parts.likelihoods import Autoregressive, Likelihood
 from latently.parts.likelihoods.autoregressive import LETTERS
 from latently.recipes import Recipe, resolve
 from latently.recipes.variational import Variational
 from latently.tasks.assemble import Blueprint
 from latently.tasks.base import Task
 from latently.tasks.density import MANY, mixture, mixtures, packed, unpacked
+from latently.tasks.novel import fingerprints, fresh
 from latently.values import Batch
 
 __all__ = ["Generator"]
@@ -33,6 +34,7 @@ __all__ = ["Generator"]
 WIDTH = 32  # of a code
 FREE = 0.125  # nats a unit, of texts
 CODES = 20_000  # of the fit's rows, that the density is fitted to
+NONE = np.empty(0, np.int64)
 PATHS = ("auto", "linear", "spherical")
 
 Codes = NDArray[np.float32]
@@ -63,7 +65,8 @@ class Generator(Task):
     The other parameters are those of `Autoencoder`. Columns of a table get the noise that the likelihood names, and
     categories are drawn by their probabilities; an image is the mean of its pixels, for noise that knows nothing of
     neighbours is no picture. Texts are read and spelled as sequences of pieces (`data=Pieces(...)` says how), each
-    piece drawn after those before it; on the way between two texts each is the most probable one.
+    piece drawn after those before it; on the way between two texts each is the most probable one. A text that the fit
+    had is drawn again, eight times at most: where all that is likely was there, some still repeat it.
 
     Examples
     --------
@@ -97,6 +100,7 @@ class Generator(Task):
         rng = chance.child(seed, "density")
         chosen = _few(index, torch.randperm(len(batch), generator=rng).numpy())
         codes, few = self._posterior(batch.take(torch.from_numpy(chosen)), rng), int(seed % 2**31)
+        self._known = self._texts(batch)
         self.classes_: NDArray[Any] | None = names
         self._shares = np.ones(1) if index is None else np.bincount(index) / len(index)
         self._densities = [mixture(codes, MANY, few)] if index is None else mixtures(codes, index[chosen], MANY, few)
@@ -107,10 +111,21 @@ class Generator(Task):
 
     def _suited(self, plan: Blueprint, given: dict[str, Any], rows: Batch) -> tuple[Blueprint, dict[str, Any]]:
         auto = isinstance(self.kind, str) and self.kind == "auto"
-        if not (auto and isinstance(plan.data.likelihood(), Autoregressive)):
+        if not (auto and self._writes(plan.data.likelihood())):
             return plan, given
         free = FREE if max(plan.data.levels) >= LETTERS else FREE / 2
         return replace(plan, recipe=Variational(free_bits=free, pooled=True)), given
+
+    def _texts(self, batch: Batch) -> NDArray[np.int64]:
+        """Which texts the fit had; of other rows none are kept."""
+        if not self._writes(self.model_.likelihood):
+            return NONE
+        return np.unique(fingerprints(list(self.data_.shown(self.data_.values(batch.x)))))
+
+    @staticmethod
+    def _writes(likelihood: Likelihood) -> bool:
+        """Whether rows are texts, written piece by piece."""
+        return isinstance(likelihood, Autoregressive)
 
     def _choose(self, plan: Blueprint, rows: Batch, schedule: Schedule) -> tuple[int, Curve | None]:
         return min(WIDTH, max(1, rows.cells // 2)), None
@@ -127,11 +142,11 @@ class Generator(Task):
     def _extra(self) -> dict[str, Any]:
         labels = None if self.classes_ is None else self.classes_.tolist()
         arrays = {f"density.{name}": v for name, v in packed(self._densities).items()}
-        return {"labels": labels, "shares": self._shares} | arrays
+        return {"labels": labels, "shares": self._shares, "known": self._known} | arrays
 
     def _adopt(self, extra: dict[str, Any]) -> None:
         self.classes_ = None if extra["labels"] is None else np.array(extra["labels"])
-        self._shares = extra["shares"]
+        self._shares, self._known = extra["shares"], extra.get("known", NONE)
         self._densities = unpacked({n[8:]: v for n, v in extra.items() if n.startswith("density.")})
 
     # ------------------------------------------------------------------ draw
@@ -148,11 +163,20 @@ class Generator(Task):
         machine.fork_safe()
         rng = chance.fit_generator(self.random_state if random_state is None else random_state)
         which = self._which(given, int(n_samples), rng)
+
+        def again(places: NDArray[np.intp]) -> Any:
+            return self._drawn(self._codes(which[places], rng), rng)
+
+        made = again(np.arange(len(which)))
+        return fresh(made, self._known, again) if len(self._known) else made
+
+    def _codes(self, which: NDArray[np.intp], rng: torch.Generator) -> Codes:
+        """A draw of the density of each row's label."""
         z = np.empty((len(which), self.n_components_), np.float32)
         for j in np.unique(which):
             here = which == j
             z[here] = self._densities[j].draw(int(here.sum()), rng)
-        return self._drawn(z, rng)
+        return z
 
     def _which(self, given: Any, count: int, rng: torch.Generator) -> NDArray[np.intp]:
         """The number of each row's label."""
