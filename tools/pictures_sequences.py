@@ -243,15 +243,25 @@ def text_map() -> None:
     keep(axes.figure, "text/map")
 
 
+def manuals() -> list[str]:
+    """What scikit-learn says of each of its classes and functions, without examples."""
+    shelves = (*SHELVES, "datasets", "manifold", "neighbors", "preprocessing", "svm", "tree")
+    found: dict[str, None] = {}
+    for module in (importlib.import_module(f"sklearn.{shelf}") for shelf in shelves):
+        for name in module.__all__:
+            found[(getattr(getattr(module, name, None), "__doc__", None) or "").split("Examples\n")[0]] = None
+    return [text for text in found if len(text) > 400]
+
+
 def text_topics() -> None:
-    """Words that units of a code bring forward, those first that tell most; words of a tenth of the passages left out."""
-    texts, _ = passages()
-    model = Autoencoder(8, kind="variational", data=Text(max_share=0.1, min_count=5), random_state=0).fit(texts)
+    """Words that the units of a code bring forward; words of a fifth of the documents are left out."""
+    texts = manuals()
+    data = Text(max_share=0.2, min_count=5)
+    model = Autoencoder(6, kind="variational", data=data, random_state=0).fit(texts)
     found = model.topics(top=7)
-    order = np.argsort(-model.transform(texts).std(0))[:6]
     figure, axes = plt.subplots(1, 6, figsize=(9, 1.8))
-    for ax, j in zip(axes, order, strict=True):
-        for k, word in enumerate(found[j]):
+    for j, (ax, words) in enumerate(zip(axes, found, strict=True)):
+        for k, word in enumerate(words):
             ax.text(0.5, 1 - (k + 0.5) / 7, word, ha="center", va="center", fontsize=11 - k * 0.6,
                     color=plt.get_cmap("Blues")(1 - 0.08 * k))  # fmt: skip
         ax.set_axis_off()
