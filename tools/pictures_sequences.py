@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/series.md, docs/audio.md and docs/text.md anew: `python tools/pictures_sequences.py [NAME]`.
+"""Draw the pictures of docs/series.md, audio.md and text.md anew: `python tools/pictures_sequences.py [NAME]`.
 
 Every picture is made by the library with its defaults unless a line says otherwise, from data that is made here or
 comes with scikit-learn.
@@ -244,12 +244,13 @@ def text_map() -> None:
 
 
 def manuals() -> list[str]:
-    """What scikit-learn says of each of its classes and functions, without examples."""
+    """What scikit-learn says of each of its classes and functions, without references and examples."""
     shelves = (*SHELVES, "datasets", "manifold", "neighbors", "preprocessing", "svm", "tree")
     found: dict[str, None] = {}
     for module in (importlib.import_module(f"sklearn.{shelf}") for shelf in shelves):
         for name in module.__all__:
-            found[(getattr(getattr(module, name, None), "__doc__", None) or "").split("Examples\n")[0]] = None
+            whole = getattr(getattr(module, name, None), "__doc__", None) or ""
+            found[re.split(r"(?:See Also|References|Examples)\n", whole)[0]] = None
     return [text for text in found if len(text) > 400]
 
 
