@@ -272,7 +272,7 @@ def test_an_alarm_is_one_note_line_and_no_python_warning(wine_csv, capsys):
     assert code == 0
     assert err
     assert all(line.startswith("note: ") for line in err)
-    assert any("a code of 30 for 8 columns" in line for line in err)
+    assert any("a code of 30 for rows of 8 numbers" in line for line in err)
 
 
 def test_a_column_that_only_tells_rows_apart_is_left_out_and_a_text_is_a_category(wine_table, capsys):
@@ -329,7 +329,8 @@ def test_the_demo_does_every_job_beside_its_baseline_and_leaves_nothing(capsys, 
     code, out, err = run("demo", capsys)
     assert code == 0
     jobs = [line.partition(":")[0] for line in out.splitlines() if ":" in line]
-    shown = ["ENCODE", "MAP", "DENOISE", "SEARCH", "SAMPLE", "COMPRESS", "DETECT", "IMPUTE", "REPORT"]
+    shown = ["ENCODE", "MAP", "DENOISE", "SEARCH", "SAMPLE", "COMPRESS", "DETECT", "IMPUTE", "SERIES", "TEXT", "SOUND",
+             "REPORT"]  # fmt: skip
     assert [j for j in jobs if j.isupper() and j != "AUROC"] == shown
     rows = {line[2:25].strip(): line[25:].split() for line in out.splitlines() if line.endswith(" %")}
     assert float(rows["autoencoder"][1]) < float(rows["PCA"][1])
@@ -340,6 +341,12 @@ def test_the_demo_does_every_job_beside_its_baseline_and_leaves_nothing(capsys, 
     ratio = {name: float(v) for name, v in re.findall(r"^  (\S.*?)\s+([\d.]+) dB$", out, re.MULTILINE)}
     assert ratio["denoiser"] > ratio["the best Gaussian blur"] + 2
     assert float(last["new digits"]) > 0.8
+    pairs = re.findall(r"^  (d\S.*?)\s+([\d.]+)\s+([\d.]+)$", out, re.MULTILINE)
+    ranked = {name: (float(precision), float(area)) for name, precision, area in pairs}
+    assert len(ranked) == 4
+    assert all(min(np.subtract(ranked["detector"], others)) >= 0 for others in ranked.values())
+    assert ratio["sound denoiser"] > ratio["spectral subtraction that is told the noise"] + 2
+    assert float(last["autoencoder, codes of 12"]) > float(last["TF-IDF and SVD of 12"])
     assert "what comes back: the same, to the bit" in out
     assert "known cells: as they were" in out
     assert "█" in out

@@ -12,7 +12,8 @@ import latently
 from latently.errors import FitAlarm
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ["README.md", "docs/quickstart.md", "docs/tables.md", "docs/jobs.md", "docs/images.md", "docs/kinds.md"]
+PAGES = ["README.md", "docs/quickstart.md", "docs/tables.md", "docs/jobs.md", "docs/images.md",
+         "docs/series.md", "docs/text.md", "docs/audio.md", "docs/kinds.md"]  # fmt: skip
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -42,3 +43,10 @@ def test_every_public_name_is_there_and_no_other():
     assert dir(latently) == latently.__all__
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         latently.nonsense  # noqa: B018
+
+
+def test_the_reference_names_every_public_class_and_function():
+    page = (ROOT / "docs" / "api.md").read_text()
+    modules = {"__version__", "errors", "parts", "recipes"}
+    missing = [name for name in latently.__all__ if name not in modules and f":: latently.{name}\n" not in page]
+    assert not missing, f"docs/api.md says nothing of {', '.join(missing)}"

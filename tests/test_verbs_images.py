@@ -574,7 +574,7 @@ MISTAKES = {
     "sample t.csv -o o.csv --skip": "--skip means nothing for a table",
     "search build t.csv -o i.safetensors --size 9": "--size means nothing for a table",
     "encode encode.safetensors shots -o o.csv --size 8": "--size is for a fit",
-    "encode t-encode.safetensors shots -o o.csv": "was fitted on a table, and shots is images. Give it a table",
+    "encode t-encode.safetensors shots -o o.csv": "was fitted on a table, and shots holds images. Give it a table",
     "encode encode.safetensors t.csv -o o.csv": "was fitted on images, and t.csv holds a table. Give it images",
     "impute t-impute.safetensors shots -o out": "was fitted on a table",
     "denoise denoise.safetensors t.csv -o o.csv": "was fitted on images",
@@ -591,7 +591,7 @@ MISTAKES = {
 @pytest.mark.parametrize("command", MISTAKES)
 def test_a_mistake_is_told_in_one_line_and_exit_code_2(command, run):
     Path("empty").mkdir()
-    Path("empty/readme.txt").write_text("nothing")
+    Path("empty/readme.md").write_text("nothing")
     Path("full").mkdir()
     Path("full/old.png").write_bytes(b"old")
     Path("text.png").write_text("a,b\n1,2\n")

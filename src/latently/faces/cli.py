@@ -30,10 +30,11 @@ app = typer.Typer(
 def latently(
     version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
 ) -> None:
-    """Autoencoders for tables and images: codes, anomalies, gaps, noise, maps, search, and how good they are.
+    """Autoencoders for tables, images, series, text and sounds: codes, anomalies, gaps, noise, maps, search, new ones.
 
-    Most verbs take a table or a folder of images, and fit a model first unless one is given. What they write of a
-    table is a table, what they write of images is a new folder. latently VERB --help says more.
+    Most verbs take a table, or a folder or file of images, text or sounds, and fit a model first unless one is given.
+    A table of series needs --as series, one with texts --text COLUMN; a model knows. What is written of a table or of
+    text is a table, of images and sounds a new folder. latently VERB --help says more.
 
     Example: latently detect table.csv -o strange.csv
     """

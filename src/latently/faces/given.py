@@ -31,6 +31,7 @@ class Given:
     foreign: ClassVar[tuple[str, ...]] = ()  #: options that mean something for other data only
     sort: ClassVar[str] = "table"  #: which of `sorts.FAMILIES` it is
     foldered: ClassVar[bool] = False  #: whether results are files in a folder
+    beside_model: ClassVar[tuple[str, ...]] = ()  #: roles of columns that no model knows, given with one too
 
     task: str  #: the estimator that is fitted when no model is given
     data: Path
@@ -55,7 +56,8 @@ class Given:
             raise FileProblem(
                 f"got {self.model} {self.data}; expected a model (*{MODEL}), if any, and one {self.noun}."
             )
-        fixed = [n for n in ("components", "kind", "types", "missing", "size", "keep", *ROLES) if self.common.get(n)]
+        named = ("components", "kind", "types", "missing", "size", "keep", *ROLES)
+        fixed = [n for n in named if self.common.get(n) and n not in self.beside_model]
         if fixed and fixed != ["drop"]:
             raise BadParameter(f"--{_flag(fixed[0])} is for a fit, and {self.model} is fitted. Leave it out.")
 
@@ -70,6 +72,11 @@ class Given:
     def count(self) -> int:
         """How many rows or images there are."""
         raise NotImplementedError
+
+    @property
+    def coded_count(self) -> int:
+        """How many codes there are."""
+        return self.count
 
     def keys(self) -> dict[str, Any]:
         """Columns that tell rows apart."""

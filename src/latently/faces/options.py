@@ -42,7 +42,8 @@ ToTable = Annotated[Path, Option("-o", "--output", metavar="OUT", help="Write he
 ToMap = Annotated[Path, Option("-o", "--output", metavar="OUT", help="A table, or a picture: .png, .svg, .pdf.")]
 ToFolder = Annotated[Path, Option("-o", "--output", metavar="OUT", help="A new folder.")]
 ToEither = Annotated[
-    Path, Option("-o", "--output", metavar="OUT", help="A table: .csv, .parquet, ...; of images, a new folder.")
+    Path,
+    Option("-o", "--output", metavar="OUT", help="A table: .csv, .parquet, ...; of images and sounds, a new folder."),
 ]
 ToFile = Annotated[Path, Option("-o", "--output", metavar="OUT", help="Write here, such as images.ltn.")]
 File = Annotated[Path, Argument(metavar="FILE", help="A file that `latently compress` wrote.")]
@@ -53,7 +54,9 @@ Json = Annotated[bool, Option("--json", help="Print one JSON object, for program
 
 # What its columns are.
 Label = Annotated[list[str], Option(metavar="COLUMN", help="Passed through, never learned; may be repeated.")]
-Id = Annotated[list[str], Option(metavar="COLUMN", help="Tells rows apart; passed through, never learned.")]
+Id = Annotated[
+    list[str], Option(metavar="COLUMN", help="Tells rows (of series: one series from another) apart; never learned.")
+]
 Time = Annotated[list[str], Option(metavar="COLUMN", help="When a row happened; passed through, never learned.")]
 Drop = Annotated[list[str], Option(metavar="COLUMN", help="Leave this column out; may be repeated.")]
 Types = Annotated[
@@ -66,10 +69,12 @@ Missing = Annotated[
 Size = Annotated[int | None, Option(metavar="PIXELS", min=1, help="Images: the longer side that the model sees.")]
 As = Annotated[
     str | None,
-    Option("--as", metavar="SORT", help="Take DATA for: table, series, text, images or audio."),
+    Option(
+        "--as", metavar="SORT", help="What DATA is, where its name does not say: table, series, text, images or audio."
+    ),
 ]
 Text = Annotated[str | None, Option(metavar="COLUMN", help="The column of texts of a table; it alone is learned.")]
-Skip = Annotated[bool, Option("--skip", help="Images: leave out files that cannot be read.")]
+Skip = Annotated[bool, Option("--skip", help="Images, sounds: leave out files that cannot be read.")]
 
 # What is learned.
 Task = Annotated[
@@ -110,7 +115,7 @@ Bits = Annotated[int | None, Option(metavar="N", min=1, help="Keep so many bits 
 
 # How.
 Epochs = Annotated[Any, Option(metavar="N", parser=_count, help="Passes over the data.")]
-Batch = Annotated[Any, Option(metavar="N", parser=_count, help="Rows or images in a step.")]
+Batch = Annotated[Any, Option(metavar="N", parser=_count, help="Rows, images, windows, texts or clips in a step.")]
 Rate = Annotated[Any, Option(metavar="RATE", parser=_rate, help="Size of a step.")]
 Seconds = Annotated[float | None, Option(metavar="SECONDS", help="End the fit after this time.")]
 Seed = Annotated[int, Option(metavar="N", min=0, help="Seed of chance: same seed, same model.")]
@@ -126,9 +131,11 @@ Given = Annotated[str | None, Option(metavar="LABEL", help="Only of this label."
 Nearest = Annotated[int, Option("-k", "--nearest", metavar="N", min=1, help="How many of the most alike.")]
 
 # What is told.
-Alerts = Annotated[float | None, Option(metavar="N", help="Flag about so many rows a day, by the --time column.")]
-Explain = Annotated[int, Option(metavar="N", min=0, help="How many reasons to give for each.")]
-Sort = Annotated[bool, Option("--sort", help="The strangest rows first; else the order of the table.")]
+Alerts = Annotated[
+    float | None, Option(metavar="N", help="Flag about so many rows (of series, steps) a day, by the --time column.")
+]
+Explain = Annotated[int, Option(metavar="N", min=0, help="How many reasons for each row; of series, intervals.")]
+Sort = Annotated[bool, Option("--sort", help="The strangest first; else the order of the data.")]
 
 
 def value(text: str) -> Any:

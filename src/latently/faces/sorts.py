@@ -16,7 +16,7 @@ __all__ = ["FAMILIES", "SPOKEN", "family", "family_of", "sort_of"]
 # Which readings, by their keys in a model's file, are of one sort.
 FAMILIES: dict[str, tuple[str, ...]] = {
     "table": ("table",),
-    "series": ("series",),
+    "series": ("series", "spells"),
     "text": ("text", "pieces", "embedded"),
     "images": ("image", "crops", "blocks", "textures"),
     "audio": ("audio", "snippets", "spectra"),
@@ -24,6 +24,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 SPOKEN = {"table": "a table", "series": "series", "text": "text", "images": "images", "audio": "sounds"}
 IN_TABLES = ("table", "series", "text")  # what may stand in a file of a table
 FILED = ("images", "audio")  # what lies in files of its own
+FOLDERS = (*FILED, "text")  # what a folder may hold
 MOST_LOOKED_AT = 10_000  # files of a folder, before it is taken for images
 
 
@@ -31,14 +32,15 @@ def sort_of(data: Path, said: str | None, model: Path | None) -> str:
     """One of `FAMILIES`."""
     if said is not None and said not in FAMILIES:
         raise BadParameter(f"--as {said}: expected one of {', '.join(FAMILIES)}.")
-    named = _named(data)
+    there = _sorts(data)
     known = None if model is None else family_of(model)
     if said is not None and known is not None and said != known:
         raise BadParameter(f"--as {said}: {model} was fitted on {known}. Leave --as out.")
     found = said or known
-    if found is None or (found in FILED and named in FILED):
-        return named
-    return found if (found in IN_TABLES) == (named in IN_TABLES) or data.is_dir() else named
+    if not there or found in there or (data.is_dir() and found in FOLDERS):
+        return found or "images"
+    named = there[0]
+    return found if found in IN_TABLES and named in IN_TABLES and not data.is_dir() else named
 
 
 def family_of(model: Path) -> str | None:
@@ -58,12 +60,13 @@ def family(key: str) -> str | None:
     return next((name for name, keys in FAMILIES.items() if key in keys), None)
 
 
-def _named(path: Path) -> str:
-    """By names alone; of a folder or pattern by the first image or sound in it, else it is texts if there are any."""
+def _sorts(path: Path) -> list[str]:
+    """By names alone, the likeliest first; of a folder or pattern images or sounds come before texts beside them."""
     if path.is_dir() or (not path.exists() and glob.has_magic(str(path))):
         found = dict.fromkeys(filter(None, map(_by_ending, _within(path))))
-        return next((sort for sort in found if sort in FILED), "text" if "text" in found else "images")
-    return _by_ending(path.name) or "table"
+        filed = [sort for sort in found if sort in FILED]
+        return [*filed, *(["text"] if "text" in found else [])]
+    return [_by_ending(path.name) or "table"]
 
 
 def _by_ending(name: str) -> str | None:

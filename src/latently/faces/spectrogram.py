@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["spectrogram"]
+from latently.faces.sheets import heated
+from latently.modalities.pixels import resized
+
+__all__ = ["overlaid", "spectrogram"]
 
 FRAME = 0.032  # seconds: harmonics of a voice are apart, and clicks are narrow
 COLUMNS = 256  # of the picture, at most
@@ -23,13 +26,22 @@ def spectrogram(samples: NDArray[Any], rate: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray((share[::-1] * 255 + 0.5).astype(np.uint8))
 
 
+def overlaid(
+    samples: NDArray[Any], rate: int, heat: NDArray[Any], ends: tuple[float, float]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """A clip's spectrogram, and the same with its heat between `ends`; `heat` has the lowest band first."""
+    seen = spectrogram(samples, rate)
+    spread = resized(np.ascontiguousarray(heat[::-1], dtype=np.float32), *seen.shape)
+    return seen, heated(seen, spread, *ends)
+
+
 def spectrum(samples: NDArray[Any], rate: int) -> NDArray[np.float64]:
     """Power `(bands, columns)`, the lowest band first; as many columns as a picture bears."""
     whole = samples.astype(np.float64) / (np.iinfo(samples.dtype).max if samples.dtype.kind in "iu" else 1.0)
     mono = whole if whole.ndim == 1 else whole.mean(1)
     size = 2 ** max(4, round(np.log2(max(2.0, rate * FRAME))))
     padded = np.pad(mono, (size // 2, size))
-    step = max(size // 4, -(-len(mono) // COLUMNS))
+    step = max(1, size // 16, -(-len(mono) // COLUMNS))
     starts = np.arange(0, max(1, len(mono)), step)
     frames = np.stack([padded[s : s + size] for s in starts]) * np.hanning(size)
     power = np.square(np.abs(np.fft.rfft(frames, axis=1)))[:, 1:].T

@@ -6,7 +6,7 @@ import functools
 from dataclasses import dataclass
 from typing import Any
 
-from latently.errors import BadParameter
+from latently.errors import BadParameter, FileProblem
 from latently.faces import screen, tables
 from latently.faces.places import check_files
 from latently.faces.rows import Rows
@@ -14,6 +14,7 @@ from latently.faces.rows import Rows
 __all__ = ["Texts"]
 
 TEXT = "text"  # the column that files and lines stand in
+WORDS = 10  # of what a code tells of a text
 
 
 @dataclass
@@ -23,7 +24,8 @@ class Texts(Rows):
     noun = "text"
     sort = "text"
     items = "texts"
-    foreign = ("size", "types", "drop", "missing", "time")
+    foreign = ("size", "types", "drop", "missing", "time", "skip")
+    beside_model = ("id", "label")
 
     def check(self) -> None:
         """Raise on paths and options that cannot work together, and where there is no text."""
@@ -53,6 +55,8 @@ class Texts(Rows):
         from latently.modalities.documents import documents, files_of
 
         files = files_of(self.data)
+        if files is not None and not files:
+            raise FileProblem(f"{self.data} leads to no text; texts in files of their own end in .txt.")
         texts = documents(self.data if files is None else files)
         what, names = ("line", list(range(1, len(texts) + 1))) if files is None else ("file", [str(p) for p in files])
         if not self.common.get("as_json"):
@@ -65,9 +69,14 @@ class Texts(Rows):
         columns = self.reading.table.column_names
         if self.plain:
             return TEXT
-        given = self.common.get("text")
+        given = self.common.get("text") or (getattr(self.estimator.data_, "column", None) if self.model else None)
         if given:
-            return tables.select(self.data, columns, [given], "which --text names")[0]
+            return tables.select(
+                self.data,
+                columns,
+                [given],
+                "which --text names" if self.common.get("text") else "which the model was fitted on",
+            )[0]
         import pyarrow.types as sorts
 
         table, roles = self.reading.table, {*self.common.get("id", []), *self.common.get("label", [])}
@@ -109,16 +118,14 @@ class Texts(Rows):
         return next(iter(self.common.get("label", [])), "")
 
     def names(self) -> list[Any]:
-        """The first column that --id names, names of files, else numbers."""
-        if self.plain and self.data.is_dir():
-            return list(self.reading.table.column(0).to_pylist())
-        return super().names()
+        """The first column that --id names, names of files, numbers of lines, else of rows."""
+        return list(self.reading.table.column(0).to_pylist()) if self.plain else super().names()
 
     def modality(self) -> Any:
         """Text."""
         from latently.modalities.text import Text
 
-        return Text()
+        return Text() if self.plain else Text(column=self.named)
 
     @property
     def learned_columns(self) -> int:
@@ -133,7 +140,21 @@ class Texts(Rows):
         import pyarrow as pa
 
         table = self.reading.table
-        return table.set_column(table.column_names.index(self.named), self.named, pa.array(made, pa.string()))
+        if isinstance(made, list):
+            return table.set_column(table.column_names.index(self.named), self.named, pa.array(made, pa.string()))
+        return table.append_column(self._free("words"), pa.array(self._said(made), pa.string()))
+
+    def _said(self, counts: Any) -> list[str]:
+        """Of expected counts the words that are expected most, most first."""
+        import numpy as np
+
+        words = self.estimator.data_.names
+        order = np.argsort(-counts, axis=1, kind="stable")[:, :WORDS]
+        return [" ".join(words[j] for j in o if row[j] > 0) for o, row in zip(order, counts, strict=True)]
+
+    def _free(self, name: str) -> str:
+        names = self.reading.table.column_names
+        return next(n for n in (name, *(f"{name}{i}" for i in range(2, len(names) + 3))) if n not in names)
 
     def hold_out(self, share: float) -> None:
         """Fit on a part of the texts; `rows` and `reading` are then the others."""

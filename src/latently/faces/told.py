@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,7 +26,7 @@ WIDEST = 28  # characters of a column's name
 def model(told: dict[str, Any], alarms: bool = True) -> None:
     """A model file, by the `summary()` of what it holds."""
     screen.pairs(told["file"], _facts(told))
-    if not _images(told):
+    if _sort(told) in ("table", "series"):
         typer.echo()
         heads = ("column", "sort", "holds", "missing", "scaled, or why not learned")
         screen.lines(heads, [_column(c) for c in told["schema"]])
@@ -47,15 +49,11 @@ def model(told: dict[str, Any], alarms: bool = True) -> None:
 def _facts(told: dict[str, Any]) -> screen.Pairs:
     seconds = f" in {told['seconds']:.1f} s" if told["seconds"] else ""
     made = told["versions"]
-    learned = sum(c["role"] == "learned" for c in told["schema"])
-    others = len(told["schema"]) - learned
     rows = [
         ("task", told["task"]),
         ("kind", ", ".join([told["kind"], *_chosen(told)])),
-        ("images", _form(told))
-        if _images(told)
-        else ("columns", f"{learned} learned" + (f", {others} not" if others else "")),
-        ("rows", "" if _images(told) else f"{told['rows']:,} different"),
+        (WORDS[_sort(told)].title, FORMS[_sort(told)](told)),
+        ("rows", f"{told['rows']:,} different" if _sort(told) == "table" else ""),
         ("code", _plural(told["components"], "number") + _each(told)),
         ("loss", told["loss"]),
         ("parameters", f"{told['parameters']:,}"),
@@ -65,8 +63,66 @@ def _facts(told: dict[str, Any]) -> screen.Pairs:
     return [(name, value) for name, value in rows if value]
 
 
-def _images(told: dict[str, Any]) -> bool:
-    return any(c["sort"] == "image" for c in told["schema"])
+@dataclass(frozen=True)
+class Words:
+    """How a sort of data is spoken of."""
+
+    title: str
+    item: str  #: what a code is of, and
+    piece: str  #: what it is of where the model sees no whole items
+    unit: str  #: whose variance is the unit of errors,
+    mean: str  #: and what an error is compared with
+
+
+WORDS = {
+    "table": Words("columns", "row", "row", "each column's", "each column's mean"),
+    "series": Words("series", "window", "window", "each channel's", "the mean window"),
+    "text": Words("texts", "text", "text", "each word's", "the mean text"),
+    "image": Words("images", "image", "piece", "pixels'", "the mean image"),
+    "audio": Words("sounds", "clip", "piece", "cells'", "the mean spectrogram"),
+}
+
+
+def _sort(told: dict[str, Any]) -> str:
+    found = {c["sort"] for c in told["schema"] if c["role"] == "learned"}
+    return next((sort for sort in WORDS if sort in found), "table")
+
+
+def _one(told: dict[str, Any]) -> str:
+    """What a code is of."""
+    words = WORDS[_sort(told)]
+    return words.piece if told["schema"][0].get("cropped") else words.item
+
+
+def _columns(told: dict[str, Any]) -> str:
+    learned = sum(c["role"] == "learned" for c in told["schema"])
+    others = len(told["schema"]) - learned
+    return f"{learned} learned" + (f", {others} not" if others else "")
+
+
+def _series(told: dict[str, Any]) -> str:
+    c = told["schema"][0]
+    several = f"{_plural(told['rows'], 'window')} of {_plural(c['length'], 'step')}"
+    uneven = f", {100 * c['irregular']:.1f} % of the steps unevenly spaced" if c["irregular"] else ""
+    return f"{_plural(len(told['schema']), 'channel')}, {several}{uneven}"
+
+
+def _texts(told: dict[str, Any]) -> str:
+    c = told["schema"][0]
+    seen = f"{_plural(c['words'], 'word')} counted" if "words" in c else _spelled(c)
+    return f"{told['rows']:,} different, {seen}"
+
+
+def _spelled(c: dict[str, Any]) -> str:
+    """How texts are read in order, or embedded."""
+    return f"spelled in {c['pieces']:,} pieces, {c['length']} of a text" if "pieces" in c else c["scaled"]
+
+
+def _sounds(told: dict[str, Any]) -> str:
+    c = told["schema"][0]
+    several = f"in {told['rows']:,} pieces of" if c["cropped"] else f"{told['rows']:,} different, heard as"
+    cells = f", {c['bands']} bands x {c['frames']} frames" if "bands" in c else ""
+    return f"{several} {c['seconds']:.2f} s at {c['rate']:,} samples a second{cells}"
 
 
 def _form(told: dict[str, Any]) -> str:
@@ -78,9 +134,8 @@ def _form(told: dict[str, Any]) -> str:
 
 
 def _each(told: dict[str, Any]) -> str:
-    if not _images(told):
-        return " a row"
-    return " a piece" if told["schema"][0]["cropped"] else " an image"
+    one = _one(told)
+    return f" {'an' if one == 'image' else 'a'} {one}"
 
 
 def _plural(count: int, what: str) -> str:
@@ -94,6 +149,11 @@ def _chosen(told: dict[str, Any]) -> list[str]:
     kind = kinds().get(told["kind"])
     usual = {} if kind is None else {n: repr(v) for n, v in kind().get_params().items()}
     return [f"{name}={value}" for name, value in told["options"].items() if usual.get(name) != value]
+
+
+FORMS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "table": _columns, "series": _series, "text": _texts, "image": _form, "audio": _sounds,
+}  # fmt: skip
 
 
 # ---------------------------------------------------------------------- columns
@@ -134,14 +194,15 @@ def _end(sort: str, value: float) -> str:
 def _held_out(held: dict[str, Any], told: dict[str, Any]) -> None:
     mean, size = held["mean"] or math.nan, told["components"]
     rows = [("this model", held["model"])]
-    if (size < told["columns"] and not _images(told)) or held["pca"] > 1e-6 * mean:  # a wide PCA copies
+    if (size < told["columns"] and _sort(told) in ("table", "series", "text")) or held[
+        "pca"
+    ] > 1e-6 * mean:  # a wide PCA copies
         rows.append((f"PCA of the same size, {size}", held["pca"]))
-    of, what = ("pixels'", "the mean image") if _images(told) else ("each column's", "each column's mean")
-    rows.append((what, held["mean"]))
-    what = "rows" if not _images(told) else "pieces" if told["schema"][0]["cropped"] else "images"
-    judged = f"{what} ({held['rows']:,})"
+    words = WORDS[_sort(told)]
+    rows.append((words.mean, held["mean"]))
+    judged = f"{_one(told)}s ({held['rows']:,})"
     screen.columns(
-        f"error on held-out {judged}, squared, in units of {of} variance",
+        f"error on held-out {judged}, squared, in units of {words.unit} variance",
         ("", "error", "of the mean's"),
         [(name, f"{error:.4f}", f"{100 * error / mean:.1f} %") for name, error in rows],
     )

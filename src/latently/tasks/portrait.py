@@ -13,7 +13,7 @@ from latently.engine.view import View
 from latently.tasks.base import Task
 from latently.values import Batch
 
-__all__ = ["again", "column_errors", "plane", "strangest", "walks"]
+__all__ = ["again", "column_errors", "plane", "retold", "strangest", "walks"]
 
 MOST = 20_000  # rows looked at for errors
 POINTS = 5000
@@ -93,6 +93,13 @@ def again(estimator: Task, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     batch, model, data = estimator._batch(X), estimator.model_, estimator.data_
     cells = torch.from_numpy(estimator._map(lambda b: model.decode(model.encode(b)), batch))
     return data.shown(data.values(batch.x)), data.shown(data.values(cells))
+
+
+def retold(estimator: Task, X: Any) -> Any:
+    """`X` as its codes tell it, in its own form."""
+    model, data = estimator.model_, estimator.data_
+    cells = estimator._map(lambda b: model.decode(model.encode(b)), estimator._batch(X))
+    return data.rebuilt(data.values(torch.from_numpy(cells)), X)
 
 
 def walks(estimator: Task, units: int, steps: int) -> list[tuple[int, NDArray[Any]]]:

@@ -12,7 +12,7 @@ __all__ = ["run"]
 
 def run(page: Path | None = None) -> None:
     """Fit, compare, show; every number is measured now. Only `page`, a report, stays."""
-    from latently.faces.demo import digits, pictures, tables
+    from latently.faces.demo import digits, pictures, sequences, tables
 
     start = time.monotonic()
     images = digits.Digits()
@@ -24,6 +24,9 @@ def run(page: Path | None = None) -> None:
     pictures.pack(images)
     detector = tables.anomalies()
     tables.gaps()
+    sequences.signal()
+    sequences.paragraphs()
+    sequences.tones()
     tables.report(detector, page)
     typer.echo(
         f"\nAll of it took {time.monotonic() - start:.0f} s. Your turn: latently report table.csv -o report.html"

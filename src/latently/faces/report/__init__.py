@@ -1,4 +1,4 @@
-"""A fitted model on a table as one HTML page that needs nothing else: no network, no fonts, no scripts of others.
+"""A fitted model and data as one HTML page that needs nothing else: no network, no fonts, no scripts of others.
 
 `render(facts)` draws; what `facts` may hold is in `latently.faces.report.facts`.
 """

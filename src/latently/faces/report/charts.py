@@ -94,8 +94,14 @@ def percent(part: float) -> str:
     return f"{100 * part:.2f}".rstrip("0").rstrip(".") + "%"
 
 
-def line_chart(frame: Frame, series: Sequence[Series], zero: bool = False, log: bool = False) -> Html | None:
-    """Lines over a common axis; None where there is nothing to draw."""
+def line_chart(
+    frame: Frame,
+    series: Sequence[Series],
+    zero: bool = False,
+    log: bool = False,
+    spans: Sequence[tuple[float, float]] = (),
+) -> Html | None:
+    """Lines over a common axis, before `spans` of it that are marked; None where there is nothing to draw."""
     drawn = [s for s in series if any(is_number(x) and is_number(y) for x, y in zip(s.x, s.y, strict=False))]
     if not drawn:
         return None
@@ -104,7 +110,12 @@ def line_chart(frame: Frame, series: Sequence[Series], zero: bool = False, log: 
     lines = stretched(*(_line(s, across, up) for s in drawn))
     dots = join(_dots(s, across, up) for s in drawn if s.dots)
     frame = frame if not up.log else _said(frame, " (logarithmic)")
-    return frame.draw(across, up, join((lines, dots)), legend(drawn), _hits(drawn, across, frame.x))
+    marks = join((*(_span(across.at(a), across.at(b)) for a, b in spans), lines, dots))
+    return frame.draw(across, up, marks, legend(drawn), _hits(drawn, across, frame.x))
+
+
+def _span(left: float, right: float) -> Html:
+    return tag("rect", x=percent(left), width=percent(max(right - left, 0.004)), y="0", height="100%", class_="marked")
 
 
 def _said(frame: Frame, more: str) -> Frame:

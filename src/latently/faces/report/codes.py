@@ -19,11 +19,12 @@ def codes(facts: Facts) -> Html | None:
     given = facts.get("codes", {})
     x, y, label = given.get("x", []), given.get("y", []), given.get("label", [])
     label_name = str(given.get("label_name", "")) if label else ""
-    told = [f"row {plain(row)}" for row in given.get("rows", [])]
+    item = clip(given.get("item", "row"), 20)
+    told = [f"{item} {plain(row)}" for row in given.get("rows", [])]
     by = colours(label, given.get("label_sort"), clip(label_name, 40))
     count, first, second = min(len(x), len(y)), *_axes(given)
     seen = f"coloured by {clip(label_name, 60)}" if label_name else "" if by.looks else "darker where they lie densely"
-    about = ", ".join(p for p in (f"{number(min(count, MOST_POINTS))} points, one a row", seen) if p)
+    about = ", ".join(p for p in (f"{number(min(count, MOST_POINTS))} points, one a {item}", seen) if p)
     title = f"Codes, {seen}" if label_name else "Codes"
     frame = Frame("chart-codes", title, f"{about}.", x=first, y=second, kind="map", ticks=False)
     chart = scatter(frame, x, y, told, by)
@@ -31,7 +32,8 @@ def codes(facts: Facts) -> Html | None:
         return None
     method = clip(given.get("method") or "The codes in two dimensions", 300)
     lead = tag("p", f"{method[:1].upper()}{method[1:]}.", class_="lead")
-    cut = _cut(min(count, MOST_POINTS), max(count, given.get("total", 0) if is_number(given.get("total")) else 0))
+    total = max(count, given.get("total", 0) if is_number(given.get("total")) else 0)
+    cut = _cut(min(count, MOST_POINTS), total, item)
     return join((lead, tag("div", chart, class_="charts one"), note(cut), note(given.get("note"))))
 
 
@@ -40,5 +42,5 @@ def _axes(given: Codes) -> Sequence[str]:
     return axes[:2] if len(axes) >= 2 else ["", ""]
 
 
-def _cut(shown: int, total: int) -> str:
-    return f"{number(shown)} of {number(total)} rows are drawn." if shown < total else ""
+def _cut(shown: int, total: int, item: str) -> str:
+    return f"{number(shown)} of {number(total)} {item}s are drawn." if shown < total else ""

@@ -134,6 +134,7 @@ class Codes(TypedDict, total=False):
     label: Sequence[Cell]  #: colours the points
     label_name: str
     label_sort: str  #: "category" or "number"; found out if not given
+    item: str  #: what a point is, where it is no row: "window"
     total: int  #: rows there are, where not all are points
     note: str
 
@@ -167,6 +168,7 @@ class Strange(TypedDict, total=False):
     threshold: float  #: from which a row is flagged
     flagged: int
     total: int
+    item: str  #: what has a score, where it is no row: "step"
     note: str
 
 
@@ -204,14 +206,45 @@ class Gallery(TypedDict, total=False):
 
     title: str
     heads: Sequence[str]
+    wide: bool  #: whether its images are wider than high
     lines: Sequence[Line]
     note: str
+
+
+class Listing(TypedDict, total=False):
+    """Texts in lines under a heading; `heads` over their columns."""
+
+    title: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str
+
+
+class Track(TypedDict, total=False):
+    """A line of a chart."""
+
+    name: str
+    values: Numbers  #: None is a gap
+    look: str  #: its class in the style sheet
+
+
+class Stretch(TypedDict, total=False):
+    """A stretch of a series."""
+
+    title: str
+    x: str  #: what is counted to the right
+    places: Numbers
+    lines: Sequence[Track]
+    spans: Sequence[Sequence[float]]  #: marked: from, to
 
 
 class Facts(TypedDict, total=False):
     """A report, section by section."""
 
     head: Head
+    titles: Mapping[str, str]  #: of sections, by their keys, where they are not as usual
+    stretches: Sequence[Stretch]
+    listings: Sequence[Listing]
     alarms: Sequence[Alarm]
     columns: Sequence[Column]
     training: Training

@@ -35,7 +35,12 @@ def _drawn(given: Gallery) -> Html:
             for j, image in enumerate(images)
         ]
         lines.append(tag("tr", tag("th", clip(name, 40), scope="row"), *cells))
-    body = tag("table", tag("thead", top) if top else None, tag("tbody", *lines), class_="gallery")
+    body = tag(
+        "table",
+        tag("thead", top) if top else None,
+        tag("tbody", *lines),
+        class_="gallery wide" if given.get("wide") else "gallery",
+    )
     return join((tag("h3", given.get("title", "")), tag("div", body, class_="scroll"), note(given.get("note"))))
 
 
@@ -43,7 +48,7 @@ def _told(name: str, heads: Any, j: int) -> str:
     return f"{name}, {heads[j]}" if j < len(heads) else f"{name}, {j + 1}"
 
 
-def source_of(image: NDArray[Any], low: float | None = None, high: float | None = None) -> str:
+def source_of(image: NDArray[Any], low: float | None = None, high: float | None = None, side: int = SIDE) -> str:
     """An image as the source of an `img`: a PNG within the text."""
     from PIL import Image
 
@@ -52,8 +57,8 @@ def source_of(image: NDArray[Any], low: float | None = None, high: float | None 
 
     shown = visible(image, low, high)
     longest = max(shown.shape[:2])
-    if longest > SIDE:
-        shown = resized(shown, *(max(1, round(s * SIDE / longest)) for s in shown.shape[:2]))
+    if longest > side:
+        shown = resized(shown, *(max(1, round(s * side / longest)) for s in shown.shape[:2]))
     out = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(shown)).save(out, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()

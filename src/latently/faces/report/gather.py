@@ -8,9 +8,15 @@ from typing import Any
 import numpy as np
 
 from latently.faces.album import Album
+from latently.faces.clips import Clips
 from latently.faces.given import Given
 from latently.faces.report.album import pictured
+from latently.faces.report.clips import heard
+from latently.faces.report.texts import told as told_of
+from latently.faces.report.tracks import followed
 from latently.faces.rows import Rows
+from latently.faces.texts import Texts
+from latently.faces.track import Track
 
 __all__ = ["facts_of"]
 
@@ -33,9 +39,15 @@ def facts_of(given: Given) -> dict[str, Any]:
     }  # fmt: skip
     if isinstance(given, Album):
         facts |= pictured(given)
+    elif isinstance(given, Clips):
+        facts |= heard(given)
+    elif isinstance(given, Texts):
+        facts |= told_of(given)
     elif isinstance(given, Rows):
         head |= {"columns": given.reading.table.num_columns, "learned": told["columns"]}
-        facts |= {"columns": _columns(given), "reconstruction": _reconstruction(given), "strange": _strange(given)}
+        facts["columns"] = _columns(given)
+        tabled = {"reconstruction": _reconstruction, "strange": _strange}
+        facts |= followed(given) if isinstance(given, Track) else {n: make(given) for n, make in tabled.items()}
     if told["curve"] is not None:
         facts["sizes"] = told["curve"] | {"chosen": told["components"]}
     return facts
@@ -138,13 +150,14 @@ def _codes(given: Given) -> dict[str, Any]:
     from latently.tasks.portrait import plane
 
     points, rows, how = plane(given.estimator, given.rows)
-    total = given.count
+    total, item = given.coded_count, (given.coded or given.items)[:-1]
     fact = {
         "x": points[:, 0].tolist(),
         "y": points[:, 1].tolist(),
         "rows": rows.tolist(),
-        "method": how,
+        "method": how.replace(" a row", f" a {item}"),
         "total": total,
+        "item": item,
     }
     label = given.column("label")
     if label is not None:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from latently.faces.report.codes import codes
 from latently.faces.report.facts import Facts
 from latently.faces.report.gallery import gallery
+from latently.faces.report.listing import listings
 from latently.faces.report.made import made
 from latently.faces.report.markup import Html
 from latently.faces.report.quality import reconstruction, sizes
 from latently.faces.report.schema import schema
 from latently.faces.report.status import alarms
 from latently.faces.report.strange import strange
+from latently.faces.report.stretches import stretches
 from latently.faces.report.training import training
 
 __all__ = ["Section", "sections"]
@@ -32,6 +34,8 @@ DRAWN: Sequence[tuple[str, str, Callable[[Facts], Html | None]]] = (
     ("alarms", "Alarms", alarms),
     ("reconstruction", "Reconstruction by column", reconstruction),
     ("galleries", "Images", gallery),
+    ("stretches", "Series", stretches),
+    ("listings", "Texts", listings),
     ("codes", "Map of the codes", codes),
     ("strange", "Strangest rows", strange),
     ("sizes", "Code size", sizes),
@@ -43,5 +47,6 @@ DRAWN: Sequence[tuple[str, str, Callable[[Facts], Html | None]]] = (
 
 def sections(facts: Facts) -> list[Section]:
     """Those that have something to show."""
-    drawn = ((key, title, draw(facts)) for key, title, draw in DRAWN)
+    titles = facts.get("titles", {})
+    drawn = ((key, titles.get(key, title), draw(facts)) for key, title, draw in DRAWN)
     return [Section(key, title, body) for key, title, body in drawn if body is not None]

@@ -61,7 +61,9 @@ def verdict(facts: Facts) -> str:
     if kept is None:
         return ""
     if kept <= 0:
-        return "Does no better on rows it did not learn from than each column’s mean."
+        items = str(given.get("items", "rows"))
+        mean = "each column’s mean" if items == "rows" else "their mean"
+        return f"Does no better on {clip(items, 20)} it did not learn from than {mean}."
     size = given.get("components")
     inside = f" in {plural(size, 'number')}" if isinstance(size, int) else ""
     beside = f"; PCA of that size keeps {share(max(pca, 0.0))}" if pca is not None else ""

@@ -37,7 +37,7 @@ def _lead(given: Strange) -> str:
     flagged, total = given.get("flagged"), given.get("total")
     if not isinstance(flagged, int):
         return ""
-    among = f" of {plural(total, 'row')}" if isinstance(total, int) else ""
+    among = f" of {plural(total, clip(given.get('item', 'row'), 20))}" if isinstance(total, int) else ""
     return f"{number(flagged)}{among} flagged."
 
 
@@ -45,8 +45,9 @@ def _scores(given: Strange) -> Html | None:
     scores, threshold = given.get("scores", {}), given.get("threshold")
     mark = threshold if is_number(threshold) else None
     text = "" if mark is None else f"flagged from {number(mark)}"
-    title = f"Scores of all rows{', ' + clip(given['score_name'], 60) if given.get('score_name') else ''}"
-    frame = Frame("chart-scores", title, f"Histogram of scores. {text}", x="score", y="rows", mark=mark, mark_text=text,
+    items = f"{clip(given.get('item', 'row'), 20)}s"
+    title = f"Scores of all {items}{', ' + clip(given['score_name'], 60) if given.get('score_name') else ''}"
+    frame = Frame("chart-scores", title, f"Histogram of scores. {text}", x="score", y=items, mark=mark, mark_text=text,
                   kind="low")  # fmt: skip
     return histogram(frame, scores.get("edges", []), scores.get("counts", []), mark)
 
@@ -59,7 +60,9 @@ def _table(rows: list[Row]) -> Html:
     headings.append(Heading("Score", "num", label="score"))
     headings += [Heading("p-value", "num", label="p")] * chances + [Heading("Flag")] * flags
     headings += [Heading("Reasons: column, observed, expected, share of the score", "reasons", sorts=False)]
-    return table("Strangest rows", headings, [_row(row, keys, chances, flags) for row in rows], "cards")
+    reasons = any(row.get("reasons") for row in rows)
+    kept = headings if reasons else headings[:-1]
+    return table("Strangest rows", kept, [_row(row, keys, chances, flags)[: len(kept)] for row in rows], "cards")
 
 
 def _keys(row: Row) -> dict[str, Any]:

@@ -80,6 +80,7 @@ def detect(
         common = given.common
         fresh = given.fitted(n_components=common["components"], kind=common["kind"], setting=setting)
         given.__dict__["estimator"] = fresh
+    from latently.faces.spectrogram import overlaid
     from latently.faces.verbs.albums import scored
 
     columns, detector = scored(given, explain), given.estimator
@@ -93,7 +94,7 @@ def detect(
         for block in blocks(source):
             some = source.take(block)
             for k, (i, heat) in enumerate(zip(block, detector.heat_map(some), strict=True)):
-                seen, over = _heated(detector, some[k], int(source.rates[i]), heat)
+                seen, over = overlaid(some[k], int(source.rates[i]), heat, detector.heat_range_)
                 results.put(source.names[i], over, "-heat", ".png")
                 if i in order[:SHOWN]:
                     kept[i] = [seen, over]
@@ -108,16 +109,3 @@ def detect(
     rows = [(source.names[i], f"{columns['score'][i]:.4g}", f"{columns['p_value'][i]:.4f}") for i in order[:5]]
     screen.columns("the strangest clips", ("file", "score", "p_value"), rows)
     typer.echo(f"{folder}: {screen.counted(len(source), 'clip')}, {flagged:,} flagged; scores.csv, sheet.png, heat")
-
-
-def _heated(detector: Any, samples: Any, rate: int, heat: Any) -> tuple[Any, Any]:
-    """A clip's spectrogram, and the same with its heat; `heat` has the lowest band first."""
-    import numpy as np
-
-    from latently.faces.sheets import heated
-    from latently.faces.spectrogram import spectrogram
-    from latently.modalities.pixels import resized
-
-    seen = spectrogram(samples, rate)
-    spread = resized(np.ascontiguousarray(heat[::-1], dtype=np.float32), *seen.shape)
-    return seen, heated(seen, spread, *detector.heat_range_)

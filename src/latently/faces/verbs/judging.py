@@ -11,15 +11,15 @@ from latently.faces import options, screen, tables
 from latently.faces.given import Given, check_page_name
 from latently.faces.rows import Rows
 from latently.faces.verb import verb
-from latently.faces.verbs import albums, clips
+from latently.faces.verbs import albums, clips, stretches
+from latently.faces.verbs.alerts import ready
 
 __all__ = ["detect", "evaluate", "monitor", "report"]
 
 DRIFT = 3  # exit code
-DAY = 86400.0
 
 
-@verb("AnomalyDetector", options.ToEither, images=albums.detect, audio=clips.detect)
+@verb("AnomalyDetector", options.ToEither, images=albums.detect, audio=clips.detect, series=stretches.detect)
 def detect(
     given: Rows,
     setting: options.Setting = None,
@@ -27,28 +27,20 @@ def detect(
     explain: options.Explain = 3,
     sort: options.Sort = False,
 ) -> None:
-    """Find rows or images unlike the others, and say why.
+    """Find rows, images, texts, clips or stretches of series unlike the others, and say why.
 
-    Of a table, OUT has a line a row: identifiers, labels and times as they stand, `score` (in nats, higher is
-    stranger), `p_value` (how often a normal row is at least as strange), `anomaly` (flagged or not) and reasons.
+    Of a table or text, OUT has a line a row: identifiers, labels and times as they stand, `score` (in nats, higher is
+    stranger), `p_value` (how often a normal row is at least as strange), `anomaly` (flagged or not) and reasons. Of
+    series it has a line a step, and `reason` on the steps of the strangest intervals.
 
-    Of images, OUT is a new folder: scores.csv, beside each name a map of heat and a mask that say where, and sheet.png
-    with the strangest. Without MODEL a detector is fitted first, as by `latently fit --task detect`.
+    Of images and sounds, OUT is a new folder: scores.csv, beside each name a map of heat that says where (of images a
+    mask, too), and sheet.png with the strangest. Without MODEL a detector is fitted first, as by
+    `latently fit --task detect`.
 
     Example: latently detect table.csv -o strange.csv --id key --sort
     """
+    detector, rows = ready(given, setting, alerts_per_day), given.rows
     assert given.output is not None
-    tables.check_output(given.output, *(p for p in (given.model, given.data) if p is not None))
-    if given.model is not None and setting is not None:
-        raise BadParameter(f"--setting is for a fit, and {given.model} is fitted. Leave it out.")
-    if given.model is None:
-        common = given.common
-        fresh = given.fitted(n_components=common["components"], kind=common["kind"], setting=setting)
-        given.__dict__["estimator"] = fresh
-    detector, rows = given.estimator, given.rows
-    if alerts_per_day is not None:
-        count = min(round(alerts_per_day * _days(given)), given.count)
-        detector.set_threshold(count=count, X=rows)
     found = _judged(detector, rows, given.keys(), explain)
     if sort:
         found = found.sort_by([("score", "descending")])
@@ -58,8 +50,8 @@ def detect(
         screen.emit({"file": str(given.output), "rows": found.num_rows, "flagged": flagged,
                      "threshold": float(detector.threshold_)})  # fmt: skip
         return
-    _strangest(found)
-    typer.echo(f"{given.output}: {found.num_rows:,} rows, {flagged:,} flagged")
+    _strangest(found, given.items)
+    typer.echo(f"{given.output}: {screen.counted(found.num_rows, given.items[:-1])}, {flagged:,} flagged")
 
 
 def _judged(detector: Any, rows: Any, keys: dict[str, Any], explain: int) -> Any:
@@ -84,11 +76,11 @@ def _said(reason: Any, rows: Any, row: int) -> str:
     return text.replace("never seen", f"{rows.column(reason.column)[row].as_py()} never seen", 1)
 
 
-def _strangest(found: Any, most: int = 5) -> None:
+def _strangest(found: Any, items: str, most: int = 5) -> None:
     top = found.sort_by([("score", "descending")]).slice(0, most)
     names = [n for n in top.column_names if n not in ("anomaly",) and n != "reason3"][:6]
     rows = [[_short(top.column(n)[i].as_py()) for n in names] for i in range(top.num_rows)]
-    screen.columns("the strangest rows", names, rows)
+    screen.columns(f"the strangest {items}", names, rows)
 
 
 def _short(value: Any) -> str:
@@ -96,30 +88,13 @@ def _short(value: Any) -> str:
     return text if len(text) <= 44 else text[:41] + "..."
 
 
-def _days(given: Rows) -> float:
-    """How many days the rows span, by the --time column or the first learned column of times."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    column = given.column("time")
-    if column is None:
-        names = [c.name for c in given.estimator.data_.columns_ if c.sort == "time"]
-        column = given.reading.table.column(names[0]) if names else None
-    if column is None or not (pa.types.is_timestamp(column.type) or pa.types.is_date(column.type)):
-        raise BadParameter(
-            "--alerts-per-day needs to know when rows happened: --time COLUMN, a column of dates or times."
-        )
-    ends = pc.min_max(column.cast(pa.timestamp("us")))
-    return max(float((ends["max"].as_py() - ends["min"].as_py()).total_seconds()) / DAY, 1.0)
-
-
 @verb("any", images=True, audio=True)
 def evaluate(given: Given) -> None:
     """Say how good a model is, beside what is simpler.
 
     Reconstruction beside the mean and PCA, what the code keeps, robustness; with labels (--label of a table, folders of
-    images) also what the code is worth to a classifier or regression. Without MODEL one is fitted on 70 % of the data
-    and judged on the rest.
+    images and sounds) also what the code is worth to a classifier or regression. Without MODEL one is fitted on 70 % of
+    the data (of series: of several some, of one its first steps) and judged on the rest.
 
     Example: latently evaluate model.safetensors table.csv
     """
@@ -141,8 +116,9 @@ def report(given: Given) -> None:
     """Write a page about a model and its data.
 
     To be read in a browser: training, alarms, the map of codes; of a table columns and what was made of them, error a
-    column, the strangest rows and why; of images reconstructions, what the code means, samples. One file, without
-    network. Without MODEL one is fitted first.
+    column, the strangest rows and why; of images and sounds (as spectrograms) reconstructions, what the code means,
+    samples; of series charts, before and after, or the strangest intervals; of text topics and the strangest texts. One
+    file, without network. Without MODEL one is fitted first.
 
     Example: latently report table.csv -o report.html
     """

@@ -51,11 +51,11 @@ def _span(found: dict[str, Any]) -> str:
 
 @verb("Denoiser", options.ToEither, images=_denoised, audio=_denoised)
 def denoise(given: Rows, noise: options.Noise = None, clean: options.Clean = None) -> None:
-    """Take the noise out of images, or of a table.
+    """Take the noise out of images, sounds, series or a table, and typos out of text.
 
-    Images go into a new folder, with a sheet of what was before and after. Without MODEL one is fitted on the data
-    itself: whether it is clean is measured, and so is the noise; noisy images alone are enough. To learn from
-    clean images: latently fit CLEAN --task denoise -o model.safetensors.
+    Images and sounds go into a new folder, with a sheet of what was before and after. Without MODEL one is fitted on
+    the data itself: whether it is clean is measured, and so is the noise; noisy images or sounds alone are enough. To
+    learn from clean ones: latently fit CLEAN --task denoise -o model.safetensors.
 
     Example: latently denoise photographs -o cleaned
     """
@@ -78,6 +78,9 @@ def sample(
     kind: options.KindOrNone = None,
     seed: options.Seed = 0,
     label: options.Label = [],  # noqa: B006 - typer copies it
+    id: options.Id = [],  # noqa: B006
+    time: options.Time = [],  # noqa: B006
+    drop: options.Drop = [],  # noqa: B006
     size: options.Size = None,
     skip: options.Skip = False,
     read_as: options.As = None,
@@ -85,18 +88,19 @@ def sample(
     keep: options.Keep = None,
     as_json: options.Json = False,
 ) -> None:
-    """Make new rows or images, like those of a model or of data.
+    """Make new rows, images, series, texts or sounds, like those of a model or of data.
 
-    DATA may be a model (latently fit --task sample); otherwise one is fitted on it first. Folders of images, and
-    --label of a table, are labels: --given LABEL draws of one only. Images go into a new folder, with a sheet.
+    DATA may be a model (latently fit --task sample); otherwise one is fitted on it first. Folders of images and sounds,
+    and --label of a table, are labels: --given LABEL draws of one only. Images and sounds go into a new folder, with a
+    sheet; series are written a line a step, texts as lines of a .txt file or rows of a table.
 
     Example: latently sample photographs -o new --count 64
     """
-    common = {"components": components, "kind": kind, "seed": seed, "label": label, "size": size, "skip": skip,
-              "read_as": read_as, "text": text,
-              "keep": keep, "as_json": as_json}  # fmt: skip
+    common = {"components": components, "kind": kind, "seed": seed, "label": label, "id": id, "time": time,
+              "drop": drop, "size": size, "skip": skip, "read_as": read_as, "text": text, "keep": keep,
+              "as_json": as_json}  # fmt: skip
     if is_model(data):
-        fixed = [n for n in ("components", "kind", "label", "size", "skip", "keep") if common[n]]
+        fixed = [n for n in ("components", "kind", "label", "id", "time", "drop", "size", "skip", "keep") if common[n]]
         if fixed:
             raise BadParameter(f"--{fixed[0]} is for a fit, and {data} is fitted. Leave it out.")
         generator = loaded(data)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from latently.errors import BadParameter
 from latently.faces import options, screen, tables, told
-from latently.faces.given import TASKS, check_model_name, check_page_name, loaded
+from latently.faces.given import TASKS, Given, check_model_name, check_page_name, loaded
 from latently.faces.verb import given_of
 
 __all__ = ["demo", "doctor", "fit", "info"]
@@ -44,15 +45,18 @@ def fit(
     text: options.Text = None,
     as_json: options.Json = False,
 ) -> None:
-    """Learn a model from a table or images, and save it.
+    """Learn a model from a table, images, series, text or sounds, and save it.
 
     --task says what it is for; each verb takes the model of its task.
 
     Of a table, columns are numbers, categories, dates; empty cells are unknown. What each column is taken for is shown
     by `latently info`; --type, --label, --id, --time, --drop and --missing say otherwise.
 
-    Of images, those of a folder and of the folders in it are read; the folder of an image is its label. A model sees
-    them at one size, by default their own up to 96 pixels; --size says otherwise.
+    Images and sounds: a folder, and the folders in it, which are labels; a file, a pattern, a zip. Images are seen at
+    one size, by default their own up to 96 pixels; --size says otherwise.
+
+    Series: a table with --as series, a row a step; --time names the column of times, --id one that tells several
+    series apart. Text: a .txt file, whose lines are texts, a folder of such files, or the column --text of a table.
 
     Example: latently fit table.csv -o model.safetensors --id key
     """
@@ -69,26 +73,33 @@ def fit(
         batch_size=batch_size, learning_rate=learning_rate, max_time=max_time, device=device, precision=precision,
         checkpoint=checkpoint,
     )  # fmt: skip
+    _saved(estimator, given, task, output)
+
+
+def _saved(estimator: Any, given: Given, task: str, output: Path) -> None:
+    """Save it, and say what it is and what to do with it."""
     from latently import save
 
     save(estimator, output)
     summary = estimator.summary() | {"file": str(output), "bytes": output.stat().st_size}
-    if as_json:
+    if given.common["as_json"]:
         screen.emit(summary)
         return
     told.model(summary, alarms=False)
-    typer.echo(f"\nNext: latently {_next(task, output, data, given.foldered)}")
+    typer.echo(f"\nNext: latently {_next(task, output, given)}")
 
 
-def _next(task: str, model: Path, data: Path, foldered: bool) -> str:
+def _next(task: str, model: Path, given: Given) -> str:
     """What is done with a model of this task."""
     places = {
         "encode": "codes.csv", "detect": "strange", "impute": "filled", "map": "map.png", "denoise": "cleaned",
         "sample": "new", "search": "found", "compress": "small.ltn",
     }  # fmt: skip
-    place = places[task] if foldered or "." in places[task] else f"{places[task]}.csv"
+    foldered = given.foldered and (task != "search" or given.sort == "images")
+    lines = task == "sample" and given.sort == "text"
+    place = places[task] if foldered or "." in places[task] else f"{places[task]}{'.txt' if lines else '.csv'}"
     verb = "search query" if task == "search" else task
-    return f"{verb} {model} {'' if task == 'sample' else f'{data} '}-o {place}"
+    return f"{verb} {model} {'' if task == 'sample' else f'{given.data} '}-o {place}"
 
 
 def info(model: options.Model, as_json: options.Json = False) -> None:

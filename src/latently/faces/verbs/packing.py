@@ -15,7 +15,7 @@ from latently.faces.album import Album
 from latently.faces.given import MODEL, Given, loaded
 from latently.faces.places import check_place
 from latently.faces.results import Results, new_folder
-from latently.faces.rows import Rows
+from latently.faces.sorts import SPOKEN
 from latently.faces.verb import verb
 
 __all__ = ["compress", "decompress", "verify"]
@@ -72,8 +72,8 @@ def _quality(text: str | None) -> int | str | None:
         raise BadParameter(f"--quality {text}: expected 1 to 100, or lossless.") from None
 
 
-@verb("Compressor", options.ToFile, images=_packed)
-def compress(given: Rows, quality: options.Quality = None, max_error: options.MaxError = None) -> None:
+@verb("Compressor", options.ToFile, images=_packed, audio=True)
+def compress(given: Given, quality: options.Quality = None, max_error: options.MaxError = None) -> None:
     """Write images as one small, checked file.
 
     Blocks of an image become rounded codes of an autoencoder. The file can be read with its model alone: give MODEL,
@@ -83,7 +83,9 @@ def compress(given: Rows, quality: options.Quality = None, max_error: options.Ma
     Example: latently compress model.safetensors photographs -o small.ltn
     """
     asked = f" at quality {quality or max_error}" if quality or max_error else ""
-    raise BadParameter(f"{given.data} is a table; compress takes images{asked}. Parquet with zstd keeps tables small.")
+    hint = " Parquet with zstd keeps tables small." if given.sort == "table" else ""
+    held = "is a table" if given.sort == "table" else f"holds {SPOKEN[given.sort]}"
+    raise BadParameter(f"{given.data} {held}; compress takes images{asked}.{hint}")
 
 
 def decompress(

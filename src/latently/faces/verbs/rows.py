@@ -22,10 +22,11 @@ PICTURES = (".png", ".svg", ".pdf")
 
 @verb("Autoencoder", options.ToTable, images=True, audio=True)
 def encode(given: Given) -> None:
-    """Write the code of every row or image.
+    """Write the code of every row, image, text or clip, or of every window of series.
 
-    A line each: code0, code1, ... behind identifiers, labels and times as they stand; of images behind `file`, and
-    `label`, the folder that it lies in. Without MODEL one is fitted first, as by `latently fit`.
+    A line each: code0, code1, ... behind identifiers, labels and times as they stand; of images and sounds behind
+    `file`, and `label`, the folder that it lies in; of a window behind its `first` and `last` step. Without
+    MODEL one is fitted first, as by `latently fit`.
 
     Example: latently encode model.safetensors table.csv -o codes.csv
     """
@@ -43,11 +44,11 @@ def encode(given: Given) -> None:
 
 @verb("Autoencoder", options.ToEither, images=albums.reconstruct, audio=clips.reconstruct)
 def reconstruct(given: Rows) -> None:
-    """Write a table or images again as their codes tell them.
+    """Write data again as its codes tell it.
 
-    Of a table, columns keep their names and types; those that the model does not know are copied. Images go into a new
-    folder under their names, sizes and types of pixels, with sheet.png to look at before and after.
-    Without MODEL one is fitted first, as by `latently fit`.
+    Of a table or series, columns keep their names and types; those that the model does not know are copied. Beside a
+    text stand the words that its code calls for. Images and sounds go into a new folder in the form that they had, with
+    sheet.png to look at before and after. Without MODEL one is fitted first, as by `latently fit`.
 
     Example: latently reconstruct model.safetensors table.csv -o again.csv
     """
@@ -62,12 +63,13 @@ def written_rows(given: Rows, made: Any, what: str) -> None:
     learned = given.learned_columns
     copied = table.num_columns - learned
     more = f", {copied} copied" if copied else ""
-    _report(given, table, f"{table.num_rows:,} rows, {screen.counted(learned, 'column')} {what}{more}")
+    items = screen.counted(table.num_rows, given.items[:-1])
+    _report(given, table, f"{items}, {screen.counted(learned, 'column')} {what}{more}")
 
 
-@verb("Imputer", options.ToEither, images=albums.impute)
+@verb("Imputer", options.ToEither, images=albums.impute, text=False)
 def impute(given: Rows) -> None:
-    """Fill missing cells of a table, or holes in images.
+    """Fill missing cells of a table, gaps of series, or holes in images.
 
     What is known stays as it is, to the bit. Images go into a new folder; --missing VALUE says which value of a pixel
     means a hole. Without MODEL one is fitted first, as by `latently fit --task impute`.
@@ -85,15 +87,17 @@ def impute(given: Rows) -> None:
             (n, f"{count:,}", f"{100 * count / table.num_rows:.1f} %") for n, count in filled.items() if count
         ] or [("none was missing", "0", "")])  # fmt: skip
     more = f", {left:,} left missing" if left else ""
-    _report(given, table, f"{table.num_rows:,} rows, {sum(filled.values()):,} cells filled{more}", filled=filled)
+    items = screen.counted(table.num_rows, given.items[:-1])
+    _report(given, table, f"{items}, {sum(filled.values()):,} cells filled{more}", filled=filled)
 
 
 @verb("Map", options.ToMap, images=True, audio=True)
 def map_(given: Given) -> None:
-    """Lay rows or images out on a plane, like near like.
+    """Lay rows, images, texts, clips or windows of series out on a plane, like near like.
 
-    OUT is a table, x and y beside identifiers and labels, or a picture: .png, .svg, .pdf. Rows are points, coloured by
-    --label; images are drawn themselves. Without MODEL one is fitted first, as by `latently fit --task map`.
+    OUT is a table, x and y beside identifiers and labels, or a picture: .png, .svg, .pdf. Each is a point, coloured by
+    --label or its folder; images are drawn themselves. Without MODEL one is fitted first, as by
+    `latently fit --task map`.
 
     Example: latently map table.csv -o map.png --label class
     """
@@ -129,9 +133,9 @@ def _draw(given: Given, output: Path) -> None:
     with tables.replacing(output) as part:
         ax.figure.savefig(part, format=output.suffix[1:].lower(), dpi=150, bbox_inches="tight")
     if given.common["as_json"]:
-        screen.emit({"file": str(output), "rows": given.count})
+        screen.emit({"file": str(output), "rows": given.coded_count})
     else:
-        typer.echo(f"{output}: a map of {given.count:,} {given.coded or given.items}")
+        typer.echo(f"{output}: a map of {screen.counted(given.coded_count, (given.coded or given.items)[:-1])}")
 
 
 def _table(given: Given) -> Path:

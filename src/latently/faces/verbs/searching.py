@@ -31,6 +31,7 @@ def build(
     seed: options.Seed = 0,
     id: options.Id = [],  # noqa: B006 - typer copies it
     label: options.Label = [],  # noqa: B006
+    time: options.Time = [],  # noqa: B006
     drop: options.Drop = [],  # noqa: B006
     size: options.Size = None,
     skip: options.Skip = False,
@@ -38,25 +39,19 @@ def build(
     text: options.Text = None,
     as_json: options.Json = False,
 ) -> None:
-    """Learn what is alike in rows or images, and index them.
+    """Learn what is alike in rows, images, texts or clips, or windows of series, and index them.
 
-    Rows are named by the first --id column, or by their number; images by their paths. --bits 64 keeps 8 bytes of each.
+    Rows are named by the first --id column, or by their number; files by their paths, windows by their first step.
+    --bits 64 keeps 8 bytes of each.
 
     Example: latently search build photographs -o index.safetensors
     """
     check_model_name(output)
     tables.check_place(output, data)
     common = {
-        "seed": seed,
-        "id": id,
-        "label": label,
-        "drop": drop,
-        "size": size,
-        "skip": skip,
-        "read_as": read_as,
-        "text": text,
-        "as_json": as_json,
-    }
+        "seed": seed, "id": id, "label": label, "time": time, "drop": drop, "size": size, "skip": skip,
+        "read_as": read_as, "text": text, "as_json": as_json,
+    }  # fmt: skip
     given = given_of("SearchIndex", data, None, output, common)
     given.check()
     index = given.fitted(n_components=components, kind=kind, epochs=epochs, bits=bits)
@@ -67,9 +62,9 @@ def build(
     if as_json:
         screen.emit({"file": str(output), "items": len(index.names_), "bytes": size_of_file})
     else:
-        held = screen.counted(len(index.names_), given.items[:-1])
+        held = screen.counted(len(index.names_), (given.coded or given.items)[:-1])
         typer.echo(f"{output}: an index of {held}, {screen.size(size_of_file)}")
-        typer.echo(f"\nNext: latently search query {output} {data} -o found{'' if given.foldered else '.csv'}")
+        typer.echo(f"\nNext: latently search query {output} {data} -o found{'' if given.sort == 'images' else '.csv'}")
 
 
 def _images(given: Album, nearest: int = 10) -> None:
@@ -94,7 +89,8 @@ def _rows(given: Given, nearest: int = 10) -> None:
     found = _found(given, nearest)
     tables.write(_table(given, *found), given.output)
     each = f"the {found[1].shape[1]} most alike" if found[1].shape[1] > 1 else "the most alike"
-    _tell(given, found[1], f"{given.output}: {each} to each of {screen.counted(given.count, given.items[:-1])}")
+    queries = screen.counted(len(found[1]), (given.coded or given.items)[:-1])
+    _tell(given, found[1], f"{given.output}: {each} to each of {queries}")
 
 
 @verb("SearchIndex", options.ToEither, images=_images, audio=_rows)
@@ -166,6 +162,6 @@ def _picture(name: str) -> Any:
 
 def _tell(given: Given, names: Any, text: str) -> None:
     if given.common["as_json"]:
-        screen.emit({"output": str(given.output), "queries": given.count, "nearest": names.shape[1]})
+        screen.emit({"output": str(given.output), "queries": len(names), "nearest": names.shape[1]})
     else:
         typer.echo(text)
