@@ -5,11 +5,13 @@ import json
 import shutil
 import wave
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pytest
+import torch
 
 from latently.errors import BadParameter
 from latently.faces import spectrogram, verb
@@ -520,3 +522,16 @@ def test_a_verb_names_what_it_takes(tmp_path):
 
 def test_as_names_every_sort():
     assert set(FAMILIES) == {"table", "series", "text", "images", "audio"}
+
+
+def test_heat_lies_at_the_frequencies_of_its_bands():
+    bands = SimpleNamespace(hertz=lambda: torch.tensor([100.0, 400.0, 3000.0]))
+    detector = SimpleNamespace(data_=SimpleNamespace(ear=bands), heat_range_=(1.0, 2.0))
+    heat = np.zeros((3, 4), np.float32)
+    heat[2] = 9.0
+    seen, over = spectrogram.overlaid(np.zeros(4000, np.int16), 8000, heat, detector)
+    hot = (over != over[-1, 0]).any(2).mean(1)  # the picture has high frequencies first
+    border = round(len(hot) * (1 - (3000 + 400) / 2 / 4000))
+    assert seen.shape == over.shape[:2]
+    assert (hot[: border - 1] == 1).all()
+    assert (hot[border + 1 :] == 0).all()

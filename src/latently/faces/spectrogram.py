@@ -27,12 +27,18 @@ def spectrogram(samples: NDArray[Any], rate: int) -> NDArray[np.uint8]:
 
 
 def overlaid(
-    samples: NDArray[Any], rate: int, heat: NDArray[Any], ends: tuple[float, float]
+    samples: NDArray[Any], rate: int, heat: NDArray[Any], detector: Any
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """A clip's spectrogram, and the same with its heat between `ends`; `heat` has the lowest band first."""
+    """A clip's spectrogram, and the same with the heat `(bands, frames)` that `detector` sees in it.
+
+    The bands of a detector are not evenly spaced: each row of the picture has the heat of the band nearest to it.
+    """
     seen = spectrogram(samples, rate)
-    spread = resized(np.ascontiguousarray(heat[::-1], dtype=np.float32), *seen.shape)
-    return seen, heated(seen, spread, *ends)
+    rows = (np.arange(len(seen))[::-1] + 0.5) * (rate / 2 / len(seen))
+    middle = detector.data_.ear.hertz().numpy()
+    nearest = np.searchsorted((middle[1:] + middle[:-1]) / 2, rows)
+    spread = resized(np.ascontiguousarray(heat[nearest], dtype=np.float32), *seen.shape)
+    return seen, heated(seen, spread, *detector.heat_range_)
 
 
 def spectrum(samples: NDArray[Any], rate: int) -> NDArray[np.float64]:

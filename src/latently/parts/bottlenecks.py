@@ -265,10 +265,11 @@ class Normal(Bottleneck):
         idle = int((nats < COLLAPSED).sum())
         if idle < units / 2 or (self.pooled and float(nats.mean()) >= COLLAPSED):
             return []
+        cure = "more epochs" if self.free_bits else "a longer warmup, free_bits=0.1"
         return [(
             "posterior collapse",
-            f"{idle} of {units} units carry less than {COLLAPSED} nats: they ignore the input. Try a longer warmup, "
-            "free_bits=0.1, a smaller beta, or fewer components.",
+            f"{idle} of {units} units carry less than {COLLAPSED} nats: they ignore the input. Try {cure}, "
+            "a smaller beta, or fewer components.",
         )]  # fmt: skip
 
     def each(self, h: Tensor) -> Float[Tensor, "rows code"]:

@@ -64,7 +64,7 @@ def _strangest(given: Clips) -> dict[str, Any] | None:
     lines = []
     for i in np.argsort(-score, kind="stable")[:SHOWN]:
         one, rate = given.rows.take([i]), int(given.rows.rates[i])
-        seen, over = overlaid(one[0], rate, detector.heat_map(one)[0], detector.heat_range_)
+        seen, over = overlaid(one[0], rate, detector.heat_map(one)[0], detector)
         flag = ", flagged" if score[i] > detector.threshold_ else ""
         images = [source_of(seen, side=WIDE), source_of(over, side=WIDE)]
         lines.append({"name": f"{given.rows.names[i]} ({score[i]:.3g}{flag})", "images": images})

@@ -94,7 +94,7 @@ def detect(
         for block in blocks(source):
             some = source.take(block)
             for k, (i, heat) in enumerate(zip(block, detector.heat_map(some), strict=True)):
-                seen, over = overlaid(some[k], int(source.rates[i]), heat, detector.heat_range_)
+                seen, over = overlaid(some[k], int(source.rates[i]), heat, detector)
                 results.put(source.names[i], over, "-heat", ".png")
                 if i in order[:SHOWN]:
                     kept[i] = [seen, over]
