@@ -71,7 +71,8 @@ def _leads_to_texts(place: str | os.PathLike[str]) -> bool:
     path = Path(text).expanduser()
     if path.suffix.lower() == SUFFIX:
         return True
-    return path.is_dir() and any(p.suffix.lower() == SUFFIX for p in path.iterdir())
+    some = path.is_dir() and any(p.suffix.lower() == SUFFIX for p in path.iterdir())
+    return some and not leads_to_images(text)  # notes beside photographs are not what a folder is about
 
 
 def files_of(place: str | os.PathLike[str]) -> list[Path] | None:
