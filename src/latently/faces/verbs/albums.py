@@ -12,8 +12,9 @@ from latently.faces import screen, tables
 from latently.faces.given import Given
 from latently.faces.places import check_place
 from latently.faces.results import Results, blocks, new_folder
+from latently.faces.verbs.alerts import detecting
 
-__all__ = ["cleaned", "detect", "draw", "folder_of", "impute", "reconstruct", "scored"]
+__all__ = ["cleaned", "detect", "draw", "folder_of", "impute", "judged", "reconstruct", "unless_timed"]
 
 SHOWN = 24  # images on a sheet
 
@@ -79,25 +80,10 @@ def detect(
     sort: bool = False,
 ) -> None:
     """Scores in a table, a map of heat and a mask beside each name, the strangest on a sheet."""
-    import numpy as np
-    import pyarrow as pa
-
-    if alerts_per_day is not None:
-        raise BadParameter("--alerts-per-day needs the times of rows; images have none. Leave it out.")
-    if given.model is not None and setting is not None:
-        raise BadParameter(f"--setting is for a fit, and {given.model} is fitted. Leave it out.")
-    folder, source = folder_of(given), given.rows
-    if given.model is None:
-        common = given.common
-        fresh = given.fitted(n_components=common["components"], kind=common["kind"], setting=setting)
-        given.__dict__["estimator"] = fresh
-    columns = scored(given, explain)
-    score, detector = columns["score"], given.estimator
-    order = np.argsort(-score, kind="stable")
+    unless_timed(given, alerts_per_day)
+    folder, columns, order = judged(given, setting, explain, sort)
+    source, score, detector = given.rows, columns["score"], given.estimator
     results = Results(folder, source.names, own=("sheet.png", "scores.csv"))
-    found = pa.table(columns)
-    folder.mkdir(exist_ok=True)
-    tables.write(found.take(order) if sort else found, folder / "scores.csv")
     with results.filling(2 * len(source)):
         results.sheet(*_heated(given, results, order[:SHOWN], columns), ["image", "heat", "beyond the line"])
     flagged = int(columns["anomaly"].sum())
@@ -109,6 +95,27 @@ def detect(
     screen.columns("the strangest images", ("file", "score", "p_value"), rows)
     told = f"{screen.counted(len(score), 'image')}, {flagged:,} flagged"
     typer.echo(f"{folder}: {told}; scores.csv, sheet.png, heat and mask of each")
+
+
+def unless_timed(given: Given, alerts_per_day: float | None) -> None:
+    """Raise `BadParameter` on alerts a day of what has no times."""
+    if alerts_per_day is not None:
+        raise BadParameter(f"--alerts-per-day needs the times of rows; {given.items} have none. Leave it out.")
+
+
+def judged(given: Given, setting: str | None, explain: int, sort: bool) -> tuple[Path, dict[str, Any], Any]:
+    """Write scores.csv into the new folder; the folder, its columns, and files in the order of their strangeness."""
+    import numpy as np
+    import pyarrow as pa
+
+    folder = folder_of(given)
+    detecting(given, setting)
+    columns = scored(given, explain)
+    order = np.argsort(-columns["score"], kind="stable")
+    found = pa.table(columns)
+    folder.mkdir(exist_ok=True)
+    tables.write(found.take(order) if sort else found, folder / "scores.csv")
+    return folder, columns, order
 
 
 def scored(given: Given, explain: int) -> dict[str, Any]:

@@ -6,9 +6,10 @@ from typing import Any
 
 from latently.errors import BadParameter
 from latently.faces import tables
+from latently.faces.given import Given
 from latently.faces.rows import Rows
 
-__all__ = ["ready"]
+__all__ = ["detecting", "ready"]
 
 DAY = 86400.0
 
@@ -17,17 +18,22 @@ def ready(given: Rows, setting: str | None, alerts_per_day: float | None) -> Any
     """The detector that was given, or a fresh one."""
     assert given.output is not None
     tables.check_output(given.output, *(p for p in (given.model, given.data) if p is not None))
+    detector = detecting(given, setting)
+    if alerts_per_day is not None:
+        count = min(round(alerts_per_day * _days(given)), given.count)
+        detector.set_threshold(count=count, X=given.rows)
+    return detector
+
+
+def detecting(given: Given, setting: str | None) -> Any:
+    """The detector that was given, or a fresh one of this setting."""
     if given.model is not None and setting is not None:
         raise BadParameter(f"--setting is for a fit, and {given.model} is fitted. Leave it out.")
     if given.model is None:
         common = given.common
         fresh = given.fitted(n_components=common["components"], kind=common["kind"], setting=setting)
         given.__dict__["estimator"] = fresh
-    detector = given.estimator
-    if alerts_per_day is not None:
-        count = min(round(alerts_per_day * _days(given)), given.count)
-        detector.set_threshold(count=count, X=given.rows)
-    return detector
+    return given.estimator
 
 
 def _days(given: Rows) -> float:

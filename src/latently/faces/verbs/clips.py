@@ -6,12 +6,10 @@ from typing import Any
 
 import typer
 
-from latently.errors import BadParameter
-from latently.faces import screen, tables
+from latently.faces import screen
 from latently.faces.clips import Clips
 from latently.faces.recordings import Recordings
-from latently.faces.results import new_folder
-from latently.faces.verbs.albums import folder_of
+from latently.faces.verbs.albums import folder_of, judged, unless_timed
 
 __all__ = ["cleaned", "detect", "reconstruct"]
 
@@ -68,27 +66,12 @@ def detect(
     sort: bool = False,
 ) -> None:
     """Scores in a table, a spectrogram with its heat beside each name, the strangest on a sheet."""
-    import numpy as np
-    import pyarrow as pa
-
-    if alerts_per_day is not None:
-        raise BadParameter("--alerts-per-day needs the times of rows; clips have none. Leave it out.")
-    if given.model is not None and setting is not None:
-        raise BadParameter(f"--setting is for a fit, and {given.model} is fitted. Leave it out.")
-    folder, source = new_folder(folder_of(given)), given.rows
-    if given.model is None:
-        common = given.common
-        fresh = given.fitted(n_components=common["components"], kind=common["kind"], setting=setting)
-        given.__dict__["estimator"] = fresh
     from latently.faces.spectrogram import overlaid
-    from latently.faces.verbs.albums import scored
 
-    columns, detector = scored(given, explain), given.estimator
-    order = np.argsort(-columns["score"], kind="stable")
+    unless_timed(given, alerts_per_day)
+    folder, columns, order = judged(given, setting, explain, sort)
+    source, detector = given.rows, given.estimator
     results = Recordings(folder, source.names, own=("sheet.png", "scores.csv"))
-    found = pa.table(columns)
-    folder.mkdir(exist_ok=True)
-    tables.write(found.take(order) if sort else found, folder / "scores.csv")
     kept: dict[int, list[Any]] = {}
     with results.filling(len(source)):
         for block in blocks(source):
