@@ -5,6 +5,7 @@ likelihood, two letters of context) learn from the rest, and 20,000 names are dr
 variation between the shares of character n-grams of new and held-out names, the beginning and the end of a name
 counting as characters, mean of n = 1, 2, 3 (what a trigram model fits by construction, but for chance), and each
 alone; of 4-grams and of the numbers of characters besides. `novel`: share of new names that the training set lacks.
+`its new`: what the trigram model makes that is not among the training names, as a `Generator` draws again what is.
 `with length`: mean over 1-, 2-, 3-grams and the length. `training`: the distance of the training names themselves.
 
 sentences: sentences of WikiText-2, learned from its validation part and judged on 800 of its test part, of each the
@@ -101,6 +102,9 @@ def bench_names() -> None:
     print(f"names: {len(train):,} to learn from, {len(held):,} held out, {COUNT:,} new ones")
     print("training ", figures(train, held, train))
     print("trigram  ", figures(trigrams(train, COUNT), held, train))
+    known = set(train)
+    fresh = [name for name in trigrams(train, 2 * COUNT) if name not in known][:COUNT]
+    print("its new  ", figures(fresh, held, train))
     start = time.process_time()
     model = Generator(random_state=0, verbose=False).fit(train)
     fitted = time.process_time() - start

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from numpy.testing import assert_array_equal
 
 from latently import Autoencoder, Denoiser, Generator, evaluate, recipes
 from latently.errors import BadData, BadParameter
@@ -17,6 +18,7 @@ from latently.parts.networks import Ends, Reader
 from latently.recipes import Compose
 from latently.recipes.variational import Variational
 from latently.tasks.file import load, save
+from latently.tasks.novel import fingerprints, fresh
 from latently.values import Batch, Sizes
 
 CELLS = ("lstm", "gru", "transformer")
@@ -352,3 +354,25 @@ def test_a_gap_is_read_as_one():
     assert not torch.allclose(codes[0], codes[1])
     torch.testing.assert_close(hidden[0], hidden[1])
     assert not torch.allclose(hidden[0], codes[0])
+
+
+def test_texts_that_the_fit_had_are_drawn_again():
+    known = fingerprints(["ann", "bob"])
+    asked: list[int] = []
+
+    def again(places):
+        asked.append(len(places))
+        return ["ann" if len(asked) == 1 and place == 0 else f"new {place}" for place in places]
+
+    assert fresh(["ann", "eve", "bob"], np.sort(known), again) == ["new 0", "eve", "new 2"]
+    assert asked == [2, 1]
+    assert fresh(["ann"], known, lambda _: ["ann"]) == ["ann"]  # where nothing else is likely it stays
+
+
+@pytest.mark.filterwarnings("ignore::latently.errors.FitAlarm")
+def test_a_generator_keeps_what_its_texts_were(words, tmp_path):
+    generator = quick(Generator, epochs=1).fit(words)
+    assert np.isin(fingerprints(words), generator._known).all()
+    assert not set(generator.sample(200, random_state=1)) & set(words)
+    save(generator, tmp_path / "g.safetensors")
+    assert_array_equal(load(tmp_path / "g.safetensors")._known, generator._known)

@@ -152,7 +152,7 @@ class Modality:
         """As `places`, where rows that a validation split keeps together say nothing as a group."""
         return self.places
 
-    def plan(self, rows: int) -> dict[str, int]:
+    def plan(self, rows: int) -> dict[str, Any]:
         """What "auto" stands for in a plan of training, where so many of these rows ask for something."""
         return {}
 
