@@ -60,7 +60,7 @@ def mahalanobis(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, Pixels
     data = Textures()
     x = data.learn(Owner(), train, None, False)[0].x.numpy().astype(np.float64)
     inverse = np.linalg.inv(np.cov(x.T) + 1e-3 * np.eye(x.shape[1]))
-    y = np.concatenate([batch.x.numpy() for batch in data.pieces(Owner(), test)]).astype(np.float64)
+    y = np.concatenate([batch.x.numpy() for batch in data.portions(Owner(), test)]).astype(np.float64)
     maps = np.einsum("ni,ij,nj->n", y, inverse, y).reshape(-1, *data.grid)
     high, wide = (n // m for n, m in zip(test.shape[1:], data.grid, strict=True))
     return maps.max((1, 2)), lambda: maps.repeat(high, 1).repeat(wide, 2)
