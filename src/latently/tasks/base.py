@@ -96,11 +96,11 @@ class Task(BaseEstimator):
         machine.keep_pages()
         machine.fork_safe()
         given = plain(self)
-        recipe, target = self._recipe(), machine.resolve(self.device)
+        source = self._modality(data)
+        recipe, target = self._recipe(source), machine.resolve(self.device)
         network_of(self.network)  # refused before the data is read
         given |= {n: v for n, v in recipe.parts(1).plan().items() if given.get(n, "auto") == "auto"}
         seed = functools.partial(chance.seed_of, self.random_state)
-        source = self._modality(data)
         rows, remember = source.learn(self, data, sample_weight, parts_loss(recipe, self.loss) == "likelihood")
         given |= {n: v for n, v in source.plan(len(rows)).items() if given.get(n, "auto") == "auto"}
         rows, network = rows.to(target), network_of(self.network, source)
@@ -133,8 +133,8 @@ class Task(BaseEstimator):
         self._keep(plan, outcome, rows, curve)
         self._learn(outcome, rows)
 
-    def _recipe(self) -> Recipe:
-        """What `kind=` stands for before the data is known."""
+    def _recipe(self, source: Modality) -> Recipe:
+        """What `kind=` stands for with such data, before it is read."""
         return resolve(self.kind)
 
     def _modality(self, data: Any) -> Modality:

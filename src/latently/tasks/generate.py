@@ -17,6 +17,7 @@ from latently import rng as chance
 from latently.engine.rank import Curve
 from latently.engine.schedule import Schedule
 from latently.errors import BadData, BadParameter
+from latently.modalities import Modality
 from latently.modalities.frames import names_of
 from latently.parts.bottlenecks import Normal
 from latently.parts.likelihoods import Autoregressive, Likelihood
@@ -106,7 +107,7 @@ class Generator(Task):
         self._densities = [mixture(codes, MANY, few)] if index is None else mixtures(codes, index[chosen], MANY, few)
         return self
 
-    def _recipe(self) -> Recipe:
+    def _recipe(self, source: Modality) -> Recipe:
         return resolve("undercomplete" if isinstance(self.kind, str) and self.kind == "auto" else self.kind)
 
     def _suited(self, plan: Blueprint, given: dict[str, Any], rows: Batch) -> tuple[Blueprint, dict[str, Any]]:

@@ -17,6 +17,7 @@ from latently.engine import nearest as exact
 from latently.engine.coder import Coder
 from latently.engine.schedule import Outcome
 from latently.errors import BadData, BadParameter, FileProblem
+from latently.modalities import Modality
 from latently.parts.networks import Dense
 from latently.recipes import Recipe, resolve
 from latently.tasks.assemble import Blueprint
@@ -127,13 +128,12 @@ class SearchIndex(Task):
         self._codes, self.names_, self._next = codes.values[:0], np.empty(0, np.int64), 0
         return self.add(codes, names=given)
 
-    def _recipe(self) -> Recipe:
-        return resolve(HASHING) if isinstance(self.kind, str) and self.kind == "auto" else super()._recipe()
+    def _recipe(self, source: Modality) -> Recipe:
+        auto = isinstance(self.kind, str) and self.kind == "auto"
+        return resolve(source.alike) if auto else super()._recipe(source)
 
     def _suited(self, plan: Blueprint, given: dict[str, Any], rows: Batch) -> tuple[Blueprint, dict[str, Any]]:
-        """The kind and network that tell best what is alike in such data."""
-        if isinstance(self.kind, str) and self.kind == "auto":
-            plan = replace(plan, recipe=resolve(plan.data.alike))
+        """The network that suits the kind."""
         if isinstance(self.network, str) and self.network == "auto" and plan.recipe.name == HASHING:
             plan = replace(plan, network=Dense(hidden=WIDTHS))
         return plan, given

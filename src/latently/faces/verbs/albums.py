@@ -14,7 +14,7 @@ from latently.faces.places import check_place
 from latently.faces.results import Results, blocks, new_folder
 from latently.faces.verbs.alerts import detecting
 
-__all__ = ["cleaned", "detect", "draw", "folder_of", "impute", "judged", "reconstruct", "unless_timed"]
+__all__ = ["cleaned", "detect", "draw", "folder_of", "impute", "judged", "reconstruct", "tell", "unless_timed"]
 
 SHOWN = 24  # images on a sheet
 
@@ -82,19 +82,24 @@ def detect(
     """Scores in a table, a map of heat and a mask beside each name, the strangest on a sheet."""
     unless_timed(given, alerts_per_day)
     folder, columns, order = judged(given, setting, explain, sort)
-    source, score, detector = given.rows, columns["score"], given.estimator
+    source = given.rows
     results = Results(folder, source.names, own=("sheet.png", "scores.csv"))
     with results.filling(2 * len(source)):
         results.sheet(*_heated(given, results, order[:SHOWN], columns), ["image", "heat", "beyond the line"])
-    flagged = int(columns["anomaly"].sum())
+    tell(given, folder, columns, order, "heat and mask of each")
+
+
+def tell(given: Given, folder: Path, columns: dict[str, Any], order: Any, more: str) -> None:
+    """Say how many files are flagged, and which are the strangest; `more` lies in the folder besides."""
+    flagged, score = int(columns["anomaly"].sum()), columns["score"]
     if given.common["as_json"]:
-        screen.emit({"folder": str(folder), "images": len(score), "flagged": flagged,
-                     "threshold": float(detector.threshold_)})  # fmt: skip
+        screen.emit({"folder": str(folder), given.items: len(score), "flagged": flagged,
+                     "threshold": float(given.estimator.threshold_)})  # fmt: skip
         return
-    rows = [(source.names[i], f"{score[i]:.4g}", f"{columns['p_value'][i]:.4f}") for i in order[:5]]
-    screen.columns("the strangest images", ("file", "score", "p_value"), rows)
-    told = f"{screen.counted(len(score), 'image')}, {flagged:,} flagged"
-    typer.echo(f"{folder}: {told}; scores.csv, sheet.png, heat and mask of each")
+    rows = [(given.rows.names[i], f"{score[i]:.4g}", f"{columns['p_value'][i]:.4f}") for i in order[:5]]
+    screen.columns(f"the strangest {given.items}", ("file", "score", "p_value"), rows)
+    told = f"{screen.counted(len(score), given.items[:-1])}, {flagged:,} flagged"
+    typer.echo(f"{folder}: {told}; scores.csv, sheet.png, {more}")
 
 
 def unless_timed(given: Given, alerts_per_day: float | None) -> None:

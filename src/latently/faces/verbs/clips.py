@@ -9,7 +9,7 @@ import typer
 from latently.faces import screen
 from latently.faces.clips import Clips
 from latently.faces.recordings import Recordings
-from latently.faces.verbs.albums import folder_of, judged, unless_timed
+from latently.faces.verbs.albums import folder_of, judged, tell, unless_timed
 
 __all__ = ["cleaned", "detect", "reconstruct"]
 
@@ -84,11 +84,4 @@ def detect(
         names = [f"{columns['score'][i]:.3g}, p {columns['p_value'][i]:.3g}" for i in order[:SHOWN]]
         captions = [[source.names[i], words] for i, words in zip(order[:SHOWN], names, strict=True)]
         results.sheet([kept[int(i)] for i in order[:SHOWN]], captions, ["spectrogram", "heat"])
-    flagged = int(columns["anomaly"].sum())
-    if given.common["as_json"]:
-        screen.emit({"folder": str(folder), "clips": len(source), "flagged": flagged,
-                     "threshold": float(detector.threshold_)})  # fmt: skip
-        return
-    rows = [(source.names[i], f"{columns['score'][i]:.4g}", f"{columns['p_value'][i]:.4f}") for i in order[:5]]
-    screen.columns("the strangest clips", ("file", "score", "p_value"), rows)
-    typer.echo(f"{folder}: {screen.counted(len(source), 'clip')}, {flagged:,} flagged; scores.csv, sheet.png, heat")
+    tell(given, folder, columns, order, "heat of each")
