@@ -13,7 +13,7 @@ from latently.parts.networks.activations import ACTIVATIONS
 from latently.parts.networks.base import Design, Ends, Network
 from latently.parts.networks.convolution import Layers, Reader, Writer
 from latently.parts.networks.filters import Grid
-from latently.parts.networks.mlp import MLP, Skip
+from latently.parts.networks.mlp import beside_lines
 
 __all__ = ["Conv"]
 
@@ -142,10 +142,7 @@ class Conv(Design):
         line = self.has_line(ends, last)
         reader.start(rng, zero_last=line)
         writer.start(rng, zero_last=line)
-        if not line:
-            return reader, writer
-        straight = MLP((ends.inputs, ends.delivered)).start(rng)
-        return Skip(straight, reader), Skip(MLP((ends.code, ends.outputs)).start(rng), writer)
+        return beside_lines(reader, writer, ends, rng) if line else (reader, writer)
 
 
 def _whole(value: Any) -> bool:

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from latently.parts.networks.activations import Activation
-from latently.parts.networks.base import Network
+from latently.parts.networks.base import Ends, Network
 from latently.parts.networks.gemm import Gemm
 
-__all__ = ["MLP", "Skip"]
+__all__ = ["MLP", "Skip", "beside_lines"]
 
 
 class MLP(Network):
@@ -205,3 +205,9 @@ def _grad(p: Tensor) -> Tensor:
     if p.grad is None:
         p.grad = torch.zeros_like(p)
     return p.grad
+
+
+def beside_lines(reader: Network, writer: Network, ends: Ends, rng: torch.Generator) -> tuple[Skip, Skip]:
+    """Encoder and decoder, each beside a fresh linear path between its ends."""
+    straight = MLP((ends.inputs, ends.delivered)).start(rng)
+    return Skip(straight, reader), Skip(MLP((ends.code, ends.outputs)).start(rng), writer)

@@ -13,7 +13,7 @@ from torch.nn import functional
 from latently.errors import BadParameter
 from latently.parts.networks.activations import ACTIVATIONS
 from latently.parts.networks.base import Design, Ends, Network
-from latently.parts.networks.mlp import MLP, Skip
+from latently.parts.networks.mlp import MLP, beside_lines
 
 __all__ = ["Recurrent"]
 
@@ -209,7 +209,4 @@ class Recurrent(Design):
         line = self._has_line(ends)
         reader.start(rng, zero_last=line)
         writer.start(rng, zero_last=line)
-        if not line:
-            return reader, writer
-        straight = MLP((ends.inputs, ends.delivered)).start(rng)
-        return Skip(straight, reader), Skip(MLP((ends.code, ends.outputs)).start(rng), writer)
+        return beside_lines(reader, writer, ends, rng) if line else (reader, writer)
