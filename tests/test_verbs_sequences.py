@@ -535,3 +535,10 @@ def test_heat_lies_at_the_frequencies_of_its_bands():
     assert seen.shape == over.shape[:2]
     assert (hot[: border - 1] == 1).all()
     assert (hot[border + 1 :] == 0).all()
+
+
+def test_the_flags_of_a_command_can_be_told_again():
+    common = {"time": ["when"], "id": [], "types": ["x=number", "y=time"], "skip": True, "read_as": "series", "seed": 0,
+              "components": None, "as_json": True}  # fmt: skip
+    told = verb.Track("any", Path("a.csv"), common=common).flags()
+    assert told == ["--time", "when", "--type", "x=number", "--type", "y=time", "--skip", "--as", "series"]

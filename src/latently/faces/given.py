@@ -129,6 +129,17 @@ class Given:
     def told(self, estimator: Any) -> None:
         """What should be said of a fresh fit."""
 
+    def flags(self) -> list[str]:
+        """The options that were given, as words of the command line."""
+        found: list[str] = []
+        for name, value in self.common.items():
+            flag = f"--{_flag(name)}"
+            if value is True and name != "as_json":
+                found.append(flag)
+            elif value and not isinstance(value, bool):
+                found += [w for v in (value if isinstance(value, list) else [value]) for w in (flag, str(v))]
+        return found
+
     # ------------------------------------------------------------------ the model
 
     @functools.cached_property
@@ -174,7 +185,7 @@ class Given:
 
 
 def _flag(name: str) -> str:
-    return "type" if name == "types" else name
+    return {"types": "type", "read_as": "as"}.get(name, name)
 
 
 def check_model_name(path: Path) -> None:

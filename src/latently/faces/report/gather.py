@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from typing import Any
 
 import numpy as np
@@ -126,8 +127,9 @@ def _training(estimator: Any, told: dict[str, Any]) -> dict[str, Any]:
 
 def _made(given: Given, told: dict[str, Any]) -> dict[str, Any]:
     network = {"encoder": told["encoder"], "decoder": told["decoder"], "parameters": told["parameters"]}
-    model = f"{given.model} " if given.model else ""
-    command = f"latently report {model}{given.data} -o {given.output}"
+    places = [given.model, given.data] if given.model else [given.data]
+    words = ["latently", "report", *map(str, places), "-o", str(given.output), *given.flags()]
+    command = shlex.join(words)
     return {"command": command, "options": told["options"], "versions": told["versions"], "network": network}
 
 

@@ -43,4 +43,6 @@ def _group(title: str, values: Mapping[str, Any]) -> Html | None:
 
 
 def _said(value: Any) -> str:
+    if isinstance(value, list) and all(isinstance(v, str) for v in value):
+        return ", ".join(value)
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else cell(value)
