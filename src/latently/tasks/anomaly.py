@@ -53,9 +53,9 @@ class AnomalyDetector(OutlierMixin, Task):
 
     Series are looked at through overlapping windows, told by their principal components, each in its own deviations. A
     window counts less in the fit the further out it lies. The same two views judge every window, and a step has the
-    mean of those around it; a third, which counts twice, is how surprising the steps around are, each given its window.
-    With "contaminated" the distances of a window to the mean window, and of the level around a step to the mean level,
-    count half each. One long series has a score a step; each of a collection that of its strangest step.
+    mean of the windows around it. With "contaminated" two more count half: the distance of a window to the mean window,
+    and, of one long series, that of the level around a step to the mean level. One long series has a score a step; each
+    of a collection that of its strangest step.
 
     Parameters
     ----------
