@@ -19,6 +19,7 @@ from latently.faces.cli import main
 from latently.faces.report import render
 from latently.faces.sorts import FAMILIES, family, family_of, sort_of
 from latently.modalities.base import Modality
+from latently.modalities.soundfiles import write
 from latently.modalities.sounds import sounds
 
 STEPS, LINES, RATE = 160, 40, 8000
@@ -370,6 +371,18 @@ def test_sounds_come_back_with_their_rate_length_and_channels(run, verb, task):
         assert after.shape == before.shape
         assert after.dtype == before.dtype
         assert not np.array_equal(after, before)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "int32", "float32"])
+def test_a_cleaned_file_has_the_rate_length_width_and_channels_it_had(run, dtype):
+    """Each at twice the rate of the model, stereo, of an odd length."""
+    heard = np.random.default_rng(0).normal(0, 0.1, (2 * RATE // 3, 2)).clip(-1, 1)
+    full, middle = {"uint8": (127, 128), "int16": (32767, 0), "int32": (2**31 - 1, 0), "float32": (1, 0)}[dtype]
+    write("hiss.wav", (full * heard + middle).astype(dtype), 2 * RATE)
+    run("denoise audio-denoise.safetensors hiss.wav -o out")
+    (before, rate), (after, other) = read("hiss.wav"), read("out/hiss.wav")
+    assert (other, after.dtype, after.shape) == (rate, before.dtype, before.shape) == (2 * RATE, dtype, heard.shape)
+    assert not np.array_equal(after, before)
 
 
 def test_strange_sounds_have_scores_heat_and_a_sheet(run):

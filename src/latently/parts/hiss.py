@@ -15,9 +15,11 @@ from latently.values import Sizes
 
 __all__ = ["Mixed", "Remixed", "floor"]
 
-PATCH = 8  # frames and frequencies: noise alone fills the softest of such patches. With them speech at 0, 5, 10, 20, 30 dB
-SOFTEST = 0.05  # was told 0.1, 0.2, 0.4, 1.3, 3.8 dB too noisy (medians over time: 0.1, 0.4, 0.8, 2.6, 6.8), after this
-BIAS = 1.24  # factor, the same for pieces of 16 frames and 512, of windows from 64 to 1,024 samples
+# The softest patches of sound have nothing but noise in them. So told, speech at 0, 5, 10, 20, 30 dB seemed 0.1, 0.2,
+# 0.4, 1.3, 3.8 dB noisier than it was; told by the medians over time of its frequencies, 0.1, 0.4, 0.8, 2.6, 6.8.
+PATCH = 8  # frames, and frequencies
+SOFTEST = 0.05  # of the patches
+BIAS = 1.24  # that much louder noise is than there, in pieces of 16 frames and of 512, of windows of 64 and of 1,024
 
 BANDS = 8  # each keeps its own share of what was taken out: 0.05 to 0.15 dB more than one share for all
 SOFT = 0.005  # of a sound's power: its own softest patches may be as loud as noise 23 dB softer, speech's mostly less
