@@ -104,9 +104,9 @@ class Remixed(_Hiss):
         """`x` less as much of what was taken out as is noise; `seen, made`: `(draws, rows, length)`, noisier, cleaned.
 
         A fit to noisy rows alone knows no others: with less noise it would take some of the sound, too. Of `d = x - y`
-        the share `<n, d> / <d, d>` leaves least error, n the noise of x. Nobody knows n, but draws of as much noise
-        tell the product: by Stein's lemma each answers as n does, however it came about. At 20 dB this made 22.5 dB of
-        what was 20.8; at 30 dB, 29.7 of 23.0; the true share would have made 23.0 and 31.0.
+        the share `<n, d> / <d, d>` leaves least error, n the noise of x. Nobody knows n, but as much of it goes as goes
+        of noise like it that is added (Stein's lemma). At 20 dB this made 22.5 dB of what was 20.8, and the share
+        itself would have made 23.0; at 30 dB, 29.7, 23.0 and 31.0.
         """
         frames = Frames(x.shape[1], self.window)
         lost = frames.spectrum(x - made.mean(0))
