@@ -91,7 +91,7 @@ class Series(Modality):
         self.flat_, self.dtype_, self.irregular_ = found.flat, found.dtype, found.irregular
         self.length_, self.stride_ = sized(self.window, self.stride, found.steps)
         arrays = self._levelled(found)
-        self.unit_ = Channels.of(arrays)
+        self.unit_ = Channels.of(arrays, self.channels)
         windows = self._windows(found)
         rows, counts = windows.cut(arrays), None
         if windows.whole:
@@ -132,18 +132,13 @@ class Series(Modality):
         return [moments(a) for a in found.arrays]
 
     def _levelled(self, found: Tracks) -> list[Matrix]:
-        if not self.own_scale:
-            return found.arrays
         return [(a - shift) / scale for a, (shift, scale) in zip(found.arrays, self._own(found), strict=True)]
 
     def _batch(self, rows: NDArray[np.float32], counts: Matrix | None = None) -> Batch:
         each = rows.reshape(len(rows), self.channels_, -1).astype(np.float64)
         with np.errstate(over="ignore"):
-            units = (
-                ((each - self.unit_.shift[:, None]) / self.unit_.scale[:, None])
-                .reshape(len(rows), -1)
-                .astype(np.float32)
-            )
+            scaled = (each - self.unit_.shift[:, None]) / self.unit_.scale[:, None]
+            units = scaled.reshape(len(rows), -1).astype(np.float32)
         if np.isinf(units).any():
             raise BadData("a series lies further from those of the fit than float32 can say. Check its unit.")
         cells = torch.from_numpy(units).clone()
@@ -230,10 +225,9 @@ class Series(Modality):
 
     def limits(self) -> tuple[Tensor, Tensor]:
         """Least and greatest value of each cell in model units."""
-        low, high = (
-            np.nan_to_num((end - self.unit_.shift) / self.unit_.scale) for end in (self.unit_.low, self.unit_.high)
-        )
-        return torch.from_numpy(self._spread(low)).float(), torch.from_numpy(self._spread(high)).float()
+        unit = self.unit_
+        low, high = (self._spread(np.nan_to_num((e - unit.shift) / unit.scale)) for e in (unit.low, unit.high))
+        return torch.from_numpy(low).float(), torch.from_numpy(high).float()
 
     def bounds(self) -> tuple[Matrix, Matrix]:
         """Least and greatest value of each cell in user units; NaN in a channel of which nothing was known."""
@@ -246,7 +240,8 @@ class Series(Modality):
 
     def values(self, cells: Tensor) -> Matrix:
         """Cells in user units (with `own_scale` in those of each series), `(rows, channels * length)`."""
-        return cells.cpu().numpy().astype(np.float64) * self._spread(self.unit_.scale) + self._spread(self.unit_.shift)
+        shift = np.where(self.unit_.missing == 1, np.nan, self.unit_.shift)  # nothing was learned there
+        return cells.cpu().numpy().astype(np.float64) * self._spread(self.unit_.scale) + self._spread(shift)
 
     def shown(self, values: NDArray[Any]) -> NDArray[Any]:
         """Series `(n, length)` where items of the fit had no axis for channels, else `(n, length, channels)`."""
