@@ -306,6 +306,15 @@ def test_walks_of_chance_are_filled_as_straight_lines_fill_them(tmp_path: Path) 
     assert_array_equal(np.stack(load(tmp_path / "walks.safetensors").transform(list(gapped))), made)
 
 
+def test_a_gap_longer_than_a_window_is_bridged_by_what_lies_beside_it() -> None:
+    walk = 1000 + np.random.default_rng(0).normal(size=2000).cumsum()
+    gapped = walk.copy()
+    gapped[500:750] = np.nan
+    made = Imputer(data=Series(window=64), epochs=5, random_state=0).fit_transform(gapped)
+    line = np.interp(np.arange(2000), *np.nonzero(~np.isnan(gapped)), gapped[~np.isnan(gapped)])
+    assert np.abs(made - line)[500:750].max() < 0.25 * walk.std()
+
+
 def test_hidden_cells_of_series_lie_in_runs() -> None:
     shape = (2, 64)
     part = Remasking(0.5, 0.5).bind(Sizes(128, 4, shape=shape))

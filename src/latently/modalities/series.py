@@ -17,6 +17,7 @@ from latently.modalities.channels import Channels, moments
 from latently.modalities.results import as_dtype
 from latently.modalities.rows import merged
 from latently.modalities.tracks import Roles, Tracks, accepts, rebuilt, tracks
+from latently.modalities.whitening import bridged
 from latently.modalities.windows import Windows, sized
 from latently.parts.doors import Door
 from latently.parts.likelihoods import Gaussian, Likelihood
@@ -109,6 +110,12 @@ class Series(Modality):
         found = self.tracks(data)
         return self._batch(self._windows(found).cut(self._levelled(found)))
 
+    def lines(self, data: Any) -> Batch:
+        """The rows of `take` with straight lines across gaps, whatever a window sees of them."""
+        found = self.tracks(data)
+        whole = [np.where(np.isnan(a).all(0), np.nan, bridged(a)) for a in self._levelled(found)]
+        return self._batch(self._windows(found).cut(whole))
+
     def gaps(self, owner: Any, data: Any) -> NDArray[np.bool_]:
         """Which cells are missing, those behind the end of a short item among them."""
         found = self.tracks(data)
@@ -127,9 +134,8 @@ class Series(Modality):
 
     def _own(self, found: Tracks) -> list[tuple[Matrix, Matrix]]:
         """Shift and scale of each item's channels, 0 and 1 unless each is read beside its own."""
-        if not self.own_scale:
-            return [(np.zeros(self.channels_), np.ones(self.channels_))] * len(found.arrays)
-        return [moments(a) for a in found.arrays]
+        none = np.zeros(self.channels_), np.ones(self.channels_)
+        return [moments(a) if self.own_scale else none for a in found.arrays]
 
     def _levelled(self, found: Tracks) -> list[Matrix]:
         return [(a - shift) / scale for a, (shift, scale) in zip(found.arrays, self._own(found), strict=True)]
@@ -143,9 +149,8 @@ class Series(Modality):
             raise BadData("a series lies further from those of the fit than float32 can say. Check its unit.")
         cells = torch.from_numpy(units).clone()
         weight = None if counts is None else torch.from_numpy(counts.astype(np.float32))
-        gaps = torch.isnan(cells)
-        known = ~gaps if bool(gaps.any()) else None
-        return Batch(cells if known is None else cells.masked_fill(gaps, 0.0), known, weight=weight)
+        known = ~torch.isnan(cells)
+        return Batch(cells.nan_to_num(), None if bool(known.all()) else known, weight=weight)
 
     def _sign(self, owner: Any) -> None:
         owner.n_features_in_ = self.channels_

@@ -182,7 +182,7 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, Task):
     def transform(self, X: Any) -> Any:
         """`X` with its missing cells filled, in the container it came in: names, index and dtypes kept."""
         batch = self._batch(X)
-        return self._filled(X, self._values(self._fill(self.model_, batch)))
+        return self._filled(X, self._values(self._cells(X, batch)))
 
     def sample(self, X: Any, n: int = 1, random_state: Any = None) -> list[Any]:
         """`n` completed copies of `X`, missing cells drawn: how they differ is how little is known.
@@ -196,7 +196,7 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, Task):
             raise BadParameter(f"n={n!r}: expected a whole number of copies, at least 1.")
         rng = chance.fit_generator(self.random_state if random_state is None else random_state)
         cells, stratum, levels = (
-            self._fill(self.model_, batch),
+            self._cells(X, batch),
             self._strata(batch),
             torch.tensor(self.data_.levels) > 0,
         )
@@ -218,7 +218,7 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, Task):
         batch, residuals = self._batch(X), self._calibrated("interval")
         if not 0 < level < 1:
             raise BadParameter(f"level={level!r}: expected a share in (0, 1), the probability of lying between.")
-        cells, stratum, levels = self._fill(self.model_, batch), self._strata(batch), np.array(self.data_.levels) > 0
+        cells, stratum, levels = self._cells(X, batch), self._strata(batch), np.array(self.data_.levels) > 0
         low, high = (
             np.where(levels, np.nan, self._values(cells + torch.from_numpy(end[stratum, self.data_.kin])))
             for end in residuals.ends(level)
@@ -247,6 +247,16 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, Task):
         """Every cell of the rows as the model sees it, in model units."""
         cells = torch.from_numpy(self._map(lambda b: model.decode(model.encode(b)), batch))
         return cells if self._blend is None else self._blend.mixed(model.door.filled(batch), cells, batch)
+
+    def _cells(self, X: Any, batch: Batch) -> torch.Tensor:
+        """Rows filled; where a window lies in a gap of a longer series, by the straight line across that."""
+        cells = self._fill(self.model_, batch)
+        if not self.model_.door.bridged or batch.known is None:
+            return cells
+        lines = self.data_.lines(X)
+        each = batch.known.view(-1, *self._series())
+        blind = ~each.any(2, keepdim=True).expand_as(each).reshape_as(cells)
+        return torch.where(blind if lines.known is None else blind & lines.known, lines.x, cells)
 
     def _blended(self, found: list[Trial]) -> list[Trial]:
         """The trials of series as the weights that they call for fill them; others as they are."""
