@@ -258,6 +258,11 @@ def test_intervals_hold_the_filled_values_and_widen_with_the_distance() -> None:
     wide = (high - low)[:, 8:24, 0].mean(0)
     assert ((low <= filled + 1e-6) & (filled <= high + 1e-6)).mean() > 0.95
     assert wide[[7, 8]].mean() > wide[[0, -1]].mean()
+    truth = waves(60, 32, 1, seed=1)
+    fresh = truth.copy()
+    fresh[:30, 8:14] = fresh[30:, 8:20] = np.nan
+    low, high = model.interval(fresh, 0.9)
+    assert ((low <= truth) & (truth <= high))[np.isnan(fresh)].mean() > 0.85
     assert [r.column for r in model.report_] == ["channel 0"]
     a, b = model.sample(gapped, 2, random_state=0)
     assert (a[:, 8:24] != b[:, 8:24]).any()
