@@ -114,6 +114,10 @@ class Modality:
         """Of stepwise data, the sum over channels of values of the cells of `take(data)`, one number a step."""
         raise NotImplementedError
 
+    def lines(self, data: Any) -> Batch:
+        """Of series, the rows of `take(data)` with straight lines across gaps, as the whole series would have them."""
+        raise NotImplementedError
+
     def owners(self, data: Any) -> NDArray[np.int64] | None:
         """Which of what was given each row belongs to; None where every row stands for itself."""
         return None
