@@ -8,6 +8,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn.metrics import roc_auc_score
 
 from latently import AnomalyDetector, Autoencoder, Map, SearchIndex, load, recipes, save
 from latently.errors import BadData, BadParameter, FileProblem, UnsupportedInput
@@ -243,6 +244,19 @@ def test_a_detector_names_the_words_that_are_out_of_place():
     assert detector.explain([odd], top=1)[0][0].column == "oven"
     assert detector.score_samples([odd])[0] < np.median(detector.score_samples(texts))
     assert np.isfinite(detector.score_samples(["", "nothing known"])).all()
+
+
+def test_a_document_is_strange_for_what_it_is_about_and_not_for_its_length(tmp_path):
+    texts, rng = corpus(200), np.random.default_rng(1)
+    detector = AnomalyDetector(8, setting="clean", epochs=20, random_state=0).fit(texts[:150])
+    salads = [" ".join(rng.permutation([w for s in SUBJECTS for w in rng.choice(s.split(), 3)])) for _ in range(50)]
+    score = detector.score_samples(salads + texts[150:])
+    assert roc_auc_score([0] * 50 + [1] * 50, score) > 0.9
+    plain = ["ship sail harbour anchor storm", "oven dough salt flour"]
+    long = [" ".join([text] * 9) for text in plain]
+    assert_allclose(detector.score_samples(long), detector.score_samples(plain), rtol=1e-3)
+    save(detector, tmp_path / "watch.safetensors")
+    assert_array_equal(load(tmp_path / "watch.safetensors").score_samples(salads + texts[150:]), score)
 
 
 def test_a_map_places_documents():
