@@ -542,7 +542,7 @@ def test_a_disk_that_is_full_is_told(run, monkeypatch):
 
 MISTAKES = {
     "encode encode.safetensors empty -o o.csv": "leads to no images",
-    "fit empty -o m.safetensors": "leads to no images",
+    "fit empty -o m.safetensors": "no images (.png, .jpg ...), sounds (.wav, .flac ...) or texts (.txt)",
     "encode encode.safetensors gone.png -o o.csv": "gone.png does not exist",
     "encode encode.safetensors shotz -o o.csv": "Did you mean shots?",
     "encode encode.safetensors text.png -o o.csv": "text.png cannot be read as an image",

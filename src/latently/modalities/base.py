@@ -32,6 +32,7 @@ class Modality:
     registry: ClassVar[dict[str, type[Modality]]] = {}
     key: ClassVar[str] = ""
     noun: ClassVar[str] = "column"  #: what a cell is called in a message
+    item: ClassVar[str] = "row"  #: what a row is called
     alike: ClassVar[str] = "hashing"  #: the kind whose codes tell best which of these rows are alike
     cropped: ClassVar[bool] = False  #: whether a row is a piece of what was given
     noise: ClassVar[str] = "gaussian:0.3"  #: what a denoiser takes out of these rows where nobody says otherwise

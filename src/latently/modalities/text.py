@@ -83,6 +83,7 @@ class Text(Modality):
     gapless: ClassVar[str] = "a text is whole. Denoiser() mends its typos"
 
     noun: ClassVar[str] = "word"
+    item: ClassVar[str] = "text"
     judge: ClassVar[str] = "directions"
 
     @classmethod
