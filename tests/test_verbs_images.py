@@ -10,11 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pytest
+from numpy.testing import assert_allclose
 
 import latently
 from latently.faces import results, verb
 from latently.faces.cli import main
 from latently.faces.places import IMAGES
+from latently.modalities import stores
 from latently.modalities.encode import write
 from latently.modalities.folders import SUFFIXES
 from latently.modalities.pictures import pictures
@@ -401,6 +403,16 @@ def test_detect_writes_scores_and_where(run):
     assert pictures("out/dark/1-mask.png")[0].shape == (12, 16)
     assert "--setting is for a fit" in refused(run, "detect detect.safetensors shots -o no --setting clean")
     assert "--alerts-per-day" in refused(run, "detect detect.safetensors shots -o no --alerts-per-day 1")
+
+
+def test_detect_reads_a_file_once_to_judge_and_once_to_draw(run, monkeypatch):
+    read, decode = [], stores.decode.pixels
+    monkeypatch.setattr(stores.decode, "pixels", lambda file: (read.append(file.name), decode(file))[1])
+    done(run, "detect detect.safetensors shots -o out")
+    assert sorted(read) == sorted(2 * NAMES)
+    detector, found = latently.load("detect.safetensors"), table("out/scores.csv")
+    assert_allclose(found["score"].to_numpy(), -detector.score_samples("shots"), rtol=1e-6)
+    assert found["reason1"].to_pylist() == [r[0].text() if r else None for r in detector.explain("shots")]
 
 
 @pytest.mark.parametrize("task", [t for t in TASKS if t not in ("denoise", "detect")])
