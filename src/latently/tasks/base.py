@@ -262,7 +262,7 @@ def parts_loss(recipe: Recipe, loss: str) -> str:
 
 def warn_wide(plan: Blueprint) -> None:
     """An overcomplete code that nothing restrains can copy its input."""
-    parts, cells = plan.recipe.parts(plan.code), sum(n or 1 for n in plan.data.levels)
+    parts, cells = plan.data.spoiled(plan.recipe.parts(plan.code)), sum(n or 1 for n in plan.data.levels)
     if plan.code < cells or parts.bottleneck.priced or parts.penalties or parts.corruption:
         return
     warnings.warn(
