@@ -1,5 +1,7 @@
 """Documents are read from whatever holds them, in any script; bags of words keep every promise that rows keep."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -228,6 +230,17 @@ def test_perplexity_and_topics_want_counted_words():
             ask()
     with pytest.raises(BadParameter, match="top=0"):
         fitted().topics(0)
+
+
+def test_the_loss_of_words_is_called_by_its_name():
+    assert fitted().summary()["loss"] == "multinomial"
+
+
+def test_words_left_out_keep_wide_codes_from_copying():
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        fitted(k=64)
+    assert not [w for w in told if "can copy its input" in str(w.message)]
 
 
 def test_a_contractive_code_of_words_moves_less():

@@ -84,6 +84,7 @@ class Text(Modality):
 
     noun: ClassVar[str] = "word"
     item: ClassVar[str] = "text"
+    loss: ClassVar[str] = "multinomial"
     judge: ClassVar[str] = "directions"
 
     @classmethod
