@@ -18,6 +18,7 @@ from latently.modalities import Text
 from latently.modalities.words import Vocabulary, words
 from latently.parts.likelihoods import Multinomial
 from latently.tasks.base import modality_of
+from latently.tasks.portrait import strangest
 from latently.values import Batch, Sizes
 
 pytestmark = pytest.mark.filterwarnings("ignore::latently.errors.FitAlarm")
@@ -275,6 +276,13 @@ def test_a_document_is_strange_for_what_it_is_about_and_not_for_its_length(tmp_p
     assert_allclose(detector.score_samples(long), detector.score_samples(plain), rtol=1e-3)
     save(detector, tmp_path / "watch.safetensors")
     assert_array_equal(load(tmp_path / "watch.safetensors").score_samples(salads + texts[150:]), score)
+
+
+def test_a_document_that_is_told_badly_is_not_just_a_long_one():
+    texts = corpus(60)
+    model = fitted(texts)
+    worst = strangest(model, [*texts, " ".join(texts)], 5)
+    assert 60 not in [row["row"] for row in worst]
 
 
 def test_a_map_places_documents():

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import re
 import shutil
 import wave
 from pathlib import Path
@@ -463,6 +464,8 @@ def test_a_report_shows_each_sort(run, sort, task):
         ("audio", "denoise"): "Before and after",
     }  # fmt: skip
     assert special.get((sort, task), "Strangest texts") in page
+    if task == "detect" and sort != "audio":
+        assert re.search(r"Flags \d+ of \d+ (texts|steps) as unlike the others", page)
 
 
 def test_words_in_series_and_texts_stay_words_on_the_page():

@@ -47,7 +47,7 @@ class Directions:
         judged, model, clean = learned.judged, learned.outcome.model, learned.clean
         nothing = Tails(np.zeros((1, 1)), np.ones(1))
 
-        def made(model: Composition, rows: Batch) -> Self:
+        def made(model: Composition, rows: Batch) -> Directions:
             some = _directions(model, rows.take(slice(0, REFERENCES)))
             mates = MATES if clean else max(MATES, len(some) // 50)  # a few strange ones must not vouch for each other
             return cls(model, some, min(mates, max(1, len(some) - 1)), not clean, nothing, data, learned.run)
@@ -96,7 +96,8 @@ class Directions:
         if len(word):
             logs = pieces(self._logs, Batch(others), AT_ONCE, next(self.model.parameters()).device)[row, word]
             chance[document, word] = logs.exp()
-            against[document, word] = (self.model.likelihood.base.cpu()[word] - logs).clamp(min=0)  # type: ignore
+            usual: Any = self.model.likelihood.base
+            against[document, word] = (usual.cpu()[word] - logs).clamp(min=0)
         shares = (x * against).numpy()
         shares = shares / np.maximum(shares.sum(1, keepdims=True), 1e-12)
         expected = (chance * x.sum(1, keepdim=True)).numpy()
@@ -109,7 +110,8 @@ class Directions:
         ]  # fmt: skip
 
     def _logs(self, batch: Batch) -> Tensor:
-        logs: Tensor = self.model.likelihood.logs(self.model(batch).params)  # type: ignore[operator]
+        words: Any = self.model.likelihood
+        logs: Tensor = words.logs(self.model(batch).params)
         return logs
 
     def state(self) -> dict[str, Any]:
@@ -131,6 +133,6 @@ def _directions(model: Composition, batch: Batch) -> Tensor:
     """Codes at length one, float64; nothing of a document without a known word."""
     device = next(model.parameters()).device
     codes = pieces(model.encode, batch, AT_ONCE, device).flatten(1).double()
-    codes = codes * (batch.x.flatten(1).sum(1, keepdim=True) > 0)
+    codes = codes * (batch.x.flatten(1).sum(1, keepdim=True) > 0).cpu()
     unit: Tensor = codes / codes.norm(dim=1, keepdim=True).clamp(min=1e-12)
     return unit.float().double()  # as a file holds them
