@@ -53,9 +53,10 @@ class AnomalyDetector(OutlierMixin, Task):
     view of the image; the other is its distance, as a whole, to the nearest training image.
 
     Series are looked at through overlapping windows, told by their principal components, each in its own deviations. A
-    window counts less in the fit the further out it lies. The same two views judge every window (with "contaminated" a
-    third, its distance to the mean window, which counts half), and a step has the mean of the windows
-    around it. One long series has a score a step; each of a collection that of its strangest step.
+    window counts less in the fit the further out it lies. The same two views judge every window, and a step has the
+    mean of the windows around it. With "contaminated" two more count half: the distance of a window to the mean window,
+    and, of one long series, that of the level around a step to the mean level. One long series has a score a step; each
+    of a collection that of its strangest step.
 
     Of documents the directions of their codes are looked at: one less the cosine to the ten nearest training documents.
 
@@ -273,7 +274,7 @@ class AnomalyDetector(OutlierMixin, Task):
 
         - `alpha`: flag rows of conformal p at most this. If no p is that small, rows stranger than all held-out ones;
         - `rate`: the share of held-out rows to flag;
-        - `count` with `X`: how many of these rows to flag (fewer where rows tie);
+        - `count` with `X`: how many of these rows to flag, or as near to that as rows that tie allow;
         - `labels` with `X`: 1 or True for these rows' anomalies, 0 for the others; flags so that F1 is greatest.
         """
         check_is_fitted(self, "model_")
