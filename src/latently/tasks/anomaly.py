@@ -16,6 +16,7 @@ from latently import device as machine
 from latently.engine.schedule import Outcome
 from latently.errors import BadParameter, UnsupportedInput
 from latently.tasks.base import Task
+from latently.tasks.directions import Directions
 from latently.tasks.intervals import Interval
 from latently.tasks.judges import Columns, Learned, Reason
 from latently.tasks.moments import Moments
@@ -29,10 +30,10 @@ from latently.values import Batch
 __all__ = ["AnomalyDetector", "Interval", "Reason", "Region"]
 
 Rows = NDArray[np.float64]
-Judge = Columns | Regions | Moments
+Judge = Columns | Directions | Regions | Moments
 
-JUDGES: dict[str, type[Columns] | type[Regions] | type[Moments]] = {
-    "columns": Columns, "regions": Regions, "moments": Moments,
+JUDGES: dict[str, type[Columns] | type[Directions] | type[Regions] | type[Moments]] = {
+    "columns": Columns, "directions": Directions, "regions": Regions, "moments": Moments,
 }  # fmt: skip
 
 AUTO = 0.01  # conformal p of contamination="auto"
@@ -56,6 +57,8 @@ class AnomalyDetector(OutlierMixin, Task):
     mean of the windows around it. With "contaminated" two more count half: the distance of a window to the mean window,
     and, of one long series, that of the level around a step to the mean level. One long series has a score a step; each
     of a collection that of its strangest step.
+
+    Of documents the directions of their codes are looked at: one less the cosine to the ten nearest training documents.
 
     Parameters
     ----------
@@ -236,7 +239,7 @@ class AnomalyDetector(OutlierMixin, Task):
 
     def _placed(self, method: str) -> Regions | Moments:
         check_is_fitted(self, "model_")
-        if isinstance(self._judge, Columns):
+        if isinstance(self._judge, Columns | Directions):
             raise UnsupportedInput(
                 f"{method} is for images, series and sounds; this detector learned from rows. Try explain(X)."
             )
