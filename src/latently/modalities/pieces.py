@@ -77,6 +77,7 @@ class Pieces(Text):
     length: Any = "auto"
     decoder: Any = "auto"
     counted: ClassVar[bool] = False
+    cut_from: ClassVar[str] = "text"
     noise: ClassVar[str] = "typos:0.1"
     noun: ClassVar[str] = "piece"
 

@@ -18,6 +18,7 @@ from latently.errors import BadData, BadParameter
 from latently.modalities import Modality
 from latently.modalities.crops import Pair
 from latently.modalities.waves import as_float
+from latently.tasks import typed  # noqa: F401 - texts are among what it cleans
 from latently.tasks.assemble import Blueprint
 from latently.tasks.base import Task
 from latently.tasks.noisy_images import Images
@@ -131,7 +132,7 @@ class Denoiser(OneToOneFeatureMixin, TransformerMixin, Task):
 
     def _keep(self, plan: Blueprint, outcome: Outcome, rows: Batch, curve: Any) -> None:
         super()._keep(plan, outcome, rows, curve)
-        self.noise_, self._facts = self._noise, Way.of(self, self.data_).kept()
+        self.noise_, self._facts = self._noise, Way.of(self, self.data_).kept(rows)
 
     def _extra(self) -> dict[str, Any]:
         return {"noise": self.noise_} | self._facts
