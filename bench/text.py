@@ -9,8 +9,8 @@ alone; of 4-grams and of the numbers of characters besides. `novel`: share of ne
 `with length`: mean over 1-, 2-, 3-grams and the length. `training`: the distance of the training names themselves.
 
 sentences: sentences of WikiText-2, learned from its validation part and judged on 800 of its test part, of each the
-first 32 pieces of a vocabulary of 1,000; 16 epochs. A variational autoencoder against its own decoder as a language
-model: the same pieces, network, steps and word dropout, and none, the code cut off. `bound`: minus the
+words that fit into 32 pieces, of a vocabulary of 1,000; 16 epochs. A variational autoencoder against its own decoder as
+a language model: the same pieces, network, steps and word dropout, and none, the code cut off. `bound`: minus the
 importance-weighted bound of 20 draws (exact without a code), `elbo`: of one draw, nats a sentence.
 
 typos: sentences of WikiText-2 again, of the test part the first 300, every letter spoilt with a chance of 5 %: swapped
@@ -181,6 +181,9 @@ def bounds(model: Autoencoder, texts: list[str], draws: int) -> tuple[float, flo
 
 def bench_sentences() -> None:
     train, test = sentences("valid"), sentences("test")[:JUDGED]
+    data = Pieces(pieces=1000, length=32)
+    data.learn(None, train, None, False)
+    train, test = ([t[: data._passages(t)[0][1]] for t in texts] for texts in (train, test))
     print(f"sentences: {len(train):,} to learn from, {len(test):,} to judge by")
     silent = Compose(bottleneck=Silent(), loss="likelihood")
     runs = {
