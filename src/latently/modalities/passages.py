@@ -47,7 +47,7 @@ def _filled(text: str, words: list[Span], first: int, room: int, size: Size, end
             return sentence or max(i, first + 1)
         total += size(word.lstrip() if i == first else word)
         if total > room:
-            return sentence or i
+            return sentence or max(i, first + 1)
         if end in ends and 2 * total >= room:
             sentence = i + 1
     return len(words)
@@ -55,7 +55,7 @@ def _filled(text: str, words: list[Span], first: int, room: int, size: Size, end
 
 def _parts(text: str, word: Span, room: int, size: Size) -> list[Span]:
     """A word, in parts where it is longer than a row."""
-    if size(text[slice(*word)]) <= room:
+    if max(size(own) for own in (text[slice(*word)], text[slice(*word)].lstrip())) <= room:
         return [word]
     parts, begin, total = [], word[0], 0
     for i in range(*word):

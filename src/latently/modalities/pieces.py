@@ -136,7 +136,7 @@ class Pieces(Text):
         rows = np.zeros((len(cut), self.row_), np.float32)
         for row, (_, passage) in zip(rows, cut, strict=True):
             numbers = self.vocabulary_.encode(passage)
-            row[: len(numbers)] = numbers
+            row[: len(numbers)] = numbers[: self.row_]
         return rows, np.array([i for i, _ in cut], np.int64)
 
     def _batch(self, rows: NDArray[np.float32], counts: NDArray[np.float64] | None = None) -> Batch:

@@ -17,7 +17,9 @@ ROUNDS = 24  # of drawing anew: where one draw of four is kept, one text of a th
 ORDERS = 3  # letters in a row that are counted, at most
 PRIOR = 0.3  # variance of a weight, in nats: of .03 to 1, nearest to names kept out of a fit (of the training part)
 STEPS = 60  # of L-BFGS; 258 came no nearer
-CAP = 0.99  # of the draws are kept less surely than the likest of them
+# Shares of the draws that are kept less surely than the likest of them; the first under which enough are kept.
+CAPS = (0.99, 0.95, 0.9, 0.8, 0.5)
+ENOUGH = 0.25
 
 Digests = NDArray[np.int64]
 Numbers = NDArray[np.float64]
@@ -54,7 +56,9 @@ class Sieve:
         own = rows < len(texts)
         target = np.bincount(columns[own], minlength=len(keys)) / len(texts)
         weights, scores = _tilted(target, rows[~own] - len(texts), columns[~own], 1 / (PRIOR * len(texts)))
-        return cls(known, keys, weights.astype(np.float32), float(np.quantile(scores, CAP)))
+        caps = np.quantile(scores, CAPS).tolist()
+        enough = (cap for cap in caps if np.exp(np.minimum(scores - cap, 0.0)).mean() >= ENOUGH)
+        return cls(known, keys, weights.astype(np.float32), next(enough, caps[-1]))
 
     def keeps(self, texts: Sequence[str], rng: torch.Generator) -> NDArray[np.bool_]:
         """Which of the texts to keep, by chance."""
