@@ -80,6 +80,8 @@ class Pieces(Text):
     cut_from: ClassVar[str] = "text"
     noise: ClassVar[str] = "typos:0.1"
     noun: ClassVar[str] = "piece"
+    loss: ClassVar[str] = "piece by piece"
+    judge: ClassVar[str] = "columns"
 
     # ------------------------------------------------------------------ rows in
 
