@@ -82,7 +82,7 @@ class Denoiser(OneToOneFeatureMixin, TransformerMixin, Task):
     With noisy clips alone no more is taken out than answers as noise does (Stein's lemma), so that clips with less noise
     than those of the fit do not suffer.
     Results have the dtype, range and size, the rate and channels, of what came in. Rows of a table are reconstructed
-    through a narrow code; missing cells stay missing.
+    through a narrow code; missing cells stay missing. Of texts only words that the fit did not have are changed.
 
     Examples
     --------
