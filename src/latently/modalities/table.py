@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -45,6 +45,8 @@ class Table(Modality):
     boolean, category, ordered, time, duration. `missing`: values that mean a missing cell, such as -999; missing cells
     themselves (None, NaN, NA) always do.
     """
+
+    readings: ClassVar[dict[str, str]] = {"walk": "binned"}
 
     label: Names = ()
     id: Names = ()

@@ -23,11 +23,13 @@ from latently.parts.bottlenecks import Normal
 from latently.parts.likelihoods import Autoregressive, Likelihood
 from latently.parts.likelihoods.autoregressive import LETTERS
 from latently.recipes import Recipe, resolve
+from latently.recipes.remasking import Remasking
 from latently.recipes.variational import Variational
 from latently.tasks.assemble import Blueprint
 from latently.tasks.base import Task
-from latently.tasks.density import MANY, mixture, mixtures, packed, unpacked
+from latently.tasks.density import MANY, Mixture, mixture, mixtures, packed, unpacked
 from latently.tasks.novel import Sieve, fingerprints, fresh
+from latently.tasks.walk import drawn_rows
 from latently.values import Batch
 
 __all__ = ["Generator"]
@@ -92,7 +94,18 @@ class Generator(Task):
         labels = None if y is None else _labels(y)
         if labels is not None and not isinstance(X, (str, Path)):
             _same_length(labels, _num_samples(X))
+        self._walks = labels is None and self._auto
         self._fit(X, None)
+        self._unlabelled()
+        return self if self.data_.walked else self._fitted(X, labels)
+
+    def _unlabelled(self) -> None:
+        self.classes_: NDArray[Any] | None = None
+        self._shares, self._densities = np.ones(1), list[Mixture]()
+        self._sieve: Sieve | None = None
+
+    def _fitted(self, X: Any, labels: NDArray[Any] | None) -> Self:
+        """The density of the codes of these rows, of each label its own."""
         batch = self._batch(X)
         if labels is not None:
             owners = self.data_.owners(X)
@@ -103,18 +116,27 @@ class Generator(Task):
         rng = chance.child(seed, "density")
         chosen = _few(index, torch.randperm(len(batch), generator=rng).numpy())
         codes, few = self._posterior(batch.take(torch.from_numpy(chosen)), rng), int(seed % 2**31)
-        self.classes_: NDArray[Any] | None = names
+        self.classes_ = names
         self._shares = np.ones(1) if index is None else np.bincount(index) / len(index)
         self._densities = [mixture(codes, MANY, few)] if index is None else mixtures(codes, index[chosen], MANY, few)
         self._sieve = self._sieved(batch, chance.child(seed, "sieve"))
         return self
 
+    @property
+    def _auto(self) -> bool:
+        return isinstance(self.kind, str) and self.kind == "auto"
+
+    def _modality(self, data: Any) -> Modality:
+        found = super()._modality(data)
+        return found.suited("walk") if self._walks else found
+
     def _recipe(self, source: Modality) -> Recipe:
-        return resolve("undercomplete" if isinstance(self.kind, str) and self.kind == "auto" else self.kind)
+        if not self._auto:
+            return resolve(self.kind)
+        return Remasking(0.0, 1.0, emphasis=1.0) if source.walked else resolve("undercomplete")
 
     def _suited(self, plan: Blueprint, given: dict[str, Any], rows: Batch) -> tuple[Blueprint, dict[str, Any]]:
-        auto = isinstance(self.kind, str) and self.kind == "auto"
-        if not (auto and self._writes(plan.data.likelihood())):
+        if not (self._auto and self._writes(plan.data.likelihood())):
             return plan, given
         free = FREE if max(plan.data.levels) >= LETTERS else FREE / 2
         return replace(plan, recipe=Variational(free_bits=free, pooled=True)), given
@@ -136,6 +158,8 @@ class Generator(Task):
         return isinstance(likelihood, Autoregressive)
 
     def _choose(self, plan: Blueprint, rows: Batch, schedule: Schedule) -> tuple[int, Curve | None]:
+        if plan.data.walked:
+            return min(256, max(32, 1 << (8 * rows.cells - 1).bit_length())), None
         return min(WIDTH, max(1, rows.cells // 2)), None
 
     def _posterior(self, batch: Batch, rng: torch.Generator) -> Codes:
@@ -148,12 +172,17 @@ class Generator(Task):
             return np.asarray(copy.deepcopy(model.bottleneck).cpu()(h, rng).z)
 
     def _extra(self) -> dict[str, Any]:
+        if self.data_.walked:
+            return {}
         labels = None if self.classes_ is None else self.classes_.tolist()
         arrays = {f"density.{name}": v for name, v in packed(self._densities).items()}
         kept = {} if self._sieve is None else {f"sieve.{n}": v for n, v in self._sieve.arrays().items()}
         return {"labels": labels, "shares": self._shares} | kept | arrays
 
     def _adopt(self, extra: dict[str, Any]) -> None:
+        if self.data_.walked:
+            self._unlabelled()
+            return
         self.classes_ = None if extra["labels"] is None else np.array(extra["labels"])
         sieve = {n[6:]: v for n, v in extra.items() if n.startswith("sieve.")}
         self._shares, self._sieve = extra["shares"], Sieve.restored(sieve) if sieve else None
@@ -161,7 +190,7 @@ class Generator(Task):
 
     # ------------------------------------------------------------------ draw
 
-    def sample(self, n_samples: int = 1, given: Any = None, random_state: Any = None) -> Any:
+    def sample(self, n_samples: int = 1, given: Any = None, random_state: Any = None, missing: bool = False) -> Any:
         """New rows in user units, `(n_samples, columns)`, images `(n_samples, height, width[, channels])`, or texts.
 
         `given`: a label of the fit, or one for each row; None draws labels as often as the fit saw them. The draw is
@@ -172,6 +201,8 @@ class Generator(Task):
             raise BadParameter(f"n_samples={n_samples!r}: expected a whole number, at least 1.")
         machine.fork_safe()
         rng = chance.fit_generator(self.random_state if random_state is None else random_state)
+        if self.data_.walked:
+            return drawn_rows(self, int(n_samples), given, missing, rng)
         which = self._which(given, int(n_samples), rng)
 
         def again(places: NDArray[np.intp]) -> Any:
