@@ -40,6 +40,7 @@ class Binned(Table):
     """
 
     walked: ClassVar[bool] = True
+    quiet: ClassVar[tuple[str, ...]] = ("no better than the mean", "no better than PCA", "overfit")  # of bins
     readings: ClassVar[dict[str, str]] = {}
 
     @classmethod
@@ -52,9 +53,7 @@ class Binned(Table):
         super().fit(x, weight, natural)
         most = int(np.clip(min(MOST // max(self.cells, 1), len(x) // EACH), 4, BINS))
         mass = np.ones(len(x)) if weight is None else np.asarray(weight, np.float64)
-        parts = [
-            np.empty((0, KNOTS)) if c.width else _bins(x[:, j], mass, most) for j, c in enumerate(self.learned)
-        ]
+        parts = [np.empty((0, KNOTS)) if c.width else _bins(x[:, j], mass, most) for j, c in enumerate(self.learned)]
         self.counts = np.array([len(p) for p in parts])
         self.knots = np.concatenate(parts) if parts else np.empty((0, KNOTS))
         self.digits = np.array([0 if c.width else _digits(x[:, j]) for j, c in enumerate(self.learned)])
@@ -164,7 +163,9 @@ class Binned(Table):
         column = self.learned[j]
         many = np.ndim(value) == 1
         if many and len(value) != count:
-            raise BadParameter(f"given: {column.name!r} has {len(value)} values for {count} rows; one, or one for each.")
+            raise BadParameter(
+                f"given: {column.name!r} has {len(value)} values for {count} rows; one, or one for each."
+            )
         found = cells(column, pa.array(list(value) if many else [value], from_pandas=True))
         if column.width and (unseen := np.flatnonzero(found >= column.width)).size:
             raise BadParameter(

@@ -10,13 +10,13 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.utils.validation import _num_samples, check_is_fitted, column_or_1d
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from latently import device as machine
 from latently import rng as chance
 from latently.engine.rank import Curve
 from latently.engine.schedule import Schedule
-from latently.errors import BadData, BadParameter
+from latently.errors import BadData, BadParameter, UnsupportedInput
 from latently.modalities import Modality
 from latently.modalities.frames import names_of
 from latently.parts.bottlenecks import Normal
@@ -27,7 +27,9 @@ from latently.recipes.remasking import Remasking
 from latently.recipes.variational import Variational
 from latently.tasks.assemble import Blueprint
 from latently.tasks.base import Task
-from latently.tasks.density import MANY, Mixture, mixture, mixtures, packed, unpacked
+from latently.tasks.density import MANY, Mixture, arc, few, labels_of, mixture, mixtures, packed, same_length, unpacked
+from latently.tasks.evaluate import Evaluation
+from latently.tasks.likeness import likeness, reported
 from latently.tasks.novel import Sieve, fingerprints, fresh
 from latently.tasks.walk import drawn_rows
 from latently.values import Batch
@@ -36,13 +38,11 @@ __all__ = ["Generator"]
 
 WIDTH = 32  # of a code
 FREE = 0.125  # nats a unit, of texts
-CODES = 20_000  # of the fit's rows, that the density is fitted to
 DRAWS = 4  # of texts for each of the fit, at most as many as keep a fit of names under two minutes
 MOST_DRAWS = 100_000
 PATHS = ("auto", "linear", "spherical")
 
 Codes = NDArray[np.float32]
-Numbers = NDArray[np.float64]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -91,9 +91,9 @@ class Generator(Task):
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn codes and their density from rows or images `X`; `y`, if given, names a label of each."""
-        labels = None if y is None else _labels(y)
+        labels = None if y is None else labels_of(y)
         if labels is not None and not isinstance(X, (str, Path)):
-            _same_length(labels, _num_samples(X))
+            same_length(labels, _num_samples(X))
         self._walks = labels is None and self._auto
         self._fit(X, None)
         self._unlabelled()
@@ -110,15 +110,17 @@ class Generator(Task):
         if labels is not None:
             owners = self.data_.owners(X)
             labels = labels if owners is None else labels[owners]
-            _same_length(labels, len(batch))
+            same_length(labels, len(batch))
         seed = chance.seed_of(self.random_state)
         names, index = (None, None) if labels is None else np.unique(labels, return_inverse=True)
         rng = chance.child(seed, "density")
-        chosen = _few(index, torch.randperm(len(batch), generator=rng).numpy())
-        codes, few = self._posterior(batch.take(torch.from_numpy(chosen)), rng), int(seed % 2**31)
+        chosen = few(index, torch.randperm(len(batch), generator=rng).numpy())
+        codes, small = self._posterior(batch.take(torch.from_numpy(chosen)), rng), int(seed % 2**31)
         self.classes_ = names
         self._shares = np.ones(1) if index is None else np.bincount(index) / len(index)
-        self._densities = [mixture(codes, MANY, few)] if index is None else mixtures(codes, index[chosen], MANY, few)
+        self._densities = (
+            [mixture(codes, MANY, small)] if index is None else mixtures(codes, index[chosen], MANY, small)
+        )
         self._sieve = self._sieved(batch, chance.child(seed, "sieve"))
         return self
 
@@ -242,6 +244,27 @@ class Generator(Task):
         values = self.data_.values(cells)
         return self.data_.shown(np.clip(values, *self.data_.bounds()) if self.model_.door.common else values)
 
+    # ------------------------------------------------------------------ judge
+
+    def _figures(self, data: Any, y: Any) -> dict[str, dict[str, Any]]:
+        return likeness(self, data) if self.data_.walked else {}
+
+    def report(self, train: Any, held_out: Any, target: str | None = None, beside: Any = None) -> Evaluation:
+        """How like `held_out` rows new rows are, beside the `train` rows of the fit and their columns shuffled.
+
+        Total variation of columns and of pairs; how surely boosted trees tell new rows from held-out ones (AUC, .5 is
+        not at all); the share of new rows that are closer to the rows of the fit than to as many held-out ones (half,
+        when nothing was copied); with `target`, a column, what trees that learn it from them score on held-out rows.
+        `beside`: rows made by others, `{name: rows}`.
+        """
+        check_is_fitted(self, "model_")
+        if not self.data_.walked:
+            raise UnsupportedInput("a report compares columns: it is of a Generator of tables, kind='auto', no labels.")
+        count, sections = reported(self, train, held_out, target, beside or {})
+        return Evaluation(type(self).__name__, self.recipe_.name, count, count, int(self.n_components_), sections)
+
+    # ------------------------------------------------------------------ between
+
     def interpolate(self, a: Any, b: Any, steps: int = 8, path: str = "auto") -> Any:
         """`steps` rows, images or texts on the way from `a` to `b`, the first and last their reconstructions.
 
@@ -257,7 +280,7 @@ class Generator(Task):
         round_ = path == "spherical" or (path == "auto" and isinstance(self.model_.bottleneck, Normal))
         start, end = (self._map(self.model_.encode, self._single(x)).astype(np.float64)[0] for x in (a, b))
         t = np.linspace(0.0, 1.0, int(steps))[:, None]
-        z = _arc(start, end, t) if round_ else start + t * (end - start)
+        z = arc(start, end, t) if round_ else start + t * (end - start)
         return self._shown(z.astype(np.float32))
 
     def _single(self, x: Any) -> Batch:
@@ -270,39 +293,3 @@ class Generator(Task):
                 "series that takes several rows, a part."
             )
         return batch
-
-
-def _arc(start: Numbers, end: Numbers, t: Numbers) -> Numbers:
-    """Shoemake's slerp (1985): the direction turns evenly, the length goes straight; a line where there is no angle."""
-    a, b = (float(np.linalg.norm(v)) for v in (start, end))
-    angle = float(np.arccos(np.clip(start @ end / (a * b), -1.0, 1.0))) if a and b else 0.0
-    if not 1e-6 < angle < np.pi - 1e-6:
-        return np.asarray(start + t * (end - start))
-    turned = (np.sin((1 - t) * angle) * start / a + np.sin(t * angle) * end / b) / np.sin(angle)
-    return np.asarray(turned * ((1 - t) * a + t * b))
-
-
-def _labels(y: Any) -> NDArray[Any]:
-    """Labels as an array that can be sorted and written down."""
-    labels = column_or_1d(np.asarray(y))
-    if labels.dtype == object and not any(v is None or v != v for v in labels):
-        labels = np.array(labels.tolist())
-    missing = labels.dtype.kind == "f" and np.isnan(labels).any()
-    if missing or labels.dtype.kind not in "biufU":
-        raise BadData(
-            f"y holds {labels.dtype} with gaps or mixed sorts; expected texts or numbers, one a row, none missing."
-        )
-    return labels
-
-
-def _same_length(labels: NDArray[Any], rows: int) -> None:
-    if len(labels) != rows:
-        raise BadData(f"y has {len(labels)} labels and X {rows} rows; each row needs one.")
-
-
-def _few(index: NDArray[np.intp] | None, order: NDArray[np.intp]) -> NDArray[np.intp]:
-    """At most `CODES` rows in the given order; as many of each label as of any other, while there are."""
-    if index is None:
-        return order[:CODES]
-    each = max(1, CODES // (int(index.max()) + 1))
-    return np.concatenate([order[index[order] == j][:each] for j in range(int(index.max()) + 1)])

@@ -15,7 +15,7 @@ from latently.parts.likelihoods import Categorical
 from latently.tasks.base import Task
 from latently.values import Batch
 
-__all__ = ["drawn_rows", "walk"]
+__all__ = ["drawn_rows", "drawn_values", "walk"]
 
 BLOCK = 2**23  # numbers in the probabilities held at once
 
@@ -74,9 +74,14 @@ def drawn_rows(task: Task, count: int, given: Any, missing: bool, rng: torch.Gen
     asked: Matrix = np.full((count, data.cells), np.nan) if given is None else data.asked(given, count)
     if framed and count not in (1, len(asked)):
         raise BadParameter(f"n_samples={count} for {len(asked)} given rows: leave it out, each is completed once.")
-    open_ = np.isnan(asked)
-    start = data.batch(asked)
-    rows = Batch(start.x.masked_fill(torch.from_numpy(open_), 0.0), torch.from_numpy(~open_))
+    values = drawn_values(task, asked, missing, rng)
+    return data.rebuilt(values, given, np.isnan(asked)) if framed and data.fits(given) else data.framed(values)
+
+
+def drawn_values(task: Task, asked: Matrix, missing: bool, rng: torch.Generator) -> Matrix:
+    """Rows in user units with their NaN drawn; everything else as it is."""
+    data: Any = task.data_
+    known = torch.from_numpy(~np.isnan(asked))
+    rows = Batch(data.batch(asked).x.masked_fill(~known, 0.0), known)
     cells = walk(task, rows, rng, torch.from_numpy(data.scales_.gaps > 0) if missing else None)
-    values = np.where(open_, data.drawn(cells, rng), asked)
-    return data.rebuilt(values, given, open_) if framed and data.fits(given) else data.framed(values)
+    return np.where(known.numpy(), asked, data.drawn(cells, rng))
