@@ -49,29 +49,32 @@ Codes = NDArray[np.float32]
 class Generator(Task):
     """New rows or images like those of the fit, all of them or of one label; and the way from one to another.
 
-    An autoencoder makes codes of the rows, and a Gaussian mixture is fitted to the codes, of as many components as make
-    held-out codes most likely (Ghosh 2020: a density fitted afterwards beats a prior that shapes the codes). With
-    labels, each has a mixture of its own. A draw of the mixture, decoded, is a new row.
+    Of tables, a masked autoencoder learns what hidden cells are given the others, however many are hidden; a new row is
+    drawn cell after cell, each known to those after it. So any cells may be asked for, and none is drawn in vain.
+
+    Of images, series, sounds, texts, and with labels or another kind: an autoencoder makes codes, and a Gaussian
+    mixture is fitted to them, of as many components as make held-out codes most likely (Ghosh 2020: a density fitted
+    afterwards beats a prior that shapes the codes), one for each label. A draw of the mixture, decoded, is a new row.
 
     Parameters
     ----------
     n_components : int or "auto"
         Width of the code: a wider one reconstructs more finely and is harder to draw from. "auto" is 32, or half the
-        columns of a narrower table.
+        columns of a narrower table; where cells are drawn, eight times the columns, of 32 to 256.
     kind : "auto", str, recipe class or recipe
         As in `Autoencoder`. Of a variational kind the mixture is fitted to draws of the posterior, which is what its
-        decoder has learned to read. "auto" is "undercomplete"; of texts, whose decoder could do without a code,
-        `Variational(free_bits=0.125, pooled=True)`: 4 nats in all cost nothing, so that the code tells something; where
-        they are spelled by letters, as names are, half of that.
+        decoder has learned to read. "auto" is "undercomplete"; of tables `Remasking(0, 1, emphasis=0.9)`; of
+        texts, whose decoder could do without a code, `Variational(free_bits=0.125, pooled=True)`: 4 nats in all cost
+        nothing, so that the code tells something; where they are spelled by letters, as names are, half of that.
 
     Notes
     -----
-    The other parameters are those of `Autoencoder`. Columns of a table get the noise that the likelihood names, and
-    categories are drawn by their probabilities; an image is the mean of its pixels, for noise that knows nothing of
-    neighbours is no picture. Texts are read and spelled as sequences of pieces (`data=Pieces(...)` says how), each
-    piece drawn after those before it; on the way between two texts each is the most probable one. A text that the fit
-    had is drawn again, 24 times at most: where all that is likely was there, some still repeat it. Of those that are
-    spelled by letters, new ones are kept so often that their letters come together as often as in the fit.
+    The other parameters are those of `Autoencoder`. Numbers of a table are drawn as one of some 64 bins and a quantile
+    within it; of other kinds they get the noise that the likelihood names. An image is the mean of its pixels, for
+    noise that knows nothing of neighbours is no picture. Texts are spelled as sequences of pieces (`data=Pieces(...)`
+    says how), each piece drawn after those before it; on the way between two texts each is the most probable one. A
+    text that the fit had is drawn again, 24 times at most: where all that is likely was there, some still repeat it. Of
+    those spelled by letters, new ones are kept so often that their letters come together as often as in the fit.
 
     Examples
     --------
@@ -135,7 +138,7 @@ class Generator(Task):
     def _recipe(self, source: Modality) -> Recipe:
         if not self._auto:
             return resolve(self.kind)
-        return Remasking(0.0, 1.0, emphasis=1.0) if source.walked else resolve("undercomplete")
+        return Remasking(0.0, 1.0, emphasis=0.9) if source.walked else resolve("undercomplete")
 
     def _suited(self, plan: Blueprint, given: dict[str, Any], rows: Batch) -> tuple[Blueprint, dict[str, Any]]:
         if not (self._auto and self._writes(plan.data.likelihood())):
@@ -195,8 +198,10 @@ class Generator(Task):
     def sample(self, n_samples: int = 1, given: Any = None, random_state: Any = None, missing: bool = False) -> Any:
         """New rows in user units, `(n_samples, columns)`, images `(n_samples, height, width[, channels])`, or texts.
 
-        `given`: a label of the fit, or one for each row; None draws labels as often as the fit saw them. The draw is
-        `random_state`'s, by default the estimator's.
+        `given`: a label of the fit, or one for each row; None draws labels as often as the fit saw them. Of a table
+        without labels `{column: value}`, a value or one for each row, or rows whose gaps are to be drawn; they come
+        back completed. Tables come in the container of the fit; with `missing`, cells are missing as often as in it.
+        The draw is `random_state`'s, by default the estimator's.
         """
         check_is_fitted(self, "model_")
         if not isinstance(n_samples, (int, np.integer)) or n_samples < 1:
