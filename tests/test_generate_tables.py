@@ -10,6 +10,7 @@ from numpy.testing import assert_array_equal
 
 from latently import Generator, evaluate, load, save
 from latently.errors import BadData, BadParameter, UnsupportedInput
+from latently.faces.cli import main
 from latently.modalities import Binned
 
 
@@ -29,12 +30,12 @@ def people(n: int, seed: int) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def rows() -> pd.DataFrame:
-    return people(1500, 0)
+    return people(1000, 0)
 
 
 @pytest.fixture(scope="module")
 def model(rows) -> Generator:
-    return Generator(random_state=0, epochs=120, verbose=False).fit(rows)
+    return Generator(random_state=0, epochs=100, verbose=False).fit(rows)
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +153,7 @@ def test_what_cannot_be_asked_is_refused(ask, error, word, model, rows):
 
 
 def test_a_report_tells_new_rows_from_shuffled_ones_and_from_copies(model, rows):
-    held = people(1500, 1)
+    held = people(1000, 1)
     copies = rows.sample(len(rows), replace=True, random_state=0)
     found = model.report(rows, held, target="trade", beside={"copies": copies}).sections
     apart = found["new rows"]["told from real rows, AUC"]
@@ -187,3 +188,22 @@ def test_bins_hold_about_as_many_rows_and_repeated_values_alone():
     assert np.abs(table.values(cells)[x == 0]).max() == 0
     drawn = table.drawn(cells, torch.Generator().manual_seed(0))
     assert_array_equal(table.batch(drawn).x, cells)
+
+
+def test_the_command_line_asks_for_columns(model, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    save(model, "model.safetensors")
+    asked = "--given hours=20 --given trade=nurse --given night=true --given level=high"
+    assert main(f"sample model.safetensors -o new.csv --count 9 {asked}".split()) == 0
+    made = pd.read_csv("new.csv")
+    assert made.shape == (9, 6)
+    assert made[["hours", "trade", "night", "level"]].drop_duplicates().values.tolist() == [[20, "nurse", True, "high"]]
+    for wrong, word in (
+        ("hour=3", "hour"),
+        ("hours=many", "integer"),
+        ("trade=king", "king"),
+        ("trade", "COLUMN=VALUE"),
+    ):
+        capsys.readouterr()
+        assert main(["sample", "model.safetensors", "-o", "no.csv", "--given", wrong]) == 2
+        assert word in capsys.readouterr().err
