@@ -167,7 +167,7 @@ def test_a_report_tells_new_rows_from_shuffled_ones_and_from_copies(model, rows)
     assert learned["new"] > learned["independent columns"] + 0.1
     closer = found["closest rows"]["closer to the fit's rows, share"]
     assert closer["copies"] > 0.9
-    assert abs(closer["new"] - 0.5) < 0.06
+    assert abs(closer["new"] - 0.5) < 0.1
     assert "new rows" in evaluate(model, held.head(300)).sections
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -28,6 +29,7 @@ EACH = 8  # rows in a bin, at least, of small tables
 MOST = 8192  # bins of all columns together: a table of a thousand has 8 each
 KNOTS = 9  # quantiles kept of a bin, ends among them
 RATE, STEPS = 3e-3, 4000
+PLAIN = re.compile(r"u?int\d+|float|double|halffloat|(timestamp|duration)\[\w+\]")  # types known by such a name
 DIGITS = 6  # behind the point: more is no resolution
 
 
@@ -40,6 +42,7 @@ class Binned(Table):
     """
 
     walked: ClassVar[bool] = True
+    loss: ClassVar[str] = "likelihood"
     quiet: ClassVar[tuple[str, ...]] = ("no better than the mean", "no better than PCA", "overfit")  # of bins
     readings: ClassVar[dict[str, str]] = {}
 
@@ -112,7 +115,8 @@ class Binned(Table):
                 at = share[:, j] * (KNOTS - 1)
                 low, knots = np.minimum(at.astype(np.int64), KNOTS - 2), self._of(j)[np.minimum(places[:, j], n - 1)]
                 ends = np.take_along_axis(knots, np.stack([low, low + 1], 1), 1)
-                found[:, j] = np.round(ends[:, 0] + (at - low) * (ends[:, 1] - ends[:, 0]), int(self.digits[j]))
+                drawn, step = ends[:, 0] + (at - low) * (ends[:, 1] - ends[:, 0]), self.scales_.step[j]
+                found[:, j] = np.rint(drawn / step) * step if step else np.round(drawn, int(self.digits[j]))
             found[places[:, j] >= n, j] = np.nan
         low, high = self.bounds()
         return np.clip(found, low, high) if len(found) else found
@@ -121,7 +125,7 @@ class Binned(Table):
 
     def learn(self, owner: Any, data: Any, weight: Any, natural: bool) -> tuple[Batch, Remember]:
         """As a table, and what held the rows."""
-        self.container_ = type(data).__module__.split(".")[0]
+        self.container_ = "pandas" if hasattr(data, "iloc") else type(data).__module__.split(".")[0]
         return super().learn(owner, data, weight, natural)
 
     def framed(self, values: Matrix) -> Any:
@@ -224,11 +228,10 @@ def _typed(column: Column, values: Matrix) -> Any:
     import pyarrow.compute as pc
 
     found = restored(column, values)
-    if column.dtype.startswith("dictionary"):
+    if column.width and column.dtype.startswith("dictionary"):
         levels = pa.array(list(column.levels))
         return pa.DictionaryArray.from_arrays(pc.index_in(found, levels), levels, ordered=column.sort == "ordered")
-    number = column.sort in ("number", "integer") and not column.dtype.startswith("decimal")
-    return found.cast(column.dtype, safe=False) if number else found
+    return found.cast(column.dtype, safe=False) if PLAIN.fullmatch(column.dtype) else found
 
 
 def _bins(column: Matrix, mass: Matrix, most: int) -> Matrix:

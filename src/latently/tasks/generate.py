@@ -97,7 +97,7 @@ class Generator(Task):
         labels = None if y is None else labels_of(y)
         if labels is not None and not isinstance(X, (str, Path)):
             same_length(labels, _num_samples(X))
-        self._walks = labels is None and self._auto
+        self._walks = labels is None and self._auto and self.loss == "auto"
         self._fit(X, None)
         self._unlabelled()
         return self if self.data_.walked else self._fitted(X, labels)

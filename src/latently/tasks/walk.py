@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -65,8 +65,8 @@ def _walked(
 def drawn_rows(task: Task, count: int, given: Any, missing: bool, rng: torch.Generator) -> Any:
     """New rows, or those of `given` completed, in the container of the fit or of `given`."""
     data: Any = task.data_
-    framed = given is not None and not isinstance(given, dict)
-    if given is not None and np.ndim(given) < 2 and not isinstance(given, dict):
+    framed = given is not None and not isinstance(given, Mapping)
+    if framed and np.ndim(given) < 2:
         raise BadParameter(
             f"given={given!r}: this fit had no labels. Say which column: given={{'column': value}}, or give rows with "
             "gaps; or fit with labels: fit(X, y)."
