@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latently.codec.numbers import Form, formed
+from latently.codec.quotients import Quotient, quotient
 from latently.errors import FileProblem
 
-__all__ = ["Cells", "cells_of", "column_of", "kept", "loosened", "squeeze", "unkept"]
+__all__ = ["Cells", "cells_of", "column_of", "fraction", "kept", "loosened", "plain", "squeeze", "unkept"]
 
 Whole = NDArray[np.uint64]
 
@@ -44,30 +45,35 @@ def cells_of(column: Any, error: float) -> Cells:
     bare = column.indices if pa.types.is_dictionary(kind) else column
     missing = np.asarray(bare.is_null()) if bare.null_count else np.zeros(rows, bool)
     if pa.types.is_dictionary(kind):
-        return _states({"sort": "levels"}, _plain(bare), missing, 0.0, kept(column.dictionary))
+        return _states({"sort": "levels"}, plain(bare), missing, 0.0, kept(column.dictionary))
     if _width(kind):
-        return _states({"sort": "numbers"}, _plain(column), missing, error)
+        return _states({"sort": "numbers"}, plain(column), missing, error)
     if _texts(kind) or pa.types.is_decimal(kind) or pa.types.is_fixed_size_binary(kind):
         levels = pc.unique(_castable(column).drop_null())
         if len(levels) <= LEVELS * rows:
             levels = levels.take(pc.sort_indices(levels)) if _texts(kind) else levels
             codes = pc.index_in(_castable(column), levels)
-            return _states({"sort": "texts"}, _plain(codes.cast("int32")), missing, 0.0, kept(levels))
+            return _states({"sort": "texts"}, plain(codes.cast("int32")), missing, 0.0, kept(levels))
     return Cells({"sort": "kept"})
 
 
 def column_of(facts: dict[str, Any], kind: Any, fields: list[Whole], odd: Whole | None, shared: Any) -> Any:
-    """The Arrow array of type `kind`, of some rows, that `cells_of` saw; `shared`: its levels."""
+    """The Arrow array of type `kind`, of some rows, that `cells_of` saw.
+
+    `shared`: its levels, or the whole numbers that it is a quotient with.
+    """
     import pyarrow as pa
 
     form = Form(**facts["form"])
     state = fields[0] if facts["states"] else np.zeros(len(fields[-1]), np.uint64)
     values = form.values(fields[-1])
+    if facts["sort"] == "quotient":
+        values = quotient(values, shared, facts["under"], np.dtype(facts["dtype"]))
     if odd is not None:
         where = state == ODD
         values[where] = odd[where].astype(f"u{values.dtype.itemsize}").view(values.dtype)
     missing = state == MISSING
-    if facts["sort"] == "numbers":
+    if facts["sort"] in ("numbers", "quotient"):
         return _restored(kind, values, missing)
     index = kind.index_type if facts["sort"] == "levels" else pa.int32()
     codes = _restored(index, values.astype(index.to_pandas_dtype()), missing)
@@ -76,23 +82,40 @@ def column_of(facts: dict[str, Any], kind: Any, fields: list[Whole], odd: Whole 
     return shared.take(codes).cast(kind)
 
 
+def fraction(cells: Cells, column: Any, one: Quotient, other: NDArray[np.int64]) -> Cells:
+    """A column of floats as the whole numbers of a quotient."""
+    values = plain(column)
+    back = quotient(one.numbers, other, one.under, values.dtype)
+    odd = back.view(f"u{values.dtype.itemsize}") != values.view(f"u{values.dtype.itemsize}")
+    facts = {"sort": "quotient", "of": one.of, "under": one.under, "dtype": values.dtype.name}
+    form, whole, _ = formed(one.numbers[~odd], 0.0)
+    return _stated(facts, values, np.zeros(len(values), bool), form, whole, odd)
+
+
 def _states(facts: dict[str, Any], values: Any, missing: Any, error: float, shared: bytes = b"") -> Cells:
     form, whole, odd = formed(values[~missing], error)
-    states = np.zeros(len(values), np.uint64)
-    states[missing], states[~missing] = MISSING, np.where(odd, ODD, REGULAR)
-    numbers = np.zeros(len(values), np.uint64)
-    regular = states == REGULAR
-    numbers[regular] = whole[~odd]
+    some = np.zeros(len(values), bool)
+    some[~missing] = odd
+    cells = _stated(facts, values, missing, form, whole[~odd], some)
+    cells.shared = shared
+    return cells
+
+
+def _stated(facts: dict[str, Any], values: Any, missing: Any, form: Form, whole: Whole, odd: Any) -> Cells:
+    """Cells of which those that are neither missing nor odd are `whole`."""
+    states = np.where(missing, MISSING, np.where(odd, ODD, REGULAR)).astype(np.uint64)
+    numbers, regular = np.zeros(len(values), np.uint64), states == REGULAR
+    numbers[regular] = whole
     if regular.any() and not regular.all():
-        numbers[~regular] = np.sort(numbers[regular])[int(regular.sum()) // 2]  # costs next to nothing: its bin is full
+        numbers[~regular] = np.sort(whole)[len(whole) // 2]  # costs next to nothing: its bin is full
     loose = None
     if odd.any():
         loose = np.zeros(len(values), np.uint64)
-        loose[states == ODD] = values[states == ODD].view(f"u{values.dtype.itemsize}")
-    facts |= {"form": asdict(form), "states": bool(states.any()), "odd": loose is not None}
+        loose[odd] = values[odd].view(f"u{values.dtype.itemsize}")
     usual = asdict(Form("", ""))
-    facts["form"] = {n: v for n, v in facts["form"].items() if v != usual[n]}
-    return Cells(facts, [states, numbers] if states.any() else [numbers], loose, shared)
+    told = {n: v for n, v in asdict(form).items() if v != usual[n]}
+    facts |= {"form": told, "states": bool(states.any()), "odd": loose is not None}
+    return Cells(facts, [states, numbers] if states.any() else [numbers], loose)
 
 
 # ---------------------------------------------------------------------- Arrow
@@ -122,7 +145,7 @@ def _castable(column: Any) -> Any:
     return column.cast("large_string") if str(column.type) == "string_view" else column
 
 
-def _plain(column: Any) -> Any:
+def plain(column: Any) -> Any:
     """The numbers of an Arrow array as numpy's, whatever stands in missing cells."""
     import pyarrow as pa
 
@@ -153,7 +176,7 @@ def kept(column: Any) -> bytes:
     import pyarrow as pa
 
     if _width(column.type) and not column.null_count and not pa.types.is_boolean(column.type):
-        return squeeze(BARE + _plain(column).tobytes())
+        return squeeze(BARE + plain(column).tobytes())
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, pa.schema([("", column.type)])) as writer:
         writer.write_batch(pa.record_batch([column], [""]))

@@ -6,7 +6,9 @@ a bin takes even bits.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -53,8 +55,16 @@ class Plan:
 
     def told(self) -> dict[str, Any]:
         """As JSON values, without what is usual."""
-        usual = asdict(Plan())
-        return {name: value for name, value in asdict(self).items() if value != usual[name]}
+        usual, mine = asdict(Plan()), asdict(self)
+        shift = (math.gcd(*self.edges) & -math.gcd(*self.edges) or 1).bit_length() - 1
+        mine["edges"] = [shift, *((b - a) >> shift for a, b in pairwise([0, *self.edges]))]
+        return {name: value for name, value in mine.items() if value != usual[name]}
+
+    @classmethod
+    def of(cls, told: dict[str, Any]) -> Plan:
+        """The plan that told this."""
+        shift, *steps = told["edges"]
+        return cls(**told | {"edges": [int(e) << shift for e in accumulate(steps)]})
 
     def mixing(self) -> NDArray[np.int8]:
         """The weights of every level."""

@@ -17,6 +17,7 @@ __all__ = ["Coded", "coded"]
 
 SPOKEN = 1024  # distinct numbers that each have a bin of their own
 BINS = 256  # of more, of even shares of the rows
+ROUND = 16  # parts of a bin to which edges are rounded
 PER_BIN = 16  # rows a bin that is worth its edge
 SAMPLE = 6_000  # rows that relations are told from: the first by bisection lie evenly
 CANDIDATES = 24
@@ -82,6 +83,9 @@ def _binned(plan: Plan, groups: list[Whole]) -> Plan:
     bins = 1 << max(0, min(BINS, count // PER_BIN).bit_length() - 1)
     cuts = values[np.arange(bins) * count // bins]
     frequent = cuts[1:][cuts[1:] == cuts[:-1]]
+    if not len(frequent) and len(cuts) > 1:  # round edges are told in fewer digits
+        shift = max(int(np.median(np.diff(cuts))) // ROUND, 1).bit_length() - 1
+        cuts = cuts >> np.uint64(shift) << np.uint64(shift)
     edges = np.unique(np.concatenate([[np.uint64(0)], cuts, np.minimum(frequent, np.uint64(last - 1)) + np.uint64(1)]))
     return replace(plan, edges=[int(e) for e in edges], last=last)
 

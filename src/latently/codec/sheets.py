@@ -25,9 +25,10 @@ from typing import Any
 
 import numpy as np
 
-from latently.codec.cells import Cells, cells_of, column_of, kept, loosened, squeeze, unkept
+from latently.codec.cells import Cells, cells_of, column_of, fraction, kept, loosened, plain, squeeze, unkept
 from latently.codec.fields import Known, Plan, read_field, view_of
 from latently.codec.planning import Coded, coded
+from latently.codec.quotients import found, whole_of
 from latently.codec.trees import Memory
 from latently.errors import BadParameter, FileProblem
 
@@ -46,32 +47,50 @@ def pack(columns: Sequence[Any], errors: Sequence[float], schema: Any, form: dic
     """The file of Arrow arrays of one length; `form`: JSON values that tell what held them."""
     rows = len(columns[0]) if columns else 0
     cuts = [slice(i, min(i + GROUP, rows)) for i in range(0, max(rows, 1), GROUP)]
-    known, views, told = [Known(c.stop - c.start) for c in cuts], [], []
+    known, views, told = [Known(c.stop - c.start) for c in cuts], list[Any](), dict[int, Any]()
     shared, parts = [squeeze(schema.serialize().to_pybytes())], [list[bytes]() for _ in cuts]
-    for column, error in zip(columns, errors, strict=True):
-        cells = cells_of(column, error)
+    every, held = _cells(columns, errors)
+    for j, cells in every.items():
         made, fields = _coded(cells, cuts, known, views)
         length = sum(map(len, (s for one in made for s in one))) + len(json.dumps(fields)) // 2 + len(cells.shared)
-        if cells.fields and not _shorter(column, length):
-            told.append({**cells.facts, "fields": fields, "shared": len(cells.shared)})
+        if cells.fields and (j in held or not _shorter(columns[j], length)):
+            told[j] = {**cells.facts, "column": j, "fields": fields, "shared": len(cells.shared)}
             shared.append(cells.shared)
         else:
             for k in known:
                 k.forget(len(fields))
             del views[len(views) - len(fields) :]
-            told.append({"sort": "kept"})
-            made = [[kept(column[c])] for c in cuts]
+            told[j] = {"sort": "kept", "column": j}
+            made = [[kept(columns[j][c])] for c in cuts]
         for part, one in zip(parts, made, strict=True):
             part += one
     bodies = [b"".join(part) for part in parts]
     facts = {
-        "form": form, "rows": rows, "columns": told, "schema": len(shared[0]),
+        "form": form, "rows": rows, "columns": list(told.values()), "schema": len(shared[0]),
         "lengths": [[len(s) for s in part] for part in parts], "sums": [zlib.crc32(b) for b in bodies],
     }  # fmt: skip
     common = b"".join(shared)
     head = squeeze(json.dumps(facts | {"sum": zlib.crc32(common)}, separators=(",", ":")).encode())
     top = FIXED.pack(MAGIC, VERSION, len(head), len(common)) + head
     return b"".join([top, SUM.pack(zlib.crc32(top)), common, *bodies])
+
+
+def _cells(columns: Sequence[Any], errors: Sequence[float]) -> tuple[dict[int, Cells], set[int]]:
+    """The cells of columns in the order in which they are coded; and which columns others need: quotients come last."""
+    every = {j: cells_of(c, e) for j, (c, e) in enumerate(zip(columns, errors, strict=True))}
+    floats, wholes, held = dict[int, Any](), dict[int, Any](), set[int]()
+    for j, cells in every.items():
+        form = cells.facts.get("form", {})
+        if cells.facts["sort"] == "numbers" and len(columns[j]) and not cells.facts["states"]:
+            if form["sort"] == "bits":
+                floats[j] = plain(columns[j])
+            elif form["sort"] in ("whole", "decimal") and not form.keys() & {"digits", "step"}:
+                wholes[j] = whole_of(form, cells.fields[0])
+    for one in found(floats, wholes):
+        every[one.column] = fraction(every.pop(one.column), columns[one.column], one, wholes[one.of])
+        held |= {one.column, one.of}
+        wholes[one.column] = one.numbers
+    return every, held
 
 
 def _coded(
@@ -155,13 +174,14 @@ class Sheet:
         schema, names = self.schema(), []
         lengths = np.array([lengths for lengths in self.facts["lengths"]]).sum(0)
         place = 0
-        for name, facts in zip(schema.names, self.facts["columns"], strict=True):
-            parts = _parts(facts)
+        for facts in self.facts["columns"]:
+            field, parts = schema.field(facts["column"]), _parts(facts)
             size = int(lengths[place : place + parts].sum()) + facts.get("shared", 0)
-            names.append({"name": name, "type": str(schema.field(len(names)).type), "bytes": size,
-                          "codec": "kept" if facts["sort"] == "kept" else facts["form"].get("sort", "whole")})
+            codec = facts["form"]["sort"] if facts["sort"] == "numbers" else facts["sort"]
+            names.append((facts["column"], {"name": field.name, "type": str(field.type), "bytes": size, "codec": codec}))
             place += parts
-        return {"rows": self.rows, "groups": len(self.groups), "columns": names, "form": self.facts["form"]["sort"]}
+        columns = [one for _, one in sorted(names, key=lambda one: one[0])]
+        return {"rows": self.rows, "groups": len(self.groups), "columns": columns, "form": self.facts["form"]["sort"]}
 
     def table(self, only: Sequence[int] | slice | None = None) -> Any:
         """The Arrow table, or some of its rows, in their order; groups that hold none of them are not decoded."""
@@ -196,28 +216,36 @@ class Sheet:
         """The arrays of each column in some groups, the first among them."""
         known = [Known(min(GROUP, self.rows - g * GROUP)) for g in groups]
         streams = [_Streams(self.groups[g], self.facts["lengths"][g]) for g in groups]
-        views, found, place = list[Any](), [], self.facts["schema"]
-        for column, facts in zip(schema, self.facts["columns"], strict=True):
+        views, done, place = list[Any](), dict[int, list[Any]](), self.facts["schema"]
+        wholes = dict[int, list[Any]]()
+        for facts in self.facts["columns"]:
+            j = facts["column"]
+            kind = schema.field(j).type
             if facts["sort"] == "kept":
-                found.append([unkept(s.next(), column.type) for s in streams])
+                done[j] = [unkept(s.next(), kind) for s in streams]
                 continue
-            size = facts["shared"]
-            shared = None
+            size, levels = facts["shared"], None
             if size:
-                kind = column.type.value_type if facts["sort"] == "levels" else column.type
-                shared, place = unkept(self.shared[place : place + size], kind), place + size
-            for plan in (Plan(**told) for told in facts["fields"]):
+                levels = unkept(self.shared[place : place + size], _levels(kind))
+                place += size
+            for plan in (Plan.of(told) for told in facts["fields"]):
                 memory: Memory | None = None
                 for g, (k, s) in enumerate(zip(known, streams, strict=True)):
                     after = read_field(s.next(), plan, k, views, memory)
                     memory = memory if g else after
                 views.append(view_of(known[0].tokens[-1], len(plan.edges)))
+            beside = wholes[facts["of"]] if facts["sort"] == "quotient" else [levels] * len(known)
             count = len(facts["fields"])
-            found.append([
-                column_of(facts, column.type, k.values[-count:], s.odd(k, count) if facts["odd"] else None, shared)
-                for k, s in zip(known, streams, strict=True)
-            ])  # fmt: skip
-        return found
+            done[j] = [
+                column_of(facts, kind, k.values[-count:], s.odd(k, count) if facts["odd"] else None, b)
+                for k, s, b in zip(known, streams, beside, strict=True)
+            ]  # fmt: skip
+            wholes[j] = [whole_of(facts["form"], k.values[-1]) for k in known]
+        return [done[j] for j in range(len(schema))]
+
+
+def _levels(kind: Any) -> Any:
+    return getattr(kind, "value_type", kind)
 
 
 class _Streams:
