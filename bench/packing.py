@@ -38,7 +38,9 @@ def columns(frame: pd.DataFrame) -> list[NDArray[Any]]:
 def rivals(frame: pd.DataFrame) -> dict[str, int]:
     """Bytes of each."""
     out = io.BytesIO()
-    parquet.write_table(pa.Table.from_pandas(frame, preserve_index=False), out, compression="zstd", compression_level=19)
+    parquet.write_table(
+        pa.Table.from_pandas(frame, preserve_index=False), out, compression="zstd", compression_level=19
+    )
     found = {
         "zstd": sum(len(pa.Codec("zstd", 19).compress(c.tobytes(), asbytes=True)) for c in columns(frame)),
         "Parquet": out.tell(),

@@ -82,7 +82,7 @@ def column_of(facts: dict[str, Any], kind: Any, fields: list[Whole], odd: Whole 
     return shared.take(codes).cast(kind)
 
 
-def fraction(cells: Cells, column: Any, one: Quotient, other: NDArray[np.int64]) -> Cells:
+def fraction(column: Any, one: Quotient, other: NDArray[np.int64]) -> Cells:
     """A column of floats as the whole numbers of a quotient."""
     values = plain(column)
     back = quotient(one.numbers, other, one.under, values.dtype)

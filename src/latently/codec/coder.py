@@ -78,10 +78,10 @@ class Reader:
         except (AssertionError, ValueError) as problem:  # what constriction raises on a stream that nobody encoded
             raise FileProblem(f"a block holds no valid symbols ({problem}): its bytes are not this codec's.") from None
 
-    def turns(self, model: Any, chances: NDArray[np.float32]) -> NDArray[np.int64]:
+    def turns(self, model: Any, parameters: NDArray[Any]) -> NDArray[np.int64]:
         """The next symbols of one family of models, each by its own parameter."""
         try:
-            return np.asarray(self.coder.decode(model, chances), np.int64)
+            return np.asarray(self.coder.decode(model, parameters), np.int64)
         except (AssertionError, ValueError) as problem:
             raise FileProblem(f"a column holds no valid symbols ({problem}): its bytes are not this codec's.") from None
 

@@ -69,9 +69,7 @@ def formed(values: Values, error: float) -> tuple[Form, Whole, NDArray[np.bool_]
     return (form, whole, odd) if odd[fine].sum() <= ODD * fine.sum() else formed(values, 0.0)
 
 
-def _formed_floats(
-    values: Values, fine: NDArray[np.bool_], error: float
-) -> tuple[Form, Whole, NDArray[np.bool_]]:
+def _formed_floats(values: Values, fine: NDArray[np.bool_], error: float) -> tuple[Form, Whole, NDArray[np.bool_]]:
     x = values[fine].astype(np.float64)
     found = _decimal(values[fine], x, error)
     width = 2 * error
@@ -93,7 +91,7 @@ def _formed_floats(
 
 
 def _spaced(form: Form, whole: Whole, order: Values, error: float) -> tuple[Form, Whole]:
-    """Numbers, modulo 2^64, from the least in `order` up, over what divides all; on a grid where an error is allowed."""
+    """Numbers modulo 2^64 from the least in `order` up, over what divides all; on a grid where an error is allowed."""
     if not len(whole):
         return form, whole
     low = int(order.min())
@@ -159,7 +157,7 @@ def _ordered(values: Values) -> Whole:
     """The bits of floats as whole numbers that rise with them."""
     bits = _bits(values).astype(np.uint64)
     top = np.uint64(1 << (8 * values.dtype.itemsize - 1))
-    return np.where(bits & top, ~bits & np.uint64(2 * int(top) - 1), bits | top)
+    return np.asarray(np.where(bits & top, ~bits & np.uint64(2 * int(top) - 1), bits | top), np.uint64)
 
 
 def _of_ordered(whole: Whole, dtype: np.dtype[Any]) -> Values:

@@ -150,7 +150,7 @@ def _entropy(classes: Ints) -> float:
     """In bits, corrected for the classes that a sample of this size leaves out (Miller 1955)."""
     counts = np.unique(classes, return_counts=True)[1]
     p = counts / len(classes)
-    return float(-(p * np.log2(p)).sum()) + (len(counts) - 1) / (2 * len(classes) * np.log(2))
+    return float(-(p * np.log2(p)).sum() + (len(counts) - 1) / (2 * len(classes) * np.log(2)))
 
 
 def _line(x: Ints, y: Ints) -> list[int]:

@@ -87,7 +87,8 @@ def _cells(columns: Sequence[Any], errors: Sequence[float]) -> tuple[dict[int, C
             elif form["sort"] in ("whole", "decimal") and not form.keys() & {"digits", "step"}:
                 wholes[j] = whole_of(form, cells.fields[0])
     for one in found(floats, wholes):
-        every[one.column] = fraction(every.pop(one.column), columns[one.column], one, wholes[one.of])
+        del every[one.column]  # to the end
+        every[one.column] = fraction(columns[one.column], one, wholes[one.of])
         held |= {one.column, one.of}
         wholes[one.column] = one.numbers
     return every, held
@@ -125,7 +126,6 @@ class Sheet:
     facts: dict[str, Any]
     shared: bytes
     groups: list[bytes]
-    bytes: int
 
     @classmethod
     def read(cls, data: bytes) -> Sheet:
@@ -156,7 +156,7 @@ class Sheet:
             if zlib.crc32(part) != wanted:
                 where = f"group {i} of {len(groups)}" if i else "the common part"
                 raise FileProblem(f"{where} is damaged: its checksum does not match. Take another copy.")
-        return cls(facts, shared, groups, len(data))
+        return cls(facts, shared, groups)
 
     @property
     def rows(self) -> int:
@@ -172,13 +172,15 @@ class Sheet:
     def told(self) -> dict[str, Any]:
         """What the file holds, as JSON values."""
         schema, names = self.schema(), []
-        lengths = np.array([lengths for lengths in self.facts["lengths"]]).sum(0)
+        lengths = np.array(self.facts["lengths"]).sum(0)
         place = 0
         for facts in self.facts["columns"]:
             field, parts = schema.field(facts["column"]), _parts(facts)
             size = int(lengths[place : place + parts].sum()) + facts.get("shared", 0)
             codec = facts["form"]["sort"] if facts["sort"] == "numbers" else facts["sort"]
-            names.append((facts["column"], {"name": field.name, "type": str(field.type), "bytes": size, "codec": codec}))
+            names.append(
+                (facts["column"], {"name": field.name, "type": str(field.type), "bytes": size, "codec": codec})
+            )
             place += parts
         columns = [one for _, one in sorted(names, key=lambda one: one[0])]
         return {"rows": self.rows, "groups": len(self.groups), "columns": columns, "form": self.facts["form"]["sort"]}
@@ -188,13 +190,15 @@ class Sheet:
         import pyarrow as pa
 
         schema, rows = self.schema(), self.numbers(only)
-        wanted = sorted({*(rows // GROUP).tolist()}) if only is not None else list(range(len(self.groups)))
+        wanted = sorted({*(rows // GROUP).tolist()}) or [0] if only is not None else list(range(len(self.groups)))
         with _sound():
             columns = self._columns(schema, [0, *(g for g in wanted if g)])
         if 0 not in wanted:
             columns = [one[1:] for one in columns]
-        arrays = [pa.chunked_array(one, f.type) if one else pa.chunked_array([], f.type)
-                  for one, f in zip(columns, schema, strict=True)]
+        arrays = [
+            pa.chunked_array(one, f.type) if one else pa.chunked_array([], f.type)
+            for one, f in zip(columns, schema, strict=True)
+        ]
         table = pa.Table.from_arrays(arrays, schema=schema)
         if only is None:
             return table

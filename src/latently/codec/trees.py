@@ -108,7 +108,7 @@ class Memory:
         """Where in each table the turns of some rows are counted; None for a context that has no say here."""
         found: list[Any] = []
         middle = (2 * (node - (1 << level)) + 1) << (self.depth - level - 1)
-        for c, guess, size, deepest in zip(contexts, guesses, self.sizes, self.deepest, strict=True):
+        for c, guess, deepest in zip(contexts, guesses, self.deepest, strict=True):
             if guess is not None:
                 away = guess - GRAIN * middle
                 steps = np.minimum(logs(1 << 14)[np.minimum(np.abs(away) + 1, (1 << 14) - 1)] >> (FINE - 2), REACH)
@@ -218,7 +218,7 @@ def _mixed(odds: NDArray[np.int32], weights: NDArray[np.int8]) -> NDArray[np.flo
     z = weights.astype(np.int32) @ odds
     z += ONE // 2
     z >>= ONE.bit_length() - 1
-    return chance()[np.clip(z, -ODDS, ODDS) + ODDS].astype(np.float32) / np.float32(PARTS)
+    return np.asarray(chance()[np.clip(z, -ODDS, ODDS) + ODDS] / np.float32(PARTS), np.float32)
 
 
 def price(found: Seen, weights: NDArray[np.int8]) -> float:
@@ -237,9 +237,7 @@ def encode(writer: Writer, found: Seen, weights: NDArray[np.int8]) -> None:
         writer.coder.encode(np.ascontiguousarray(turns, dtype=np.int32), model, _mixed(odds, weights[level]))
 
 
-def decode(
-    reader: Reader, memory: Memory, contexts: Sequence[Context], count: int, weights: NDArray[np.int8]
-) -> Ints:
+def decode(reader: Reader, memory: Memory, contexts: Sequence[Context], count: int, weights: NDArray[np.int8]) -> Ints:
     """The tokens whose turns `encode` wrote; the memory counts them."""
     model, order, tokens = need().model.Bernoulli(perfect=False), Order.of(count), np.zeros(count, np.int64)
     for at in memory.portions(count):

@@ -110,7 +110,9 @@ class Pandas(Container):
                 warnings.simplefilter("ignore")  # what does not come back is refused below
                 table = pa.Table.from_pandas(data)
         except (pa.ArrowException, ValueError, TypeError) as problem:
-            raise BadData(f"this frame holds what Arrow does not ({str(problem)[:120]}). Make its cells one sort.") from None
+            raise BadData(
+                f"this frame holds what Arrow does not ({str(problem)[:120]}). Make its cells one sort."
+            ) from None
         for j, dtype in enumerate(data.dtypes):
             if isinstance(dtype, np.dtype) and dtype.kind == "f":  # NaN stays what it is, to its last bit
                 values = pa.array(np.ascontiguousarray(data.iloc[:, j].to_numpy()), from_pandas=False)
@@ -124,7 +126,9 @@ class Pandas(Container):
         odd = odd or [c for c in data.columns if same and not again[c].equals(data[c])]
         if odd or not same:
             where = f"column {odd[0]!r}" if odd else "the index or a column's name"
-            raise BadData(f"{where} would not come back as it is. Make its cells one sort: astype(str) or convert_dtypes().")
+            raise BadData(
+                f"{where} would not come back as it is. Make its cells one sort: astype(str) or convert_dtypes()."
+            )
         return table, form
 
     @classmethod

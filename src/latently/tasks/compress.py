@@ -17,7 +17,7 @@ from latently.codec.container import MOST_PIXELS
 from latently.codec.exact import stacks
 from latently.codec.planes import PlaneCoder
 from latently.engine.schedule import Outcome
-from latently.errors import BadParameter
+from latently.errors import BadData, BadParameter
 from latently.modalities.blocks import Blocks, colours
 from latently.parts.rounded import Rounded
 from latently.recipes.compressive import Compressive
@@ -109,10 +109,12 @@ class Compressor(Task):
     # ------------------------------------------------------------------ fit
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn from images `X` (uint8, grey or colours, any sizes); `y` is ignored."""
+        """Learn from images `X` (uint8, grey or colours, any sizes); `y` is ignored. Tables need no fit."""
         need()
         self._check()
-        way = Images(self)
+        way = Packing.of_data(self, X)
+        if not isinstance(way, Images):
+            raise BadData("there are no images to learn from: arrays and tables need no fit. Call compress at once.")
         if way.exact:
             raise BadParameter("quality='lossless' and max_error need no fit; call compress at once.")
         self._images = way.pictures(X)
@@ -174,7 +176,7 @@ class Compressor(Task):
     # ------------------------------------------------------------------ files
 
     def compress(self, X: Any, names: Sequence[str] | None = None) -> bytes:
-        """One file of all that `X` holds: images as an array `(n, height, width[, channels])`, a list or paths; a table.
+        """One file of all of `X`: images as an array `(n, height, width[, channels])`, a list or paths; or a table.
 
         `names` of the images are kept in it. A list's grey images come back without an axis for their one channel.
         Each image of more than 2^16 pixels is coded before the next file is read; smaller ones share a block.

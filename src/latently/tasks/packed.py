@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -38,7 +37,8 @@ class Packing:
     @classmethod
     def of_data(cls, task: Task, data: Any) -> Packing:
         """What suits this data: images, unless a container holds a table."""
-        table = isinstance(task.data, Table) or (not isinstance(task.data, Modality) and holds(data) is not None)
+        columns = holds(data) is not None or hasattr(data, "to_frame")
+        table = isinstance(task.data, Table) or (columns and not isinstance(task.data, Modality))
         return next(c for c in cls.registry.values() if issubclass(c, Tables) == table)(task)
 
     @classmethod
@@ -127,7 +127,7 @@ def _whole(column: Any) -> Any:
 def checked_error(given: Any) -> None:
     """Refuse a `max_error` that is none."""
     for e in given.values() if isinstance(given, Mapping) else [given]:
-        if not (isinstance(e, (Real, np.number)) and not isinstance(e, bool) and 0 <= e < math.inf):
+        if isinstance(e, bool) or not isinstance(e, (int, float, np.number)) or not 0 <= float(e) < math.inf:
             raise BadParameter(
                 f"max_error={given!r}: expected a number, at least 0, in the unit of the data, or for tables one for "
                 "each of some columns, such as {'price': 0.5}."

@@ -88,7 +88,7 @@ class Images(Packing):
             return bounded(stack, float(self.max_error)) if self.max_error >= 1 else kept(stack)
         if self.quality == "lossless" or not self.learned.takes(stack):
             return kept(stack)
-        block = self.learned.block(stack)
+        block: Block = self.learned.block(stack)
         if len(zlib.compress(stack.tobytes(), 1)) > HOPELESS * len(block.payload):
             return block
         exact = kept(stack)
