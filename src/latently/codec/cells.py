@@ -23,6 +23,7 @@ LEVELS = 0.5  # distinct values a row: with more, a column of values that are no
 RAW, ZLIB, ZSTD, LZMA = range(4)
 BARE, STREAM = b"\0", b"\1"  # numbers, or a stream of Arrow
 FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 1 << 24}]
+SMALL = 1 << 16  # bytes: zlib is never the shortest of more
 THOROUGH = 19  # of zstd
 
 
@@ -198,7 +199,9 @@ def squeeze(data: bytes) -> bytes:
     """The shortest of raw, zlib, zstd and LZMA; its first byte says which."""
     import pyarrow as pa
 
-    made = [bytes([RAW]) + data, bytes([ZLIB]) + zlib.compress(data, 9)]
+    made = [bytes([RAW]) + data]
+    if len(data) < SMALL:
+        made.append(bytes([ZLIB]) + zlib.compress(data, 9))
     if len(data) > 64:
         size = len(data).to_bytes(8, "little")
         made.append(bytes([ZSTD]) + size + pa.Codec("zstd", THOROUGH).compress(data, asbytes=True))

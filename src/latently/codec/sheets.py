@@ -40,7 +40,7 @@ FIXED = struct.Struct("<4sBII")
 SUM = struct.Struct("<I")
 GROUP = 1 << 16  #: rows
 MOST_CELLS = 1 << 33
-WORTH = 1.25  # a column's quick squeeze is tried harder below this many times the coded length
+WORTH = 1.1  # a column's quick squeeze is tried harder below this many times the coded length
 
 
 def pack(columns: Sequence[Any], errors: Sequence[float], schema: Any, form: dict[str, Any]) -> bytes:

@@ -27,7 +27,7 @@ FIRST = 64  # rows that are coded before anything is known of them
 GROWTH = 0.35  # a portion, of the rows before it: 0.15 took 0.3 % fewer bits, and longer (letter)
 GRAIN = 16  #: parts of a token in which a guess is told
 REACH = 47  # a guess's distance to the middle of a node, four a doubling, counts up to here
-SPAN = 2 * REACH + 2
+SPAN, FARTHEST = 2 * REACH + 2, 1 << 13
 LARGEST = 1 << 19  # nodes of a table: a context of very many classes has no say further down
 ONE = 64  # in weights
 COUNTED = 1 << 17  # rows, at most, that one memory counts
@@ -72,6 +72,12 @@ class Context:
     near: bool = False  #: the guess is the mean of the rows around, as far as they are known
 
 
+@functools.cache
+def _distances() -> Ints:
+    """Distances in grains, up to `FARTHEST`, in four steps a doubling."""
+    return np.minimum(logs(FARTHEST + 2)[1:] >> (FINE - 2), REACH).astype(np.int64)
+
+
 class Memory:
     """Turns that were counted: for each context, class and node how often left and right."""
 
@@ -107,12 +113,14 @@ class Memory:
     def places(self, contexts: Sequence[Context], at: slice, level: int, node: Ints, guesses: list[Any]) -> list[Any]:
         """Where in each table the turns of some rows are counted; None for a context that has no say here."""
         found: list[Any] = []
-        middle = (2 * (node - (1 << level)) + 1) << (self.depth - level - 1)
+        middle, told = (2 * (node - (1 << level)) + 1) << (self.depth - level - 1), dict[int, Ints]()
         for c, guess, deepest in zip(contexts, guesses, self.deepest, strict=True):
             if guess is not None:
-                away = guess - GRAIN * middle
-                steps = np.minimum(logs(1 << 14)[np.minimum(np.abs(away) + 1, (1 << 14) - 1)] >> (FINE - 2), REACH)
-                row = level * SPAN + REACH + np.where(away < 0, -steps, steps)
+                row = told.get(id(c.guess))  # two contexts may share a guess
+                if row is None:
+                    away = guess - GRAIN * middle
+                    steps = _distances().take(np.minimum(np.abs(away), FARTHEST))
+                    row = told[id(c.guess)] = np.where(away < 0, -steps, steps) + (level * SPAN + REACH)
                 found.append(row if c.classes is None else row + c.classes[at] * (self.depth * SPAN))
             elif level >= deepest:
                 found.append(None)

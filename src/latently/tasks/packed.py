@@ -93,9 +93,11 @@ class Tables(Packing):
         names = [str(name) for name in schema.names]
         for name in given:
             if str(name) not in names:
-                raise BadParameter(f"max_error names {name!r}, which is no column; there are {', '.join(names[:8])}.")
+                raise BadParameter(
+                    f"max_error={given!r}: there is no column {name!r}; the first are {', '.join(names[:8])}."
+                )
             if not numbers[names.index(str(name))]:
-                raise BadParameter(f"max_error names {name!r}, which holds no numbers. Leave it out: it is kept exact.")
+                raise BadParameter(f"max_error={given!r}: {name!r} holds no numbers. Leave it out: it is kept exact.")
         wanted = {str(name): float(error) for name, error in given.items()}
         return [wanted.get(name, 0.0) for name in names]
 
