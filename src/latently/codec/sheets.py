@@ -282,5 +282,5 @@ def _sound() -> Iterator[None]:
         yield
     except (FileProblem, BadParameter):
         raise
-    except (KeyError, TypeError, ValueError, IndexError, OverflowError, OSError) as problem:
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError, OSError, AssertionError) as problem:
         raise FileProblem(f"the file is whole, but was not written by latently ({problem!r}).") from None

@@ -75,7 +75,7 @@ class Context:
 @functools.cache
 def _distances() -> Ints:
     """Distances in grains, up to `FARTHEST`, in four steps a doubling."""
-    return np.minimum(logs(FARTHEST + 2)[1:] >> (FINE - 2), REACH).astype(np.int64)
+    return np.asarray(np.minimum(logs(FARTHEST + 2)[1:] >> (FINE - 2), REACH), np.int64)
 
 
 class Memory:

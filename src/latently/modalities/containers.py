@@ -53,8 +53,11 @@ class Array(Container):
     def arrow(cls, data: Any) -> tuple[Any, dict[str, Any]]:
         import pyarrow as pa
 
+        if isinstance(data, np.ma.MaskedArray):
+            raise BadData("got a masked array, whose mask would be lost; expected data.filled(...) or a frame with gaps.")
         if data.dtype.kind not in "biufmM" or data.dtype.itemsize > 8:
             raise BadData(f"arrays of {data.dtype} cannot be compressed; expected numbers of up to 64 bits.")
+        data = np.asarray(data)
         form = {"dtype": data.dtype.str, "shape": list(data.shape)}
         wide = data.reshape(len(data), -1) if data.size else data.reshape(len(data), data[:1].size and data.shape[1])
         wide = wide.astype(data.dtype.newbyteorder("="))
@@ -117,7 +120,7 @@ class Pandas(Container):
             if isinstance(dtype, np.dtype) and dtype.kind == "f":  # NaN stays what it is, to its last bit
                 values = pa.array(np.ascontiguousarray(data.iloc[:, j].to_numpy()), from_pandas=False)
                 table = table.set_column(j, table.schema.field(j), values)
-        form: dict[str, Any] = {"range": None}
+        form: dict[str, Any] = {"range": None, "freq": getattr(data.index, "freqstr", None)}
         if type(data.index).__name__ == "RangeIndex":
             form["range"] = [data.index.start, data.index.stop, data.index.step]
         again = cls.native(table, form, None)
@@ -139,6 +142,8 @@ class Pandas(Container):
         if form["range"] is not None:
             index = pd.RangeIndex(*form["range"], name=found.index.name)
             found.index = index if rows is None else index[rows]
+        elif form["freq"] is not None and rows is None:
+            found.index.freq = form["freq"]
         return found
 
 
@@ -153,9 +158,14 @@ class Polars(Container):
     def arrow(cls, data: Any) -> tuple[Any, dict[str, Any]]:
         if not hasattr(data, "columns"):
             raise UnsupportedInput("got a Series of polars; expected a frame: to_frame().")
+        import polars
+
         empty = io.BytesIO()
-        data.clear().write_ipc(empty)
-        return data.to_arrow(), {"empty": empty.getvalue().hex()}
+        try:
+            data.clear().write_ipc(empty)
+            return data.to_arrow(), {"empty": empty.getvalue().hex()}
+        except polars.exceptions.PolarsError as problem:
+            raise BadData(f"a column holds what Arrow does not ({str(problem)[:99]}). Make its cells one sort.") from None
 
     @classmethod
     def native(cls, table: Any, form: dict[str, Any], rows: Rows | None) -> Any:
@@ -176,7 +186,7 @@ def arrow_of(data: Any) -> tuple[Any, dict[str, Any]]:
     if found is None:
         raise UnsupportedInput(
             f"got {type(data).__name__}; expected an array of numbers of one or two dimensions, or a frame of pandas, "
-            "polars or pyarrow. A column by itself: to_frame(); rows in lists: numpy.array(...)."
+            "polars or pyarrow. A column by itself: to_frame(); a lazy frame: collect(); lists: numpy.array(...)."
         )
     table, form = found.arrow(data)
     return table, {"sort": found.__name__.lower()} | form

@@ -37,7 +37,7 @@ class Packing:
     @classmethod
     def of_data(cls, task: Task, data: Any) -> Packing:
         """What suits this data: images, unless a container holds a table."""
-        columns = holds(data) is not None or hasattr(data, "to_frame")
+        columns = holds(data) is not None or hasattr(data, "to_frame") or hasattr(data, "lazy")
         table = isinstance(task.data, Table) or (columns and not isinstance(task.data, Modality))
         return next(c for c in cls.registry.values() if issubclass(c, Tables) == table)(task)
 
