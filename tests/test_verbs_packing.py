@@ -99,6 +99,7 @@ def test_a_damaged_table_and_a_wrong_option_are_told(done, refused):
     for command in ("verify bad.ltn", "decompress bad.ltn -o again.csv"):
         assert "bad.ltn" in refused(command)
     assert not Path("again.csv").exists()
-    assert "needs no model" in refused("compress t.csv -o t.ltn --quality 50")
+    for option in ("--quality 50", "--drop name", "--keep m.safetensors"):
+        assert f"needs no model and no {option.split()[0]}" in refused(f"compress t.csv -o t.ltn {option}")
     assert "would be lost" in refused("compress t.csv -o t.csv")
     assert "does not say what table" in refused("decompress t.ltn -o folder")

@@ -106,10 +106,11 @@ def compress(given: Given, quality: options.Quality = None, max_error: options.M
     """
     if given.sort != "table":
         raise BadParameter(f"{given.data} holds {SPOKEN[given.sort]}; compress takes images and tables.")
-    if given.model is not None or given.common["keep"] is not None or quality not in (None, "lossless"):
+    asked = [*given.flags(), *(["--quality"] if quality not in (None, "lossless") else [])]
+    if given.model is not None or asked:
         raise BadParameter(
-            f"{given.data} is a table: it needs no model and no --quality. Try: latently compress {given.data} "
-            f"-o {given.output}, and --max-error where numbers may be off by so much."
+            f"{given.data} is a table: it is kept whole and needs no model{' and no ' * bool(asked)}{''.join(asked[:1])}. "
+            f"Try: latently compress {given.data} -o {given.output}, and --max-error where numbers may be off by so much."
         )
     import latently
     from latently.disk import replace
