@@ -54,7 +54,7 @@ class Array(Container):
         import pyarrow as pa
 
         if isinstance(data, np.ma.MaskedArray):
-            raise BadData("got a masked array, whose mask would be lost; expected data.filled(...) or a frame with gaps.")
+            raise BadData("got a masked array, whose mask would be lost; expected data.filled() or a frame with gaps.")
         if data.dtype.kind not in "biufmM" or data.dtype.itemsize > 8:
             raise BadData(f"arrays of {data.dtype} cannot be compressed; expected numbers of up to 64 bits.")
         data = np.asarray(data)
@@ -113,9 +113,7 @@ class Pandas(Container):
                 warnings.simplefilter("ignore")  # what does not come back is refused below
                 table = pa.Table.from_pandas(data)
         except (pa.ArrowException, ValueError, TypeError) as problem:
-            raise BadData(
-                f"this frame holds what Arrow does not ({str(problem)[:120]}). Make its cells one sort."
-            ) from None
+            raise _unheld(problem) from None
         for j, dtype in enumerate(data.dtypes):
             if isinstance(dtype, np.dtype) and dtype.kind == "f":  # NaN stays what it is, to its last bit
                 values = pa.array(np.ascontiguousarray(data.iloc[:, j].to_numpy()), from_pandas=False)
@@ -165,7 +163,7 @@ class Polars(Container):
             data.clear().write_ipc(empty)
             return data.to_arrow(), {"empty": empty.getvalue().hex()}
         except polars.exceptions.PolarsError as problem:
-            raise BadData(f"a column holds what Arrow does not ({str(problem)[:99]}). Make its cells one sort.") from None
+            raise _unheld(problem) from None
 
     @classmethod
     def native(cls, table: Any, form: dict[str, Any], rows: Rows | None) -> Any:
@@ -173,6 +171,10 @@ class Polars(Container):
 
         schema = polars.read_ipc(io.BytesIO(bytes.fromhex(form["empty"])), use_pyarrow=False).schema
         return polars.from_arrow(table, schema=schema)
+
+
+def _unheld(problem: Exception) -> BadData:
+    return BadData(f"a column holds what Arrow does not ({str(problem)[:99]}). Make its cells one sort.")
 
 
 def holds(data: Any) -> type[Container] | None:
