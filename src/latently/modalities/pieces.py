@@ -73,6 +73,8 @@ class Pieces(Text):
     counted: ClassVar[bool] = False
     noise: ClassVar[str] = "typos:0.1"
     noun: ClassVar[str] = "piece"
+    loss: ClassVar[str] = "piece by piece"
+    judge: ClassVar[str] = "columns"
 
     # ------------------------------------------------------------------ rows in
 

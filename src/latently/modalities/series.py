@@ -75,7 +75,7 @@ class Series(Modality):
     drop: Sequence[str] = ()
     own_scale: bool = False
     readings: ClassVar[dict[str, str]] = {"detect": "spells"}
-    noun: ClassVar[str] = "step"
+    noun, item = "step", "window"
 
     @classmethod
     def accepts(cls, data: Any) -> bool:

@@ -78,6 +78,8 @@ class Denoiser(OneToOneFeatureMixin, TransformerMixin, Task):
     Sounds are learned from as pieces of up to a second, each channel by itself and at a loudness of one, so that soft
     and loud are alike; they are cleaned in stretches of some four seconds that pass into each other. Silence stays
     silent. Of a clip of a higher rate than that of the fit, what lies above the model's hearing stays as it is.
+    With noisy clips alone no more is taken out than answers as noise does (Stein's lemma), so that clips with less noise
+    than those of the fit do not suffer.
     Results have the dtype, range and size, the rate and channels, of what came in. Rows of a table are reconstructed
     through a narrow code; missing cells stay missing.
 

@@ -39,6 +39,7 @@ class Evaluation:
     given: int  #: rows given
     components: int
     sections: Mapping[str, Mapping[str, Any]]
+    item: str = "row"  #: what a row is called
 
     def __getitem__(self, section: str) -> Mapping[str, Any]:
         return self.sections[section]
@@ -50,7 +51,8 @@ class Evaluation:
 
     def _title(self) -> str:
         of = "" if self.rows == self.given else f" of {self.given:,}"
-        return f"{self.task}, {self.kind}, code of {self.components}, on {self.rows:,}{of} rows"
+        items = self.item + ("" if self.given == 1 or self.item.endswith("s") else "s")
+        return f"{self.task}, {self.kind}, code of {self.components}, on {self.rows:,}{of} {items}"
 
     def _lines(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
         """Section, figure, and the values by whom they are of."""
@@ -131,7 +133,7 @@ def evaluate(est: Task, X: Any, y: Any = None, *, random_state: Any = 0) -> Eval
     sections |= est._figures(X, y)
     found = {name: section for name, section in sections.items() if section}
     kind, k = est.recipe_.name, int(est.n_components_)
-    return Evaluation(type(est).__name__, kind, len(chosen), len(whole), k, found)
+    return Evaluation(type(est).__name__, kind, len(chosen), len(whole), k, found, est.data_.item)
 
 
 def _of_pieces(est: Task, X: Any, y: Any) -> Evaluation:
@@ -140,7 +142,8 @@ def _of_pieces(est: Task, X: Any, y: Any) -> Evaluation:
     if not found:
         raise BadData(f"there is nothing here to judge by: this {type(est).__name__} is judged by {est.judged}.")
     count = est.data_.count(X)
-    return Evaluation(type(est).__name__, est.recipe_.name, count, count, int(est.n_components_), found)
+    item = "step" if est.data_.stepwise(X) else est.data_.item
+    return Evaluation(type(est).__name__, est.recipe_.name, count, count, int(est.n_components_), found, item)
 
 
 def _chosen(rows: int, seed: int) -> torch.Tensor:
