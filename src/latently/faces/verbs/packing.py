@@ -109,7 +109,7 @@ def compress(given: Given, quality: options.Quality = None, max_error: options.M
     asked = [*given.flags(), *(["--quality"] if quality not in (None, "lossless") else [])]
     if given.model is not None or asked:
         raise BadParameter(
-            f"{given.data} is a table: it is kept whole and needs no model{' and no ' * bool(asked)}{''.join(asked[:1])}."
+            f"{given.data} is a table: it is kept whole, needs no model{' and no ' * bool(asked)}{''.join(asked[:1])}."
             f" Try: latently compress {given.data} -o {given.output}, and --max-error where numbers may be off."
         )
     import latently
