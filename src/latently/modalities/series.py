@@ -75,6 +75,14 @@ class Series(Modality):
     own_scale: bool = False
     readings: ClassVar[dict[str, str]] = {"detect": "spells"}
     noun: ClassVar[str] = "step"
+    coded = False  # whether codes are the job
+
+    def suited(self, job: str) -> Modality:
+        """As of every modality; codes that are the job tell of shapes, too."""
+        made = super().suited(job)
+        if isinstance(made, Series):
+            made.coded = not job
+        return made
 
     @classmethod
     def accepts(cls, data: Any) -> bool:
@@ -221,8 +229,8 @@ class Series(Modality):
         return Door(self.levels, self.masked_ or masked, common=True, bridged=self.shape)
 
     def network(self) -> Design:
-        """Filters for rows of 64 steps or more, layers for shorter ones."""
-        return Temporal() if self.length_ >= FILTERED else Dense()
+        """Filters for rows of 64 steps or more, with numbers of shapes where codes are the job; else layers."""
+        return Temporal(shapes=self.coded) if self.length_ >= FILTERED else Dense()
 
     def likelihood(self, numbers: Likelihood | None = None) -> Likelihood:
         """`numbers`; a normal with a learned spread if None."""
