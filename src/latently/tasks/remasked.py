@@ -16,7 +16,7 @@ from latently.parts.corruptions import in_runs
 from latently.parts.places import together
 from latently.values import Batch
 
-__all__ = ["ColumnError", "Residuals", "Trial", "column_errors", "strata", "trials"]
+__all__ = ["FAR", "STRATA", "ColumnError", "Residuals", "Trial", "column_errors", "sides", "strata", "trials"]
 
 STRATA = 4  # errors grow with the share of a row that is missing, so they are kept by quarters of it
 ALONE = 16  # cells of a row, or pixels of an image, that are hidden one at a time, at most
@@ -39,8 +39,14 @@ class Trial:
     hidden: NDArray[np.bool_]
     stratum: NDArray[np.int64]  #: of each cell
     alone: bool  #: whether a row lost one cell, or an image one pixel, only, or a series runs
+    known: Tensor | None  #: cells that were known before
     mean: Tensor  #: of each column's known cells, in the rows that the model learned from; of categories the commonest
     median: Tensor  #: the same, the median
+
+    @property
+    def seen(self) -> Batch:
+        """What was filled: the rows without the hidden cells."""
+        return _without(Batch(self.truth, self.known), torch.from_numpy(self.hidden))
 
 
 @dataclass(frozen=True)
@@ -72,10 +78,15 @@ def trials(judged: tuple[Judged, ...], fill: Fill, levels: tuple[int, ...], shap
     for one in judged:
         batch, (mean, median) = _as_weighted(one.valid.to(torch.device("cpu")), rng), _plain(one.train, levels)
         for hidden, alone in _runs(batch, series, rng) if series else _hidings(batch, together(shape), rng):
-            known = ~hidden if batch.known is None else batch.known & ~hidden
-            guess = fill(one.model, Batch(batch.x.masked_fill(hidden, 0.0), known))
-            found.append(Trial(batch.x, guess, hidden.numpy(), strata(known, series), alone, mean, median))
+            seen = _without(batch, hidden)
+            assert seen.known is not None
+            guess, groups = fill(one.model, seen), strata(seen.known, series)
+            found.append(Trial(batch.x, guess, hidden.numpy(), groups, alone, batch.known, mean, median))
     return found
+
+
+def _without(batch: Batch, hidden: Tensor) -> Batch:
+    return Batch(batch.x.masked_fill(hidden, 0.0), ~hidden if batch.known is None else batch.known & ~hidden)
 
 
 def strata(known: Tensor, series: tuple[int, ...] = ()) -> NDArray[np.int64]:
@@ -84,11 +95,16 @@ def strata(known: Tensor, series: tuple[int, ...] = ()) -> NDArray[np.int64]:
         share = 1 - known.double().mean(1).numpy()
         quarter = np.minimum((share * STRATA).astype(np.int64), STRATA - 1)
         return np.broadcast_to(quarter[:, None], known.shape)
+    left, right = sides(known, series)
+    return torch.bucketize(torch.minimum(left, right), torch.tensor(FAR)).view_as(known).numpy()
+
+
+def sides(known: Tensor, series: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Steps from each cell to the known ones on both sides, a million where there is none."""
     each, place = known.view(-1, *series), torch.arange(series[1])
     left = place.expand_as(each).masked_fill(~each, -(10**6)).cummax(2).values
     right = place.expand_as(each).masked_fill(~each, 10**6).flip(2).cummin(2).values.flip(2)
-    far = torch.minimum(place - left, right - place)
-    return torch.bucketize(far, torch.tensor(FAR)).view_as(known).numpy()
+    return place - left, right - place
 
 
 def _as_weighted(batch: Batch, rng: torch.Generator) -> Batch:
