@@ -74,7 +74,7 @@ class Composition(nn.Module):
     def see(self, batch: Batch, rng: torch.Generator | None) -> Batch:
         """What the encoder sees: a supplied input, a corrupted copy (with `rng`), or the batch itself."""
         if batch.given is not None:
-            return batch.seen_as(batch.given, batch.known)
+            return batch.seen_as(batch.given, batch.known if batch.shown is None else batch.shown)
         if self.corruption is None or rng is None:
             return batch
         x, known = self.corruption.hide(batch.x, batch.known, rng)
