@@ -1,10 +1,13 @@
 """What rows without labels are worth: `python bench/pretrain.py [fashion_mnist] [usps] [held-out] [NAME=VALUE ...]`.
 
 1,000 labels drawn in strata (seed), the other training rows without one, default settings. Beside it the same network,
-tuned in the same way, from scratch (`pretraining=None`), and logistic regression on pixels in [0, 1], its C by
-five-fold cross-validation on the labelled rows. Error on the test part: of Fashion-MNIST the official one, of
-USPS 2,007 rows drawn once in strata (the source keeps no split). `held-out` judges on training rows without a label
-instead: what settings were chosen by. NAME=VALUE are options of the estimator.
+tuned in the same way, from scratch (`pretraining=None`), with and without the noise of tuning, and logistic regression
+on pixels in [0, 1], its C by three-fold cross-validation on the labelled rows. Error on the test part: of Fashion-MNIST
+the official one, of USPS 2,007 rows drawn once in strata (the source keeps no split). `held-out` judges on training
+rows without a label instead: what settings were chosen by. NAME=VALUE are options of the estimator.
+
+Held-out labels do nothing but calibrate; from scratch there are none, which leaves the same network in a third of the
+time, and its log-loss as it comes.
 """
 
 from __future__ import annotations
@@ -27,6 +30,12 @@ DATA = Path(os.environ["LATENTLY_DATA"])
 LABELS = 1000
 MOST = 10_000  # rows of `held-out`
 SEEDS = (0, 1, 2)
+SCRATCH: dict[str, dict[str, Any]] = {
+    "from scratch": {"pretraining": None, "validation_fraction": None},
+    "from scratch, no noise": {
+        "pretraining": None, "validation_fraction": None, "kind": "undercomplete", "n_components": 512,
+    },
+}  # fmt: skip
 Parts = tuple[Any, Any, Any, Any]
 
 
@@ -43,8 +52,8 @@ def read(name: str) -> Parts:
 
 def logistic(x: Any, y: Any) -> Any:
     """Logistic regression, tuned on these rows."""
-    grid = {"C": [0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0]}
-    return GridSearchCV(LogisticRegression(max_iter=300), grid, cv=5).fit(x, y)
+    grid = {"C": [0.01, 0.03, 0.1, 0.3, 1.0]}
+    return GridSearchCV(LogisticRegression(max_iter=300), grid, cv=3).fit(x, y)
 
 
 def calibration(p: Any, y: Any) -> float:
@@ -63,14 +72,14 @@ def one(name: str, seed: int, held_out: bool, options: dict[str, Any]) -> dict[s
     given = np.full(len(y), -1)
     given[chosen] = y[chosen]
     top, found = float(x.max()), {}
-    for label in ("pretrained", "from scratch", "logistic regression"):
+    for label in ("pretrained", *SCRATCH, "logistic regression"):
         start = time.process_time()
         if label == "logistic regression":
             p = logistic(x[chosen].reshape(LABELS, -1) / top, y[chosen]).predict_proba(
                 test.reshape(len(test), -1) / top
             )
         else:
-            way = {} if label == "pretrained" else {"pretraining": None}
+            way = SCRATCH.get(label, {})
             model = PretrainedClassifier(**options | way, random_state=seed, verbose=False).fit(x, given)
             p = model.predict_proba(test)
         error = float((p.argmax(1) != truth).mean())
@@ -94,7 +103,7 @@ def main() -> None:
         for label in runs[0]:
             error, nats, off, seconds = np.mean([run[label] for run in runs], 0)
             each = ", ".join(f"{run[label][0]:.2f}" for run in runs)
-            print(f"  {label:22s} {error:8.2f} {nats:9.3f} {off:14.1f} {seconds:6.0f}   {each}", flush=True)
+            print(f"  {label:24s} {error:8.2f} {nats:9.3f} {off:14.1f} {seconds:6.0f}   {each}", flush=True)
 
 
 if __name__ == "__main__":

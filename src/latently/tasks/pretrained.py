@@ -36,8 +36,8 @@ STEPS = 1500  # of tuning
 MOST = 200  # epochs of it
 BATCH = 32
 FEW = 512  # labelled rows: fewer take smaller batches, and so more steps
-RATE = 0.25  # of tuning, over the inputs of the widest layer: a step moves what a unit gets by its share (Yang 2021)
-MOST_RATE = 2e-3
+RATE = 1e-3  # of tuning, where layers are of WIDE inputs or more; up to twice as much where they are narrow
+WIDE = 256
 DECAY = 0.05
 CLIP = 1.0  # a row's loss is that of one cell
 Labels = NDArray[Any]
@@ -76,8 +76,8 @@ class Pretrained(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task, ABC):
         rows = self._answered(X, targets, known)
         batch = BATCH if len(rows) >= FEW else BATCH // 2
         epochs = max(8, min(MOST, STEPS // -(-len(rows) // batch))) if tuning == "auto" else tuning
-        widest = max((p[0].numel() for p in self.model_.encoder.parameters() if p.ndim > 1), default=1)
-        rate = min(MOST_RATE, RATE / widest)
+        widest = max((p[0].numel() for p in self.model_.encoder.parameters() if p.ndim > 1), default=WIDE)
+        rate = RATE * min(2.0, max(1.0, (WIDE / widest) ** 0.5))
         given = {"batch_rows": batch, "learning_rate": rate, "epochs": epochs, "clip": CLIP, "weight_decay": DECAY}
         given |= {"whole": True, "max_time": self.max_time}
         schedule = replace(schedule, given=given, together=1)
@@ -116,10 +116,12 @@ class Pretrained(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task, ABC):
 
     def _suited(self, plan: Blueprint, given: dict[str, Any], rows: Batch) -> tuple[Blueprint, dict[str, Any]]:
         network, last = plan.network, plan.recipe.parts(1).bottleneck.activation
-        if isinstance(self.network, str) and isinstance(network, (Conv, Dense)):
-            network = Dense() if rows.cells <= SMALL else network
-            plan = replace(plan, network=replace(network, line=False, code_activation=None if last else "silu"))
-        return plan, given
+        if isinstance(self.network, str) and isinstance(network, Conv) and rows.cells <= SMALL:
+            network = Dense()
+        if isinstance(network, (Conv, Dense)):  # a path beside the layers would keep the code linear in the cells
+            line = False if network.line == "auto" else network.line
+            network = replace(network, line=line, code_activation=network.code_activation or (None if last else "silu"))
+        return replace(plan, network=network), given
 
     def _paced(self, given: dict[str, Any], rows: int) -> dict[str, Any]:
         return {"steps": PRETRAINING} | given
@@ -175,7 +177,7 @@ class PretrainedClassifier(ClassifierMixin, Pretrained):
         short code; half of the cells, where nothing keeps such a code from copying its input.
     kind : str, recipe class or recipe
         How all rows are learned: "masking:.5" (the default) fills in cells that were hidden; "denoising",
-        "contractive", "undercomplete", ... as for `Autoencoder`.
+        "contractive", "undercomplete", ... as for `Autoencoder`. What spoils rows there spoils them in tuning, too.
     network : "auto", widths, Dense, Conv or (encoder, decoder)
         As for `Autoencoder`. "auto" has fully connected layers for tables and for images of up to 4,096 cells, which
         learn as much from few labels as filters do in a fraction of the time.
@@ -244,7 +246,8 @@ class PretrainedClassifier(ClassifierMixin, Pretrained):
 
     def predict(self, X: Any) -> Labels:
         """The most probable class of every row."""
-        return np.asarray(self.classes_[self.predict_proba(X).argmax(1)])
+        best = self.predict_proba(X).argmax(1)
+        return np.asarray(self.classes_[best])
 
     def to_torch(self) -> torch.nn.Module:
         """A module of its own: cells in model units (and which are known) to logits, softmax of which calibrated."""

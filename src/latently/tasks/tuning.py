@@ -28,14 +28,14 @@ def answering(model: Composition, classes: int) -> Composition:
     """A composition, its head not trained, whose rows are answers: labels of so many `classes`, or (0) numbers.
 
     It sees `Batch.given` through the door and a copy of the encoder of `model`, has a linear head that starts at zero
-    for a decoder, and pays nothing for its code.
+    for a decoder, and pays nothing for its code. Rows are spoiled as those of the pretraining were.
     """
     body = copy.deepcopy(model)
     likelihood: Likelihood = (Categorical([classes]) if classes else SquaredError()).bind(Sizes(1, model.code))
     likelihood.measured = False
     head = MLP((model.code, likelihood.width(1)))
     head.gemm = body.encoder.gemm
-    made = Composition(body.door, body.encoder, head, likelihood, Parts(body.bottleneck), model.code)
+    made = Composition(body.door, body.encoder, head, likelihood, Parts(body.bottleneck, body.corruption), model.code)
     made.weights = {name: Weight(0.0) for name in made.weights}
     return made.to(next(model.parameters()).device)
 

@@ -21,10 +21,11 @@ TASKS = ("PretrainedClassifier", "PretrainedRegressor")
 def classify(given: Given) -> None:
     """Say the class of every row, image, text or clip, or a number, from the few that have an answer.
 
-    Answers are the column --label of a table, empty where there is none, or the folders of images and sounds; all rows
-    are learned from. OUT has `prediction` and the calibrated probability of every class, `p_CLASS`, beside identifiers
-    and labels. Of labels that are numbers, unless whole and of at most 30 different values, it has numbers. Without
-    MODEL rows that have an answer are left out; with one, of `latently fit --task classify` (or regress), none is.
+    Answers are the column --label of a table, empty where there is none, or the folders of images and sounds, of which
+    those in no folder have none; all rows are learned from. OUT has `prediction` and the calibrated probability of
+    every class, `p_CLASS`, beside identifiers and labels. Of labels that are numbers, unless whole and of at most 30
+    different values, it has numbers. Without MODEL rows that have an answer are left out; with one, of
+    `latently fit --task classify` (or regress), none is.
 
     Example: latently classify table.csv -o predictions.csv --label class
     """
