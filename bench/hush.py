@@ -3,9 +3,9 @@
 `clean`: learned from the training clips of fsdd as they are (indices 5 and up). `noisy`: learned from nothing but noisy
 versions of them, white noise at 0, 5 or 10 dB. `recording`: as `clean`, with a recording of coloured noise that stands
 for an engine, and judged with other seconds of that noise. The rest of the script looks at the test clips, indices 0 to
-4: mean scale-invariant signal-to-distortion ratio in dB, beside it the gain over the input of the worst tenth of the
-clips. Baselines: spectral gating with a clip of the noise (noisereduce, where it is installed), and spectral
-subtraction that is told the noise's variance.
+4: mean scale-invariant signal-to-distortion ratio in dB, 60 at most, beside it the gain over the input of the worst
+tenth of the clips. Baselines: spectral gating with a clip of the noise (noisereduce, where it is installed), and
+spectral subtraction that is told the noise's variance.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def noisy(clean: list[Sound], noise: Noise, ratio: float, seed: int) -> list[Sou
 
 def si_sdr(made: Sound, clean: Sound) -> float:
     shared = made @ clean / (clean @ clean) * clean
-    return float(10 * np.log10(shared @ shared / np.square(made - shared).sum()))
+    return float(10 * np.log10(shared @ shared / max(np.square(made - shared).sum(), 1e-6 * (shared @ shared))))
 
 
 def subtracted(clip: Sound, deviation: float) -> Sound:

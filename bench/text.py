@@ -1,4 +1,4 @@
-"""Texts from a code: `python bench/text.py [names|sentences]`.
+"""Texts from a code: `python bench/text.py [names|sentences|typos]`.
 
 names: a tenth of 32,033 first names is held out; a `Generator` with its defaults and a character trigram model (maximum
 likelihood, two letters of context) learn from the rest, and 20,000 names are drawn from each. `distance`: total
@@ -9,9 +9,15 @@ alone; of 4-grams and of the numbers of characters besides. `novel`: share of ne
 `with length`: mean over 1-, 2-, 3-grams and the length. `training`: the distance of the training names themselves.
 
 sentences: sentences of WikiText-2, learned from its validation part and judged on 800 of its test part, of each the
-first 32 pieces of a vocabulary of 1,000; 16 epochs. A variational autoencoder against its own decoder as a language
-model: the same pieces, network, steps and word dropout, and none, the code cut off. `bound`: minus the
+words that fit into 32 pieces, of a vocabulary of 1,000; 16 epochs. A variational autoencoder against its own decoder as
+a language model: the same pieces, network, steps and word dropout, and none, the code cut off. `bound`: minus the
 importance-weighted bound of 20 draws (exact without a code), `elbo`: of one draw, nats a sentence.
+
+typos: sentences of WikiText-2 again, of the test part the first 300, every letter spoilt with a chance of 5 %: swapped
+with the next, left out, doubled or replaced. `rate`: edits (Levenshtein) to the true sentences, of their characters.
+`dictionary`: a word that the training part lacks becomes the one of its words within one edit (a swap is one, too) that
+it has most often. `right`, `wrong`, `spoilt`, `missed`: words that were put right, changed in vain, changed though they
+were right, and left with their typos. `clean`: the rate where there were no typos.
 """
 
 from __future__ import annotations
@@ -27,18 +33,21 @@ import numpy as np
 import torch
 from sets import folder
 
-from latently import Autoencoder, Generator
+from latently import Autoencoder, Denoiser, Generator
 from latently.errors import FitAlarm
 from latently.modalities import Pieces
 from latently.parts.bottlenecks import Bottleneck, Normal
 from latently.parts.likelihoods import Autoregressive
 from latently.recipes import Compose, Variational
+from latently.tasks.typed import WORD, Words
 from latently.values import Code
 
 COUNT = 20_000  # new names
 ORDERS = (1, 2, 3, 4)
 DRAWS = 20
 JUDGED = 800  # sentences
+TYPED = 300
+SPOILT = 0.05  # of the letters
 
 
 def read(name: str) -> str:
@@ -172,6 +181,9 @@ def bounds(model: Autoencoder, texts: list[str], draws: int) -> tuple[float, flo
 
 def bench_sentences() -> None:
     train, test = sentences("valid"), sentences("test")[:JUDGED]
+    data = Pieces(pieces=1000, length=32)
+    data.learn(None, train, None, False)
+    train, test = ([t[: data._passages(t)[0][1]] for t in texts] for texts in (train, test))
     print(f"sentences: {len(train):,} to learn from, {len(test):,} to judge by")
     silent = Compose(bottleneck=Silent(), loss="likelihood")
     runs = {
@@ -192,8 +204,88 @@ def bench_sentences() -> None:
             print(" ", active(model, test))
 
 
+# ---------------------------------------------------------------- typos
+
+
+def typed(texts: list[str], letters: list[str], seed: int) -> list[str]:
+    """Texts with typos in their letters."""
+    rng, found = np.random.default_rng(seed), []
+    for text in texts:
+        made, i = [], 0
+        while i < len(text):
+            c, step = text[i], 1
+            if c.isalpha() and rng.random() < SPOILT:
+                slip = rng.integers(4)
+                if slip == 0 and text[i + 1 : i + 2].isalpha():
+                    c, step = text[i + 1] + c, 2
+                else:
+                    c = ("", c + c, str(rng.choice(letters)))[max(int(slip) - 1, 0)]
+            made.append(c)
+            i += step
+        found.append("".join(made))
+    return found
+
+
+def edits(a: str, b: str) -> int:
+    """Letters put in, taken out or replaced on the shortest way."""
+    before, other = np.arange(len(b) + 1), np.array([ord(c) for c in b])
+    places = np.arange(len(b) + 1)
+    for i, c in enumerate(a):
+        own = np.concatenate([[i + 1], np.minimum(before[:-1] + (other != ord(c)), before[1:] + 1)])
+        before = np.minimum.accumulate(own - places) + places
+    return int(before[-1])
+
+
+def rate(made: list[str], true: list[str]) -> float:
+    return sum(map(edits, made, true)) / sum(map(len, true))
+
+
+def told(made: list[str], seen: list[str], true: list[str]) -> str:
+    counts = Counter()
+    for row in zip(true, seen, made, strict=True):
+        words = [text.split(" ") for text in row]
+        if len({len(w) for w in words}) == 1:
+            for want, was, now in zip(*words, strict=True):
+                if was == now:
+                    counts["missed"] += was != want
+                else:
+                    counts["spoilt" if was == want else "right" if now == want else "wrong"] += 1
+    return "  ".join(f"{name} {counts[name]}" for name in ("right", "wrong", "spoilt", "missed"))
+
+
+def bench_typos() -> None:
+    train, true = sentences("valid"), sentences("test")[:TYPED]
+    seen = typed(true, sorted({c for t in train for c in t if c.isascii() and c.isalpha()}), 1)
+    counts = Counter(word for t in train for word in WORD.findall(t))
+    words = Words.of(counts)
+
+    def nearest(word: str) -> str:
+        near = [] if word in words.known else [other for other, _ in words.near(word, 0.1, 52)]
+        return max(near, key=lambda other: (counts[other], other), default=word)
+
+    def by_dictionary(texts: list[str]) -> list[str]:
+        return [WORD.sub(lambda m: nearest(m.group()), t) for t in texts]
+
+    print(f"typos: {len(train):,} sentences to learn from, {len(true)} to judge by; rate {rate(seen, true):.4f}")
+    made = by_dictionary(seen)
+    print(
+        f"dictionary rate {rate(made, true):.4f}  {told(made, seen, true)}  clean {rate(by_dictionary(true), true):.4f}"
+    )
+    start = time.process_time()
+    data = Pieces(pieces=1000, length=32)
+    model = Denoiser(data=data, epochs=6, learning_rate=4e-3, random_state=0, verbose=False).fit(train)
+    fitted = time.process_time() - start
+    made = model.transform(seen)
+    spent = time.process_time() - start - fitted
+    clean = rate(model.transform(true), true)
+    print(f"denoiser   rate {rate(made, true):.4f}  {told(made, seen, true)}  clean {clean:.4f}")
+    print(f"  {fitted:.0f} CPU-s to fit, {spent:.0f} to mend")
+    for row in list(zip(true, seen, made, strict=True))[:4]:
+        print(*row, sep="\n    ")
+
+
 if __name__ == "__main__":
     warnings.simplefilter("ignore", FitAlarm)
-    wanted = sys.argv[1:] or ["names", "sentences"]
+    wanted = sys.argv[1:] or ["names", "sentences", "typos"]
     for name in wanted:
-        {"names": bench_names, "sentences": bench_sentences}[name]()
+        {"names": bench_names, "sentences": bench_sentences, "typos": bench_typos}[name]()

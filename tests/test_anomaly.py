@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from latently import AnomalyDetector, load, save
 from latently.errors import BadData, BadParameter
+from latently.tasks.thresholds import alerts
 
 pytestmark = pytest.mark.filterwarnings("ignore::latently.errors.FitAlarm")
 
@@ -211,6 +212,19 @@ def test_the_line_moves_without_a_fit(clean, tmp_path):
     strange = -model.score_samples(x)
     best = max(_f1(truth, strange > t) for t in strange - 1e-9)
     assert _f1(truth, flagged) == pytest.approx(best)
+
+
+def test_rows_that_tie_stay_together_and_the_strangest_are_flagged_all_the_same():
+    strange = np.array([1.0, 7, 7, 7, 7, 3, 2, 2, 2, 0])
+    for count, flagged in {0: 0, 1: 4, 2: 4, 4: 4, 5: 5, 6: 5, 7: 8, 9: 9, 10: 10}.items():
+        assert (strange > alerts(strange, count)).sum() == flagged
+    assert not (np.ones(9) > alerts(np.ones(9), 3)).any()  # none is stranger than another
+
+
+def test_the_line_parts_numbers_that_nothing_lies_between():
+    top = np.nextafter(3.0, 4)
+    for strange in (np.array([3.0, top, 1]), np.array([1.0, np.inf, 2])):
+        assert_array_equal(strange > alerts(strange, 1), strange == strange.max())
 
 
 def _f1(truth: np.ndarray, flagged: np.ndarray) -> float:

@@ -15,7 +15,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from latently import evaluate
+from latently import Autoencoder, evaluate
 from latently.errors import BadData, UnsupportedInput
 from latently.parts import Dense
 from latently.tasks import figures
@@ -270,3 +270,14 @@ def test_what_cannot_be_judged_is_refused(judged):
         evaluate(IsolationForest(), x)
     with pytest.raises(BadData, match=r"expected one value for each of 89 rows"):
         evaluate(model, x, y[:5])
+
+
+@pytest.mark.parametrize(("data", "said"), [
+    (np.zeros((30, 3)) + np.arange(30.0)[:, None], "on 30 rows"),
+    ([np.sin(np.arange(12) + i) for i in range(30)], "on 30 windows"),
+    ([f"word{i % 7} and word{i % 5}" for i in range(30)], "on 30 texts"),
+    (np.arange(30 * 16, dtype=np.uint8).reshape(30, 4, 4), "on 30 images"),
+])  # fmt: skip
+def test_what_was_judged_is_called_by_its_name(data, said):
+    model = Autoencoder(1, epochs=1, random_state=0).fit(data)
+    assert said in str(evaluate(model, data)).splitlines()[0]

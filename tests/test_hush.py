@@ -112,10 +112,39 @@ def test_a_recording_of_the_noise_teaches_that_noise(clean, test_clips, tmp_path
     assert_array_equal(same, Clips(model, model.data_).recorded(tmp_path / "hum.wav"))
 
 
-def test_clips_with_less_noise_than_those_of_the_fit_are_spared(alone, test_clips):
-    seen = noisy(test_clips, 2, 20)
-    assert ratio(alone.transform(seen), test_clips) > ratio(seen, test_clips) - 1
+@pytest.mark.parametrize("level", [15, 20, 30])
+def test_clips_with_less_noise_than_those_of_the_fit_are_never_worse_for_it(alone, test_clips, level):
+    seen = noisy(test_clips, 2, level)
+    assert ratio(alone.transform(seen), test_clips) >= ratio(seen, test_clips) - 0.001
     assert ratio(alone.transform(test_clips), test_clips) > 30
+
+
+def test_a_recording_helps_where_clips_have_its_noise_already(clean, test_clips):
+    def coloured(length: int, seed: int) -> np.ndarray:
+        return np.convolve(np.random.default_rng(seed).normal(0, 0.05, length + 7), np.ones(8), "valid")
+
+    model = denoiser(noise=coloured(6000, 0).astype(np.float32), clean=False, epochs=4)
+    model.fit([c + coloured(len(c), i) for i, c in enumerate(clean, 1)])
+    for loud, gain in ((1.0, 2.5), (0.1, 0)):
+        seen = [c + loud * coloured(len(c), 50 + i) for i, c in enumerate(test_clips)]
+        assert ratio(model.transform(seen), test_clips) >= ratio(seen, test_clips) + gain - 0.001
+
+
+def test_of_what_was_taken_out_only_noise_stays_out():
+    rng = torch.Generator().manual_seed(0)
+    noise, sound = torch.randn(1, 16_384, generator=rng), 2 * torch.sin(torch.arange(16_384) * 0.3)[None]
+    part = Remixed(0.5, 64)
+
+    def share(x: torch.Tensor, keeps: float) -> float:
+        """How much of what a cleaner that lets `keeps` of all sound through took away stays away."""
+        seen = torch.stack([part(x, torch.Generator().manual_seed(i)) for i in range(1, 9)])
+        left = part.spared(x, seen, keeps * seen)
+        return float((x - left).square().sum() / (x - keeps * x).square().sum()) ** 0.5
+
+    assert share(noise, 0.0) == pytest.approx(1, abs=0.05)
+    assert share(noise, 0.5) == pytest.approx(1, abs=0.05)  # it removes too little: all of that is noise
+    assert share(sound + noise, 0.0) < 0.7  # a tone in one band of eight
+    assert share(sound, 0.0) < 0.02
 
 
 def test_clean_clips_lose_little(trained, test_clips):
@@ -130,7 +159,7 @@ def test_loud_and_soft_are_cleaned_alike(trained, test_clips):
 # ---------------------------------------------------------------- how strong the noise is
 
 
-@pytest.mark.parametrize("level", [0, 10])
+@pytest.mark.parametrize("level", [0, 10, 20])
 def test_the_noise_in_each_piece_is_told_from_it(level, clean):
     batch, _ = Snippets(rate=RATE).learn(Denoiser(), noisy(clean, 3, level), None, False)
     told = float((floor(batch.x, 64, torch.ones(32)) ** 2).mean())

@@ -305,6 +305,20 @@ def test_a_number_as_label_becomes_a_scale(big):
     assert {f"s{i}" for i in range(9)} | {"none"} <= looks
 
 
+def test_a_fit_that_kept_its_start_says_so():
+    said = [render({"training": {"epochs": [0, n], "validation": [1.0, 1.0], "seconds": 0.0}}) for n in (0, 3)]
+    assert ["No epoch was better than the start" in page for page in said] == [True, False]
+    assert "in 0 s" not in said[0]
+
+
+def test_series_have_channels_and_tables_columns():
+    errors = {"reconstruction": {"columns": [{"column": "flow", "model": 0.1, "pca": 0.2}]}}
+    told = {"titles": {"reconstruction": "Reconstruction by channel"}}
+    for one, page in (("column", render(errors)), ("channel", render(errors | told))):
+        assert f"share of the {one}’s variance" in page
+        assert f"Below PCA in 1 of 1 {one}." in page
+
+
 def test_terms_stack_and_negative_ones_do_not():
     def paths(terms):
         page = Page(render({"training": {"epochs": [1, 2], "terms": terms}}))

@@ -89,6 +89,17 @@ def test_a_file_of_another_sort_and_a_folder_without_any_are_named(tmp_path):
         modality_of("auto", tmp_path)
 
 
+def test_names_of_tables_are_no_documents(tmp_path):
+    names = [str(tmp_path / f"{i}.csv") for i in range(3)]
+    assert type(modality_of("auto", names)).__name__ == "Text"  # no such files: they are what they say
+    for name in names:
+        Path(name).write_text("a,b\n1,2\n")
+    for data in (names, pd.Series(names)):
+        with pytest.raises(UnsupportedInput, match=r"0\.csv.*pandas\.read_csv.*pathlib\.Path"):
+            modality_of("auto", data)
+    assert type(modality_of("auto", [*names, "a text"])).__name__ == "Text"
+
+
 def test_every_modality_that_data_auto_may_mean_is_told():
     told = str(unread(None)).lower()
     readings = {key for m in Modality.registry.values() for key in m.readings.values()} | {"embedded", "blocks"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,14 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from latently import Autoencoder, Denoiser, Generator, Imputer, Map, SearchIndex, Series, Table, load, recipes, save
-from latently.errors import BadData, BadParameter, UnsupportedInput
+from latently.errors import BadData, BadParameter, FitAlarm, UnsupportedInput
 from latently.modalities.windows import Windows, sized
 from latently.parts.corruptions import Remasking
 from latently.parts.doors import Door
 from latently.parts.networks import Dense, Ends, Recurrent, Residual, Temporal
 from latently.tasks.base import modality_of
+from latently.tasks.blend import Blend
+from latently.tasks.remasked import Trial
 from latently.values import Batch, Sizes
 
 pytestmark = pytest.mark.filterwarnings("ignore::latently.errors.FitAlarm")
@@ -255,7 +258,12 @@ def test_intervals_hold_the_filled_values_and_widen_with_the_distance() -> None:
     wide = (high - low)[:, 8:24, 0].mean(0)
     assert ((low <= filled + 1e-6) & (filled <= high + 1e-6)).mean() > 0.95
     assert wide[[7, 8]].mean() > wide[[0, -1]].mean()
-    assert [r.column for r in model.report_] == ["x0"]
+    truth = waves(60, 32, 1, seed=1)
+    fresh = truth.copy()
+    fresh[:30, 8:14] = fresh[30:, 8:20] = np.nan
+    low, high = model.interval(fresh, 0.9)
+    assert ((low <= truth) & (truth <= high))[np.isnan(fresh)].mean() > 0.85
+    assert [r.column for r in model.report_] == ["channel 0"]
     a, b = model.sample(gapped, 2, random_state=0)
     assert (a[:, 8:24] != b[:, 8:24]).any()
     assert_array_equal(a[:, :8], x[:5, :8])
@@ -267,6 +275,49 @@ def test_a_channel_that_is_gone_in_one_item_is_filled_from_the_others() -> None:
     gapped[0, :, 1] = np.nan
     made = Imputer(data=Series(), epochs=2, random_state=0).fit(x).transform(gapped)
     assert np.isfinite(made).all()
+
+
+def test_in_every_gap_and_channel_the_better_of_line_and_network_wins() -> None:
+    rng = torch.Generator().manual_seed(0)
+    truth = torch.empty(2000, 2, 40).normal_(generator=rng)
+    known = torch.ones_like(truth, dtype=torch.bool)
+    known[:1000, :, 10] = known[1000:, :, 10:30] = False
+    line, guess = torch.zeros(2000, 80), truth.clone()
+    guess[:1000, 1].normal_(generator=rng)  # right in three groups of four, and noise in one
+    seen = Batch(truth.view(2000, -1), known.view(2000, -1))
+    hidden = ~known.view(2000, -1).numpy()
+    trial = Trial(seen.x, guess.view(2000, -1), hidden, hidden.astype(int), True, seen, line[0], line[0])
+    made = Blend.of([trial], [line], 2).mixed(line, trial.guess, seen).view(2000, 2, 40)
+
+    def error(rows: slice, channel: int) -> float:
+        gone = ~known[rows, channel]
+        return float((made - truth)[rows, channel][gone].square().mean().sqrt())
+
+    short, long_ones = slice(0, 1000), slice(1000, None)
+    assert max(error(short, 0), error(long_ones, 0), error(long_ones, 1)) < 0.1
+    assert error(short, 1) < 1.02, "straight lines are 1 off there, and the network 1.41"
+
+
+def test_walks_of_chance_are_filled_as_straight_lines_fill_them(tmp_path: Path) -> None:
+    walks = np.random.default_rng(0).normal(size=(80, 40)).cumsum(1)
+    gapped = walks[50:].copy()
+    gapped[:, 4:6] = gapped[:, 10:20] = np.nan
+    model = Imputer(data=Series(), epochs=60, random_state=0).fit(list(walks[:50]))
+    made = np.stack(model.transform(list(gapped)))
+    lines = np.stack([np.interp(np.arange(40), *np.nonzero(~np.isnan(g)), g[~np.isnan(g)]) for g in gapped])
+    ours, theirs = (np.sqrt(np.mean((m - walks[50:]) ** 2)) for m in (made, lines))
+    assert ours < 1.03 * theirs
+    save(model, tmp_path / "walks.safetensors")
+    assert_array_equal(np.stack(load(tmp_path / "walks.safetensors").transform(list(gapped))), made)
+
+
+def test_a_gap_longer_than_a_window_is_bridged_by_what_lies_beside_it() -> None:
+    walk = 1000 + np.random.default_rng(0).normal(size=2000).cumsum()
+    gapped = walk.copy()
+    gapped[500:750] = np.nan
+    made = Imputer(data=Series(window=64), epochs=5, random_state=0).fit_transform(gapped)
+    line = np.interp(np.arange(2000), *np.nonzero(~np.isnan(gapped)), gapped[~np.isnan(gapped)])
+    assert np.abs(made - line)[500:750].max() < 0.25 * walk.std()
 
 
 def test_hidden_cells_of_series_lie_in_runs() -> None:
@@ -429,11 +480,18 @@ def test_weights_are_for_items_and_not_for_windows() -> None:
 def test_a_channel_of_gaps_a_constant_one_and_items_of_one_step_are_taken() -> None:
     x = waves(12, 20, 3)
     x[..., 1], x[..., 2] = np.nan, 7.0
-    model = Imputer(data=Series(), epochs=1, random_state=0).fit(x)
-    made = model.transform(x)
-    assert np.isnan(made[..., 1]).all(), "there is nothing to learn it from"
-    assert_array_equal(made[..., 2], x[..., 2])
-    assert_allclose(fitted(x, Series()).reconstruct(x)[..., 2], 7.0, atol=0.2)
+    with pytest.warns(FitAlarm, match=r"no step is known of 'channel 1': .* stays missing"):
+        model = Imputer(data=Series(), epochs=1, random_state=0).fit(x)
+    fresh = waves(12, 20, 3, seed=1)
+    fresh[:, 3:5, 1] = np.nan
+    for rows in (x, fresh):
+        made = model.transform(rows)
+        assert_array_equal(made[..., 1], rows[..., 1], "there is nothing to learn it from")
+        assert_array_equal(made[..., 2], rows[..., 2])
+    with pytest.warns(FitAlarm, match="channel 1"):
+        made = fitted(x, Series()).reconstruct(x)
+    assert np.isnan(made[..., 1]).all()
+    assert_allclose(made[..., 2], 7.0, atol=0.2)
     single = [np.ones(1) * i for i in range(12)]
     assert fitted(single, k=1).transform(single).shape == (12, 1)
 

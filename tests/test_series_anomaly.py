@@ -117,6 +117,15 @@ def test_anomalies_among_the_training_steps_are_found():
     assert (model.predict(x)[here] == -1).any()
 
 
+def test_a_level_that_lasts_for_windows_is_strange_to_a_detector_that_learned_it_too():
+    x = wave(3000) + 0.9 * np.random.default_rng(5).standard_normal(3000)
+    inside = np.zeros(3000, bool)
+    inside[1500:1750] = True
+    x[inside] += 1
+    strange = -detector(x, setting="contaminated").score_samples(x)
+    assert np.mean(strange[inside][:, None] > strange[~inside]) > 0.96  # .978; windows alone .947
+
+
 # ---------------------------------------------------------------- how often by chance
 
 

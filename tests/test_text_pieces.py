@@ -11,14 +11,15 @@ from numpy.testing import assert_array_equal
 from latently import Autoencoder, Denoiser, Generator, evaluate, recipes
 from latently.errors import BadData, BadParameter
 from latently.modalities import Pieces
-from latently.modalities.bytepairs import Vocabulary
+from latently.modalities.bytepairs import WORD, Vocabulary
+from latently.modalities.passages import passages
 from latently.parts import Typos
 from latently.parts.likelihoods import Autoregressive
 from latently.parts.networks import Ends, Reader
 from latently.recipes import Compose
 from latently.recipes.variational import Variational
 from latently.tasks.file import load, save
-from latently.tasks.novel import fingerprints, fresh
+from latently.tasks.novel import Sieve, fingerprints, fresh
 from latently.values import Batch, Sizes
 
 CELLS = ("lstm", "gru", "transformer")
@@ -205,18 +206,81 @@ def test_typos_need_pieces():
 # ---------------------------------------------------------------- the reading
 
 
-def test_rows_end_once_and_what_does_not_fit_is_kept():
-    texts = ["ab", "abcdefgh", ""]
-    data = Pieces(length=4)
+def read(texts, **options):
+    data = Pieces(**options)
     rows, _ = data.learn(None, texts, None, False)
-    assert rows.x.shape == (3, 4)
-    taken = data.take(None, texts)
-    assert taken.known.sum(1).tolist() == [3, 4, 1]
-    shown = data.values(taken.x)
-    assert data.shown(shown) == ["ab", "abcd", ""]
-    assert data.rebuilt(shown, texts) == texts
-    series = pd.Series(texts, index=[5, 6, 7], name="t")
-    pd.testing.assert_series_equal(data.rebuilt(shown, series), series)
+    return data, rows
+
+
+LONG = [
+    "One cat. Two cats! " * 9,
+    "a b" * 40,
+    "x" * 90,
+    "日本語。テキスト" * 9,
+    " " * 99,
+    "w\n\n" * 50,
+    "🎉" * 20,
+    " ab " * 30,
+]
+
+
+@pytest.mark.parametrize("length", [9, 20, "auto"])
+@pytest.mark.parametrize("size", ["auto", 60])
+def test_nothing_of_a_long_text_is_lost(length, size):
+    data, _ = read([*LONG, *LONG], length=length, pieces=size)
+    for texts in (LONG, ODD, [" ".join(LONG)], ["ab", "", "ab" * 50]):
+        rows = data.take(None, texts)
+        assert (rows.x[:, -1] == 0).all()  # each passage ends
+        assert data.rebuilt(data.values(rows.x), texts) == texts
+    series = pd.Series(LONG, index=range(5, 13), name="t")
+    pd.testing.assert_series_equal(data.rebuilt(data.values(data.take(None, LONG).x), series), series)
+
+
+def test_long_texts_are_cut_after_sentences_or_between_words():
+    data, _ = read(["a cat sat. it ate! and went on and on", "ab"], length=14)
+    assert data.shown(data.values(data.take(None, ["a cat sat. it ate! and went on and on"]).x)) == [
+        "a cat sat.", "it ate!", "and went on", "and on",
+    ]  # fmt: skip
+
+
+def test_a_word_that_is_short_only_after_a_space_is_cut_too():
+    def size(text):
+        return sum(1 if word[0] == " " else len(word) for word in WORD.findall(text))
+
+    cut = ["wonderful wonderful"[a:b] for a, b in passages("wonderful wonderful", 8, size)]
+    assert "".join(cut) == "wonderfulwonderful"
+    assert max(map(size, cut)) <= 8
+
+
+def test_what_is_changed_stands_where_it_stood():
+    data, _ = read(["a cat sat. it ate!", "ab"], length=14)
+    texts = ["a cat sat.\n it ate!", "ab"]
+    values = data.values(data.take(None, ["a cow sat.", "he ate!", "ba"]).x)
+    assert data.rebuilt(values, texts) == ["a cow sat.\n he ate!", "ba"]
+    changed = np.zeros(values.shape, bool)
+    changed[1, 3] = True
+    assert data.rebuilt(values, texts, changed) == ["a cat sat.\n he ate!", "ab"]
+
+
+def test_a_weight_is_that_of_every_passage():
+    texts = ["a cat sat. it ate!", "ab"]
+    data = Pieces(length=14)
+    rows, _ = data.learn(None, texts, [3.0, 1.0], False)
+    by_text = dict(zip(data.shown(data.values(rows.x)), rows.weight.tolist(), strict=True))
+    assert by_text["a cat sat."] == by_text["it ate!"] == pytest.approx(3 * by_text["ab"])
+
+
+@pytest.mark.filterwarnings("ignore::latently.errors.FitAlarm")
+def test_the_code_of_a_long_text_is_the_mean_of_its_passages(words):
+    model = quick(Autoencoder, n_components=3, data=Pieces(length=10), epochs=1).fit(words[:60])
+    long = f"{words[0]} {words[1]} {words[2]}"
+    parts = [long[a:b] for a, b in model.data_._passages(long)]
+    assert len(parts) > 1
+    codes = model.transform([words[3], long, *parts])
+    assert_array_equal(codes[0], model.transform([words[3]])[0])
+    np.testing.assert_allclose(codes[1], codes[2:].mean(0), rtol=1e-5)
+    assert model.score_samples([words[3], long]).shape == (2,)
+    assert evaluate(model, [long, *words[:30]] * 2, [0, *[1, 2] * 15] * 2)["probe"]
 
 
 def test_short_texts_are_spelled_by_letters_and_long_ones_by_pieces(words):
@@ -332,7 +396,7 @@ def test_what_a_code_of_texts_carries_is_told(words):
 
 
 def test_a_contractive_kind_has_no_derivative_by_pieces(words):
-    with pytest.raises(BadParameter, match="pieces of text are names"):
+    with pytest.raises(BadParameter, match=r"are names.*kind='denoising'.*counts words"):
         quick(Autoencoder, n_components=3, kind="contractive", data=Pieces()).fit(words[:30])
 
 
@@ -356,23 +420,50 @@ def test_a_gap_is_read_as_one():
     assert not torch.allclose(hidden[0], codes[0])
 
 
-def test_texts_that_the_fit_had_are_drawn_again():
-    known = fingerprints(["ann", "bob"])
-    asked: list[int] = []
+def test_texts_that_are_not_kept_are_drawn_again():
+    known, asked = fingerprints(["ann", "bob"]), []
 
     def again(places):
         asked.append(len(places))
         return ["ann" if len(asked) == 1 and place == 0 else f"new {place}" for place in places]
 
-    assert fresh(["ann", "eve", "bob"], np.sort(known), again) == ["new 0", "eve", "new 2"]
+    def keeps(texts):
+        return ~np.isin(fingerprints(texts), known)
+
+    assert fresh(["ann", "eve", "bob"], keeps, again) == ["new 0", "eve", "new 2"]
     assert asked == [2, 1]
-    assert fresh(["ann"], known, lambda _: ["ann"]) == ["ann"]  # where nothing else is likely it stays
+    assert fresh(["ann"], keeps, lambda _: ["ann"]) == ["ann"]  # where nothing else is likely it stays
+
+
+def test_letters_of_kept_texts_come_together_as_often_as_in_the_fit():
+    rng = np.random.default_rng(0)
+
+    def draw(share, count):  # "a" more often, and "b" after "b"
+        return ["".join(rng.choice(["a", "b", "bb"], 5, p=[share, 0.6 - share, 0.4])) for _ in range(count)]
+
+    texts, draws, more = draw(0.28, 2000), draw(0.2, 8000), draw(0.2, 8000)
+    nothing = np.empty(0, np.int64)
+    sieve = Sieve.fit(nothing, texts, draws)
+    kept = [t for t, k in zip(more, sieve.keeps(more, torch.Generator().manual_seed(0)), strict=True) if k]
+    share = [np.mean([t.count("a") / len(t) for t in some]) for some in (texts, more, kept)]
+    assert len(kept) > 300
+    assert abs(share[2] - share[0]) < 0.2 * abs(share[1] - share[0])
+    again = Sieve.restored(sieve.arrays())
+    assert_array_equal(
+        again.keeps(more, torch.Generator().manual_seed(1)), sieve.keeps(more, torch.Generator().manual_seed(1))
+    )
+
+
+def test_a_sieve_of_nothing_new_keeps_what_is_new():
+    sieve = Sieve.fit(fingerprints(["a"]), ["a"], ["a", "a"])
+    assert sieve.keeps(["a", "b", "\udc80", ""], torch.Generator()).tolist() == [False, True, True, True]
 
 
 @pytest.mark.filterwarnings("ignore::latently.errors.FitAlarm")
 def test_a_generator_keeps_what_its_texts_were(words, tmp_path):
     generator = quick(Generator, epochs=1).fit(words)
-    assert np.isin(fingerprints(words), generator._known).all()
+    assert np.isin(fingerprints(words), generator._sieve.known).all()
     assert not set(generator.sample(200, random_state=1)) & set(words)
     save(generator, tmp_path / "g.safetensors")
-    assert_array_equal(load(tmp_path / "g.safetensors")._known, generator._known)
+    for name, array in load(tmp_path / "g.safetensors")._sieve.arrays().items():
+        assert_array_equal(array, generator._sieve.arrays()[name])

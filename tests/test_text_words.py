@@ -1,5 +1,7 @@
 """Documents are read from whatever holds them, in any script; bags of words keep every promise that rows keep."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -8,6 +10,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn.metrics import roc_auc_score
 
 from latently import AnomalyDetector, Autoencoder, Map, SearchIndex, load, recipes, save
 from latently.errors import BadData, BadParameter, FileProblem, UnsupportedInput
@@ -15,6 +18,7 @@ from latently.modalities import Text
 from latently.modalities.words import Vocabulary, words
 from latently.parts.likelihoods import Multinomial
 from latently.tasks.base import modality_of
+from latently.tasks.portrait import strangest
 from latently.values import Batch, Sizes
 
 pytestmark = pytest.mark.filterwarnings("ignore::latently.errors.FitAlarm")
@@ -229,6 +233,22 @@ def test_perplexity_and_topics_want_counted_words():
         fitted().topics(0)
 
 
+def test_the_loss_of_words_is_called_by_its_name():
+    assert fitted().summary()["loss"] == "multinomial"
+
+
+def test_words_left_out_keep_wide_codes_from_copying():
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        fitted(k=64)
+    assert not [w for w in told if "can copy its input" in str(w.message)]
+
+
+def test_a_contractive_code_of_words_moves_less():
+    free, held = (fitted(kind=f"contractive:{alpha}", epochs=100).costs(corpus()) for alpha in (0.01, 10.0))
+    assert held["contraction"].mean() < free["contraction"].mean() / 2
+
+
 def test_documents_of_one_subject_find_each_other():
     texts = corpus(150)
     found = SearchIndex(8, epochs=20, random_state=0).fit(texts[:120])
@@ -243,6 +263,26 @@ def test_a_detector_names_the_words_that_are_out_of_place():
     assert detector.explain([odd], top=1)[0][0].column == "oven"
     assert detector.score_samples([odd])[0] < np.median(detector.score_samples(texts))
     assert np.isfinite(detector.score_samples(["", "nothing known"])).all()
+
+
+def test_a_document_is_strange_for_what_it_is_about_and_not_for_its_length(tmp_path):
+    texts, rng = corpus(200), np.random.default_rng(1)
+    detector = AnomalyDetector(8, setting="clean", epochs=20, random_state=0).fit(texts[:150])
+    salads = [" ".join(rng.permutation([w for s in SUBJECTS for w in rng.choice(s.split(), 3)])) for _ in range(50)]
+    score = detector.score_samples(salads + texts[150:])
+    assert roc_auc_score([0] * 50 + [1] * 50, score) > 0.9
+    plain = ["ship sail harbour anchor storm", "oven dough salt flour"]
+    long = [" ".join([text] * 9) for text in plain]
+    assert_allclose(detector.score_samples(long), detector.score_samples(plain), rtol=1e-3)
+    save(detector, tmp_path / "watch.safetensors")
+    assert_array_equal(load(tmp_path / "watch.safetensors").score_samples(salads + texts[150:]), score)
+
+
+def test_a_document_that_is_told_badly_is_not_just_a_long_one():
+    texts = corpus(60)
+    model = fitted(texts)
+    worst = strangest(model, [*texts, " ".join(texts)], 5)
+    assert 60 not in [row["row"] for row in worst]
 
 
 def test_a_map_places_documents():

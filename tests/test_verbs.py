@@ -125,6 +125,20 @@ def test_alerts_a_day_count_the_days_of_the_time_column(files, run):
     assert "--time COLUMN" in err[-1]
 
 
+def test_alerts_a_day_flag_a_sensor_that_is_stuck_in_the_table_of_the_fit(run):
+    stuck = goods(400)
+    cells = {name: stuck[name].to_pylist() for name in ("colour", "size", "count", "fits")}
+    for name, value in {"colour": "red", "size": 60.0, "count": 3, "fits": False}.items():
+        stuck = put(stuck, name, name, cells[name][:200] + [value] * 12 + cells[name][212:])
+    parquet.write_table(stuck.drop_columns(["key", "grade"]), "stuck.parquet")
+    assert run("fit stuck.parquet -o stuck.safetensors --task detect --time day --epochs 3")[0] == 0
+    code, out, _ = run("detect stuck.safetensors stuck.parquet -o s.csv --alerts-per-day .1 --explain 0 --json")
+    assert code == 0
+    found = pyarrow.csv.read_csv("s.csv")["anomaly"].to_numpy()
+    assert json.loads(out)["flagged"] == found.sum() == 12  # five are asked for, and these are the strangest and equal
+    assert found[200:212].all()
+
+
 # ---------------------------------------------------------------------- impute, map
 
 

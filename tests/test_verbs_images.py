@@ -10,11 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pytest
+from numpy.testing import assert_allclose
 
 import latently
 from latently.faces import results, verb
 from latently.faces.cli import main
 from latently.faces.places import IMAGES
+from latently.modalities import stores
 from latently.modalities.encode import write
 from latently.modalities.folders import SUFFIXES
 from latently.modalities.pictures import pictures
@@ -403,6 +405,16 @@ def test_detect_writes_scores_and_where(run):
     assert "--alerts-per-day" in refused(run, "detect detect.safetensors shots -o no --alerts-per-day 1")
 
 
+def test_detect_reads_a_file_once_to_judge_and_once_to_draw(run, monkeypatch):
+    read, decode = [], stores.decode.pixels
+    monkeypatch.setattr(stores.decode, "pixels", lambda file: (read.append(file.name), decode(file))[1])
+    done(run, "detect detect.safetensors shots -o out")
+    assert sorted(read) == sorted(2 * NAMES)
+    detector, found = latently.load("detect.safetensors"), table("out/scores.csv")
+    assert_allclose(found["score"].to_numpy(), -detector.score_samples("shots"), rtol=1e-6)
+    assert found["reason1"].to_pylist() == [r[0].text() if r else None for r in detector.explain("shots")]
+
+
 @pytest.mark.parametrize("task", [t for t in TASKS if t not in ("denoise", "detect")])
 def test_evaluate_tells_people_and_programs(task, run):
     text = done(run, f"evaluate {task}.safetensors shots")
@@ -542,7 +554,7 @@ def test_a_disk_that_is_full_is_told(run, monkeypatch):
 
 MISTAKES = {
     "encode encode.safetensors empty -o o.csv": "leads to no images",
-    "fit empty -o m.safetensors": "leads to no images",
+    "fit empty -o m.safetensors": "no images (.png, .jpg ...), sounds (.wav, .flac ...) or texts (.txt)",
     "encode encode.safetensors gone.png -o o.csv": "gone.png does not exist",
     "encode encode.safetensors shotz -o o.csv": "Did you mean shots?",
     "encode encode.safetensors text.png -o o.csv": "text.png cannot be read as an image",

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import re
 import shutil
 import wave
 from pathlib import Path
@@ -12,13 +13,16 @@ import pyarrow as pa
 import pyarrow.csv
 import pytest
 import torch
+from numpy.testing import assert_array_equal
 
 from latently.errors import BadParameter
-from latently.faces import spectrogram, verb
+from latently.faces import sheets, spectrogram, verb
 from latently.faces.cli import main
 from latently.faces.report import render
 from latently.faces.sorts import FAMILIES, family, family_of, sort_of
 from latently.modalities.base import Modality
+from latently.modalities.pictures import pictures
+from latently.modalities.soundfiles import write
 from latently.modalities.sounds import sounds
 
 STEPS, LINES, RATE = 160, 40, 8000
@@ -252,6 +256,24 @@ def test_windows_of_series_find_themselves(run):
     assert "an index of 2 windows" in out
 
 
+def test_windows_that_are_found_are_drawn_where_it_is_known_what_they_are(run):
+    run("search query series-search.safetensors m.csv -o found -k 2 --among m.csv")
+    assert sorted(p.name for p in Path("found").iterdir()) == ["found.csv", "sheet.png"]
+    tiles = [tile("found/sheet.png", 0, j) for j in range(3)]
+    assert_array_equal(tiles[0], tiles[1])  # itself
+    assert (tiles[1] != tiles[2]).any()
+    run("search query series-search.safetensors m.csv -o grey -k 2")
+    assert_array_equal(tile("grey/sheet.png", 0, 0), tiles[0])
+    assert (tile("grey/sheet.png", 0, 2) == 200).all()
+
+
+def tile(path, row, column):
+    """The picture at a place of a sheet with heads."""
+    across, down = (sheets.GAP + i * (sheets.TILE + sheets.GAP) for i in (column, row))
+    down += sheets.LINE * (row + 1)
+    return pictures(path)[0][down : down + sheets.TILE, across : across + sheets.TILE]
+
+
 def test_series_are_judged(run):
     out = run("evaluate series-encode.safetensors m.csv --json")
     assert json.loads(out)["reconstruction"]["error"]["model"] > 0
@@ -337,6 +359,15 @@ def test_maps_and_indexes_of_texts(run):
     assert found.column("name").to_pylist() == [str(i) for i in range(1, 11)] or found.column("distance")[2].as_py() < 1
 
 
+def test_texts_that_are_found_can_be_read(run):
+    out = run(f"search build t.csv {BODY} --id key -o i.safetensors --epochs 1")
+    assert "--among t.csv --id key" in out
+    run("search query i.safetensors lines.txt -o found.csv -k 2 --among t.csv --id key")
+    found, whole = table("found.csv"), table("t.csv")
+    texts = dict(zip(whole.column("key").to_pylist(), whole.column("body").to_pylist(), strict=True))
+    assert found.column("text").to_pylist() == [texts[name] for name in found.column("name").to_pylist()]
+
+
 def test_texts_are_judged_with_labels_and_without(run):
     told = json.loads(run("evaluate text-encode.safetensors t.csv --label topic --json"))
     assert set(told["probe"]) >= {"accuracy, logistic"}
@@ -372,6 +403,18 @@ def test_sounds_come_back_with_their_rate_length_and_channels(run, verb, task):
         assert not np.array_equal(after, before)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "int32", "float32"])
+def test_a_cleaned_file_has_the_rate_length_width_and_channels_it_had(run, dtype):
+    """Each at twice the rate of the model, stereo, of an odd length."""
+    heard = np.random.default_rng(0).normal(0, 0.1, (2 * RATE // 3, 2)).clip(-1, 1)
+    full, middle = {"uint8": (127, 128), "int16": (32767, 0), "int32": (2**31 - 1, 0), "float32": (1, 0)}[dtype]
+    write("hiss.wav", (full * heard + middle).astype(dtype), 2 * RATE)
+    run("denoise audio-denoise.safetensors hiss.wav -o out")
+    (before, rate), (after, other) = read("hiss.wav"), read("out/hiss.wav")
+    assert (other, after.dtype, after.shape) == (rate, before.dtype, before.shape) == (2 * RATE, dtype, heard.shape)
+    assert not np.array_equal(after, before)
+
+
 def test_strange_sounds_have_scores_heat_and_a_sheet(run):
     out = run("detect audio-detect.safetensors tones -o strange")
     found = table("strange/scores.csv")
@@ -389,6 +432,17 @@ def test_new_sounds_and_what_is_alike(run):
     found = table("found.csv")
     assert found.column("query").to_pylist() == sorted(f"{k}/{i}.wav" for k in ("low", "high") for i in range(4))
     assert [f"tones/{q}" for q in found.column("query").to_pylist()] == found.column("name").to_pylist()
+
+
+def test_clips_that_are_found_lie_there_in_their_order(run):
+    run("search query audio-search.safetensors tones/low/1.wav -o found -k 3")
+    found = table("found/found.csv").column("name").to_pylist()
+    assert found[0] == "tones/low/1.wav"
+    names = [f"{i:02d}-{Path(name).name}" for i, name in enumerate(["tones/low/1.wav", *found])]
+    assert sorted(p.name for p in Path("found/01-1").iterdir()) == names
+    for name, source in zip(names[1:], found, strict=True):
+        assert Path("found/01-1", name).read_bytes() == Path(source).read_bytes()
+    assert pictures("found/sheet.png")[0].shape[1] == 5 * sheets.GAP + 4 * sheets.TILE
 
 
 def test_sounds_are_judged(run):
@@ -423,6 +477,8 @@ def test_a_report_shows_each_sort(run, sort, task):
         ("audio", "denoise"): "Before and after",
     }  # fmt: skip
     assert special.get((sort, task), "Strangest texts") in page
+    if task == "detect" and sort != "audio":
+        assert re.search(r"Flags \d+ of \d+ (texts|steps) as unlike the others", page)
 
 
 def test_words_in_series_and_texts_stay_words_on_the_page():
@@ -483,7 +539,8 @@ def test_info_speaks_of_what_the_model_knows(run, model, words):
     ("encode t.csv --as text -o x.csv", ["--text COLUMN is missing", "key, body, topic"]),
     ("encode text-encode.safetensors m.csv -o x.csv", ["'body'", "the model was fitted on"]),
     ("encode lines.txt --text body -o x.csv", ["--text names a column", "Leave it out"]),
-    ("encode empty -o x.csv", ["empty"]), ("encode empty --as text -o x.csv", ["empty"]),
+    ("encode empty -o x.csv", ["empty leads to nothing", "images (.png", "sounds (.wav", "texts (.txt)", "Tables"]),
+    ("encode empty --as text -o x.csv", ["empty"]),
     ("encode empty --as audio -o x.csv", ["empty"]), ("encode none.txt -o x.csv", ["does not exist"]),
     ("impute t.csv --text body -o x.csv", ["holds text", "takes a table, series, images"]),
     ("impute tones -o x", ["holds sounds"]), ("detect tones -o x --alerts-per-day 2", ["--alerts-per-day"]),
@@ -497,7 +554,8 @@ def test_info_speaks_of_what_the_model_knows(run, model, words):
     ("fit m.csv --as series --id when --drop note --time machine -o x.safetensors", ["'machine'"]),
     ("sample series-sample.safetensors -o x.csv --drop note", ["--drop is for a fit"]),
     ("sample text-encode.safetensors -o new", ["new"]),
-    ("search query audio-search.safetensors tones -o found", ["found", ".csv"]),
+    ("search query audio-search.safetensors tones -o tones", ["tones is the folder that is read"]),
+    ("search query series-search.safetensors m.csv -o found --among none.csv", ["none.csv does not exist"]),
 ])  # fmt: skip
 def test_a_mistake_is_one_line(run, command, words):
     Path("empty").mkdir()

@@ -49,3 +49,9 @@ class Album(Files):
         except ValueError:
             raise BadParameter(f"--missing {marks[0]}: expected the pixel value that means a hole, a number.") from None
         return Image(size=self.common.get("size") or "auto", missing=missing)
+
+    def picture(self, i: int) -> Any:
+        """The image itself."""
+        from latently.faces.sheets import visible
+
+        return visible(self.rows[i])

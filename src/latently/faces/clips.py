@@ -35,3 +35,9 @@ class Clips(Files):
         from latently.modalities.audio import Audio
 
         return Audio()
+
+    def picture(self, i: int) -> Any:
+        """A clip's spectrogram."""
+        from latently.faces.spectrogram import spectrogram
+
+        return spectrogram(self.rows[i], int(self.rows.rates[i]))

@@ -92,6 +92,10 @@ class Given:
         first = next(iter(self.keys().values()))
         return list(first.to_pylist() if hasattr(first, "to_pylist") else first)
 
+    def picture(self, i: int) -> Any:
+        """What one of them looks like, an image."""
+        raise NotImplementedError
+
     def column(self, role: str) -> Any:
         """The column of a role, or None."""
         raise NotImplementedError

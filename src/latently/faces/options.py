@@ -132,6 +132,7 @@ Checkpoint = Annotated[
 Count = Annotated[int, Option("--count", "-c", metavar="N", min=1, help="How many.")]
 Given = Annotated[str | None, Option(metavar="LABEL", help="Only of this label.")]
 Nearest = Annotated[int, Option("-k", "--nearest", metavar="N", min=1, help="How many of the most alike.")]
+Among = Annotated[Path | None, Option(metavar="DATA", help="What the index was built of, to show what was found.")]
 
 # What is told.
 Alerts = Annotated[

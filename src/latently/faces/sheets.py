@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
@@ -11,13 +12,14 @@ from numpy.typing import NDArray
 
 from latently.modalities.pixels import resized
 
-__all__ = ["heated", "sheet", "shrunk", "small", "visible"]
+__all__ = ["heated", "plotted", "sheet", "shrunk", "small", "visible"]
 
 Pixels = NDArray[Any]
 TILE = 128  # pixels a side
 MOST = 1600  # pixels a side of a picture that is only looked at
 LINE = 16  # pixels for a caption
 GAP = 8
+LINES = ((31, 99, 171), (212, 72, 66), (230, 150, 20), (90, 140, 60))  # of channels
 # Dark to bright through purple and orange, told apart in grey too; colours at even steps.
 HEAT = np.array([[0, 0, 4], [40, 11, 84], [101, 21, 110], [159, 42, 99], [212, 72, 66], [245, 125, 21], [250, 193, 39]])
 
@@ -68,6 +70,24 @@ def sheet(rows: Sequence[Sequence[Pixels]], captions: Sequence[Sequence[str]], h
             tile = small(image)
             page.paste(Image.fromarray(tile), (x + (TILE - tile.shape[1]) // 2, y + (TILE - tile.shape[0]) // 2))
             pen.text((x, y + TILE + 2), _cut(word), fill="black")
+    return np.asarray(page)
+
+
+def plotted(values: Pixels, low: NDArray[Any], high: NDArray[Any]) -> Pixels:
+    """Lines `(time, channels)` from left to right, each channel from its `low` to its `high`; gaps stay gaps."""
+    from PIL import Image, ImageDraw
+
+    side = 2 * TILE
+    page = Image.new("RGB", (side, side), (245, 245, 245))
+    pen = ImageDraw.Draw(page)
+    across = np.linspace(GAP, side - GAP, len(values))
+    for line, a, b, colour in zip(values.T, low, high, LINES, strict=False):
+        a, b = min(a, np.nanmin(line, initial=a)), max(b, np.nanmax(line, initial=b))
+        down = side - GAP - (line - a) / max(b - a, 1e-12) * (side - 2 * GAP)
+        ends = list(zip(across.tolist(), down.tolist(), strict=True))
+        for start, stop in itertools.pairwise(ends):
+            if np.isfinite(start[1] + stop[1]):
+                pen.line([start, stop], fill=colour, width=3)
     return np.asarray(page)
 
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from latently.errors import BadParameter
+from latently.errors import BadParameter, FileProblem
 from latently.faces.places import AUDIO, IMAGES, SUFFIXES
 
 __all__ = ["FAMILIES", "SPOKEN", "family", "family_of", "sort_of"]
@@ -25,7 +25,7 @@ SPOKEN = {"table": "a table", "series": "series", "text": "text", "images": "ima
 IN_TABLES = ("table", "series", "text")  # what may stand in a file of a table
 FILED = ("images", "audio")  # what lies in files of its own
 FOLDERS = (*FILED, "text")  # what a folder may hold
-MOST_LOOKED_AT = 10_000  # files of a folder, before it is taken for images
+MOST_LOOKED_AT = 10_000  # files of a folder
 
 
 def sort_of(data: Path, said: str | None, model: Path | None) -> str:
@@ -37,8 +37,13 @@ def sort_of(data: Path, said: str | None, model: Path | None) -> str:
     if said is not None and known is not None and said != known:
         raise BadParameter(f"--as {said}: {model} was fitted on {known}. Leave --as out.")
     found = said or known
+    if not there and found is None:
+        raise FileProblem(
+            f"{data} leads to nothing that is read: no images ({IMAGES[0]}, {IMAGES[1]} ...), sounds ({AUDIO[0]}, "
+            f"{AUDIO[1]} ...) or texts (.txt). Tables are given one by one, by the name of the file."
+        )
     if not there or found in there or (data.is_dir() and found in FOLDERS):
-        return found or "images"
+        return found or there[0]
     named = there[0]
     return found if found in IN_TABLES and named in IN_TABLES and not data.is_dir() else named
 

@@ -57,7 +57,11 @@ def _facts(told: dict[str, Any]) -> screen.Pairs:
         ("code", _plural(told["components"], "number") + _each(told)),
         ("loss", told["loss"]),
         ("parameters", f"{told['parameters']:,}"),
-        ("fit", f"{_plural(told['epochs'], 'epoch')}{seconds}, ended {STOPPED.get(told['stopped'], told['stopped'])}"),
+        (
+            "fit",
+            f"{_plural(told['epochs'], 'epoch')}{seconds}, ended {STOPPED.get(told['stopped'], told['stopped'])}"
+            + ("" if told["epochs"] else "; none was better than the start, which was kept"),
+        ),
         ("file", f"{told['bytes'] / 1000:,.0f} kB, by latently {made['latently']} with torch {made['torch']}"),
     ]
     return [(name, value) for name, value in rows if value]

@@ -140,6 +140,16 @@ class Track(Rows):
         """The same."""
         return self.names()
 
+    def picture(self, i: int) -> Any:
+        """The lines of a window, each channel between the least and the greatest of the fit."""
+        from latently.faces.sheets import plotted
+
+        data = self.estimator.data_
+        windows = data.windows(self.rows)
+        a, whole = int(windows.start[i]), data.tracks(self.rows).arrays[windows.item[i]]
+        low, high = (end.reshape(len(data.channels), -1) for end in data.bounds())
+        return plotted(whole[a : a + windows.length], low.min(1), high.max(1))
+
     def beside(self) -> dict[str, Any]:
         """Nothing: what windows there are is known after the fit."""
         return {}

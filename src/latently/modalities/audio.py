@@ -63,6 +63,7 @@ class Audio(Planes):
     skip: bool = False
     readings: ClassVar[dict[str, str]] = {"denoise": "snippets", "detect": "spectra"}
     noun: ClassVar[str] = "spectrogram cell"
+    item: ClassVar[str] = "clip"
     gapless: ClassVar[str] = "every sample of a sound is there. Denoiser() takes noise out of it"
     longest: ClassVar[float] = 4.0  #: seconds of a row when nobody says otherwise
     pace: ClassVar[float] = 0.016  #: seconds of a frame, where a row then has no more of them

@@ -32,6 +32,8 @@ class Modality:
     registry: ClassVar[dict[str, type[Modality]]] = {}
     key: ClassVar[str] = ""
     noun: ClassVar[str] = "column"  #: what a cell is called in a message
+    item: ClassVar[str] = "row"  #: what a row is called
+    loss: ClassVar[str] = ""  #: what the loss is, where the data alone says it
     alike: ClassVar[str] = "hashing"  #: the kind whose codes tell best which of these rows are alike
     cropped: ClassVar[bool] = False  #: whether a row is a piece of what was given
     noise: ClassVar[str] = "gaussian:0.3"  #: what a denoiser takes out of these rows where nobody says otherwise
@@ -112,6 +114,10 @@ class Modality:
 
     def steps(self, cells: NDArray[Any], data: Any) -> NDArray[np.float64]:
         """Of stepwise data, the sum over channels of values of the cells of `take(data)`, one number a step."""
+        raise NotImplementedError
+
+    def lines(self, data: Any) -> Batch:
+        """Of series, the rows of `take(data)` with straight lines across gaps, as the whole series would have them."""
         raise NotImplementedError
 
     def owners(self, data: Any) -> NDArray[np.int64] | None:

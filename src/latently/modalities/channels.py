@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from latently.errors import BadData
+from latently.errors import BadData, FitAlarm
 
 __all__ = ["Channels", "moments"]
 
@@ -26,12 +27,23 @@ class Channels:
     missing: Matrix  #: shares
 
     @classmethod
-    def of(cls, arrays: Sequence[Matrix]) -> Channels:
-        """The channels of arrays `(time, channels)`; `BadData` where nothing is known at all."""
+    def of(cls, arrays: Sequence[Matrix], names: Sequence[str] = ()) -> Channels:
+        """The channels of arrays `(time, channels)`; `BadData` where nothing is known at all.
+
+        Those of `names` that hold nothing are warned of.
+        """
         whole = np.concatenate(list(arrays))
         known = ~np.isnan(whole)
         if not known.any():
             raise BadData("no step is known in any channel; nothing can be learned from gaps.")
+        empty = [repr(n) for n, some in zip(names, known.any(0), strict=False) if not some]
+        if empty:
+            warnings.warn(
+                f"no step is known of {', '.join(empty[:5])}{' and others' if len(empty) > 5 else ''}: nothing can be "
+                "learned of it, and it stays missing in what comes back. Leave it out, or fit where it was measured.",
+                FitAlarm,
+                stacklevel=5,
+            )
         low, high = np.where(known, whole, np.inf).min(0), np.where(known, whole, -np.inf).max(0)
         low, high = (np.where(known.any(0), end, np.nan) for end in (low, high))
         return cls(*moments(whole), low, high, 1 - known.mean(0))

@@ -41,7 +41,10 @@ def documents(data: Any, column: str | None = None) -> list[str]:
 
 
 def is_text(data: Any) -> bool:
-    """Whether `data="auto"` means documents, at a glance: strings that name no images or sounds, or .txt files."""
+    """Whether `data="auto"` means documents, at a glance: strings that name no images or sounds, or .txt files.
+
+    Raises `UnsupportedInput` where every string is the name of another file that is there.
+    """
     if isinstance(data, (str, os.PathLike)):
         return _leads_to_texts(data)
     if isinstance(data, Pictures) or getattr(data, "ndim", 1) != 1 or not _lists(data):
@@ -51,7 +54,20 @@ def is_text(data: Any) -> bool:
     first = next((v for v in _items(data) if v is not None), None)
     if isinstance(first, os.PathLike):
         return Path(first).suffix.lower() == SUFFIX
-    return isinstance(first, str) and not _names_media(first)
+    if not isinstance(first, str) or _names_media(first):
+        return False
+    if all(isinstance(v, str) and _names_file(v) for v in _items(data)):
+        raise UnsupportedInput(
+            f"got names of files ({first}), and reads no files by a list of str but images and sounds. Read tables "
+            "first: pandas.concat(map(pandas.read_csv, data)); files of text are [pathlib.Path(p) for p in data]; "
+            "where the names themselves are the texts, say data=Text()."
+        )
+    return True
+
+
+def _names_file(text: str) -> bool:
+    short = len(text) <= LONGEST_PATH and "\n" not in text and "\0" not in text
+    return short and bool(Path(text).suffix) and Path(text).expanduser().is_file()
 
 
 def _lists(data: Any) -> bool:

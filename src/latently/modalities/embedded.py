@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ class Embedded(Table):
     What comes back are embeddings. The options of `Text` about words mean nothing here.
     """
 
+    item: ClassVar[str] = "text"
     column: str | None = None
     embed: Callable[[list[str]], Any] | None = None
     vocabulary: Any = None

@@ -49,6 +49,7 @@ class Image(Planes):
     skip: bool = False
     readings: ClassVar[dict[str, str]] = {"denoise": "crops", "detect": "textures", "compress": "blocks"}
     noun: ClassVar[str] = "pixel"
+    item: ClassVar[str] = "image"
     longest: ClassVar[int] = 96  #: pixels a side that a model sees when nobody says otherwise
 
     @classmethod

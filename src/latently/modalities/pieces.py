@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.utils.validation import _check_sample_weight
 
 from latently.errors import BadParameter
 from latently.modalities.base import Remember
 from latently.modalities.bytepairs import Vocabulary
+from latently.modalities.passages import passages
 from latently.modalities.rows import merged
 from latently.modalities.text import Text
 from latently.parts.doors import Door
@@ -26,6 +29,7 @@ SHORT = 24  # characters: where nearly all texts are shorter, as names are, they
 NEARLY = 0.95  # of the texts
 FITTING = 0.999  # of the texts fit whole into a row
 LONGEST = 64  # pieces of a row
+LEAST = 9  # a character that is spelled by halves of its bytes, and the end
 A_PIECE = 800  # characters of the fit for each piece of its vocabulary
 MOST = 4096  # pieces
 CODE = 32  # numbers in a code
@@ -46,9 +50,10 @@ class Spelling(Door):
 class Pieces(Text):
     """Texts as sequences of the pieces of a vocabulary that is learned from them and kept with the model.
 
-    A row is a text: the numbers of its pieces, the end, and unknown cells beyond. A text that does not fit is cut off
-    there, in the fit as well; what is given back then keeps the rest of the text as it came. Upper and lower case,
-    spaces and marks are all kept, so of the options of `Text` only `column` counts.
+    A row is a text: the numbers of its pieces, the end, and unknown cells beyond. A text that does not fit is several
+    rows, cut after sentences or between words; its code and score are the means of theirs, and what is given back is
+    put together again. Upper and lower case, spaces and marks are all kept, so of the options of `Text` only `column`
+    counts.
 
     Parameters
     ----------
@@ -57,7 +62,8 @@ class Pieces(Text):
         alone where 95 % of the texts have at most 24, as names have; else a piece for every 800 characters of the
         fit, at most 4,096.
     length : int or "auto"
-        Pieces of a row. "auto": what all but one in a thousand texts and their ends fit into, at most 64.
+        Pieces of a row, at least 9, for a character that the fit has not met takes 8. "auto": what all but one in a
+        thousand texts and their ends fit into, at most 64.
     decoder : "auto" or Autoregressive
         What spells a text from its code: `Autoregressive(cell="transformer", dropped=0.4)`, say.
 
@@ -71,8 +77,11 @@ class Pieces(Text):
     length: Any = "auto"
     decoder: Any = "auto"
     counted: ClassVar[bool] = False
+    cut_from: ClassVar[str] = "text"
     noise: ClassVar[str] = "typos:0.1"
     noun: ClassVar[str] = "piece"
+    loss: ClassVar[str] = "piece by piece"
+    judge: ClassVar[str] = "columns"
 
     # ------------------------------------------------------------------ rows in
 
@@ -82,15 +91,17 @@ class Pieces(Text):
         texts = self.documents(data)
         lengths = np.array([len(t) for t in texts])
         self.vocabulary_ = Vocabulary.learn(texts, self._size(lengths))
-        spelled = [self.vocabulary_.encode(text) for text in texts]
-        fitting = int(np.quantile([len(s) + 1 for s in spelled], FITTING, method="higher"))
-        self.row_ = max(2, min(LONGEST, fitting)) if self.length == "auto" else int(self.length)
-        self.cut_ = float(np.mean([len(s) + 1 > self.row_ for s in spelled]))
-        rows, counts = merged(self._rows(spelled), weight)
-        return self._batch(rows, counts), lambda: self._sign(owner)
+        sizes = np.array([self._pieces(text) + 1 for text in texts])
+        fitting = int(np.quantile(sizes, FITTING, method="higher"))
+        self.row_ = max(LEAST, min(LONGEST, fitting)) if self.length == "auto" else int(self.length)
+        self.cut_ = float((sizes > self.row_).mean())
+        rows, owners = self._rows(texts)
+        if weight is not None:
+            weight = _check_sample_weight(weight, texts, ensure_non_negative=True)[owners]
+        return self._batch(*merged(rows, weight)), lambda: self._sign(owner)
 
     def _check(self) -> None:
-        for name, least in (("pieces", 1), ("length", 2)):
+        for name, least in (("pieces", 1), ("length", LEAST)):
             value = getattr(self, name)
             whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= least
             if not whole and not (isinstance(value, str) and value == "auto"):
@@ -107,14 +118,28 @@ class Pieces(Text):
 
     def take(self, owner: Any, data: Any) -> Batch:
         """Texts spelled by the vocabulary of the fit."""
-        return self._batch(self._rows([self.vocabulary_.encode(text) for text in self.documents(data)]))
+        return self._batch(self._rows(self.documents(data))[0])
 
-    def _rows(self, spelled: list[list[int]]) -> NDArray[np.float32]:
-        rows = np.zeros((len(spelled), self.row_), np.float32)
-        for i, numbers in enumerate(spelled):
-            own = numbers[: self.row_]
-            rows[i, : len(own)] = own
-        return rows
+    def owners(self, data: Any) -> NDArray[np.int64] | None:
+        """The text of each row; None where every text is one."""
+        texts = self.documents(data)
+        found = np.repeat(np.arange(len(texts)), [len(self._passages(text)) for text in texts])
+        return None if len(found) == len(texts) else found
+
+    def _pieces(self, text: str) -> int:
+        return len(self.vocabulary_.encode(text))
+
+    def _passages(self, text: str) -> list[tuple[int, int]]:
+        return passages(text, self.row_ - 1, self._pieces)
+
+    def _rows(self, texts: list[str]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Pieces of every passage, and the text that it is of."""
+        cut = [(i, text[a:b]) for i, text in enumerate(texts) for a, b in self._passages(text)]
+        rows = np.zeros((len(cut), self.row_), np.float32)
+        for row, (_, passage) in zip(rows, cut, strict=True):
+            numbers = self.vocabulary_.encode(passage)
+            row[: len(numbers)] = numbers[: self.row_]
+        return rows, np.array([i for i, _ in cut], np.int64)
 
     def _batch(self, rows: NDArray[np.float32], counts: NDArray[np.float64] | None = None) -> Batch:
         x = torch.from_numpy(rows)
@@ -123,7 +148,7 @@ class Pieces(Text):
 
     def gaps(self, owner: Any, data: Any) -> NDArray[np.bool_]:
         """None: a text is whole."""
-        return np.zeros((len(self.documents(data)), self.row_), bool)
+        return np.zeros((len(self._rows(self.documents(data))[0]), self.row_), bool)
 
     # ------------------------------------------------------------------ what it calls for
 
@@ -179,17 +204,22 @@ class Pieces(Text):
         return [self.vocabulary_.decode(row) for row in values.tolist()]
 
     def rebuilt(self, values: NDArray[Any], like: Any, changed: NDArray[Any] | None = None) -> Any:
-        """Texts in the container of `like`, what did not fit into a row after them; with `changed`, only those rows.
+        """Texts in the container of `like`, passages in their places; with `changed`, only rows that it names.
 
-        Where there is no text, there is none.
+        Where there is no text, there is none; the white space between passages is that of `like`.
         """
-        texts, made = self.documents(like), self.shown(values)
-        for i, text in enumerate(texts):
-            if not text or (changed is not None and not changed[i].any()):
-                made[i] = text
-            else:
-                made[i] += self.vocabulary_.decode(self.vocabulary_.encode(text)[self.row_ :])
-        return contained(made, like)
+        counts = np.ones(len(values), bool) if changed is None else changed.any(1)
+        made = iter(zip(self.shown(values), np.atleast_1d(counts), strict=True))
+        return contained([self._joined(text, made) for text in self.documents(like)], like)
+
+    def _joined(self, text: str, made: Iterator[tuple[str, bool]]) -> str:
+        """A text with the next of the `made` passages in the place of its own, where they count."""
+        parts, last = [], 0
+        for start, end in self._passages(text):
+            passage, counts = next(made)
+            parts += [text[last:start], passage if counts and end > start else text[start:end]]
+            last = end
+        return "".join([*parts, text[last:]])
 
     # ------------------------------------------------------------------ what was decided
 

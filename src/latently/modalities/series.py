@@ -17,6 +17,7 @@ from latently.modalities.channels import Channels, moments
 from latently.modalities.results import as_dtype
 from latently.modalities.rows import merged
 from latently.modalities.tracks import Roles, Tracks, accepts, rebuilt, tracks
+from latently.modalities.whitening import bridged
 from latently.modalities.windows import Windows, sized
 from latently.parts.doors import Door
 from latently.parts.likelihoods import Gaussian, Likelihood
@@ -74,7 +75,7 @@ class Series(Modality):
     drop: Sequence[str] = ()
     own_scale: bool = False
     readings: ClassVar[dict[str, str]] = {"detect": "spells"}
-    noun: ClassVar[str] = "step"
+    noun, item = "step", "window"
 
     @classmethod
     def accepts(cls, data: Any) -> bool:
@@ -91,7 +92,7 @@ class Series(Modality):
         self.flat_, self.dtype_, self.irregular_ = found.flat, found.dtype, found.irregular
         self.length_, self.stride_ = sized(self.window, self.stride, found.steps)
         arrays = self._levelled(found)
-        self.unit_ = Channels.of(arrays)
+        self.unit_ = Channels.of(arrays, self.channels)
         windows = self._windows(found)
         rows, counts = windows.cut(arrays), None
         if windows.whole:
@@ -108,6 +109,12 @@ class Series(Modality):
         """Items or windows as rows in model units; other channels than those of the fit are refused."""
         found = self.tracks(data)
         return self._batch(self._windows(found).cut(self._levelled(found)))
+
+    def lines(self, data: Any) -> Batch:
+        """The rows of `take` with straight lines across gaps, whatever a window sees of them."""
+        found = self.tracks(data)
+        whole = [np.where(np.isnan(a).all(0), np.nan, bridged(a)) for a in self._levelled(found)]
+        return self._batch(self._windows(found).cut(whole))
 
     def gaps(self, owner: Any, data: Any) -> NDArray[np.bool_]:
         """Which cells are missing, those behind the end of a short item among them."""
@@ -127,30 +134,23 @@ class Series(Modality):
 
     def _own(self, found: Tracks) -> list[tuple[Matrix, Matrix]]:
         """Shift and scale of each item's channels, 0 and 1 unless each is read beside its own."""
-        if not self.own_scale:
-            return [(np.zeros(self.channels_), np.ones(self.channels_))] * len(found.arrays)
-        return [moments(a) for a in found.arrays]
+        none = np.zeros(self.channels_), np.ones(self.channels_)
+        return [moments(a) if self.own_scale else none for a in found.arrays]
 
     def _levelled(self, found: Tracks) -> list[Matrix]:
-        if not self.own_scale:
-            return found.arrays
         return [(a - shift) / scale for a, (shift, scale) in zip(found.arrays, self._own(found), strict=True)]
 
     def _batch(self, rows: NDArray[np.float32], counts: Matrix | None = None) -> Batch:
         each = rows.reshape(len(rows), self.channels_, -1).astype(np.float64)
         with np.errstate(over="ignore"):
-            units = (
-                ((each - self.unit_.shift[:, None]) / self.unit_.scale[:, None])
-                .reshape(len(rows), -1)
-                .astype(np.float32)
-            )
+            scaled = (each - self.unit_.shift[:, None]) / self.unit_.scale[:, None]
+            units = scaled.reshape(len(rows), -1).astype(np.float32)
         if np.isinf(units).any():
             raise BadData("a series lies further from those of the fit than float32 can say. Check its unit.")
         cells = torch.from_numpy(units).clone()
         weight = None if counts is None else torch.from_numpy(counts.astype(np.float32))
-        gaps = torch.isnan(cells)
-        known = ~gaps if bool(gaps.any()) else None
-        return Batch(cells if known is None else cells.masked_fill(gaps, 0.0), known, weight=weight)
+        known = ~torch.isnan(cells)
+        return Batch(cells.nan_to_num(), None if bool(known.all()) else known, weight=weight)
 
     def _sign(self, owner: Any) -> None:
         owner.n_features_in_ = self.channels_
@@ -230,10 +230,9 @@ class Series(Modality):
 
     def limits(self) -> tuple[Tensor, Tensor]:
         """Least and greatest value of each cell in model units."""
-        low, high = (
-            np.nan_to_num((end - self.unit_.shift) / self.unit_.scale) for end in (self.unit_.low, self.unit_.high)
-        )
-        return torch.from_numpy(self._spread(low)).float(), torch.from_numpy(self._spread(high)).float()
+        unit = self.unit_
+        low, high = (self._spread(np.nan_to_num((e - unit.shift) / unit.scale)) for e in (unit.low, unit.high))
+        return torch.from_numpy(low).float(), torch.from_numpy(high).float()
 
     def bounds(self) -> tuple[Matrix, Matrix]:
         """Least and greatest value of each cell in user units; NaN in a channel of which nothing was known."""
@@ -246,7 +245,8 @@ class Series(Modality):
 
     def values(self, cells: Tensor) -> Matrix:
         """Cells in user units (with `own_scale` in those of each series), `(rows, channels * length)`."""
-        return cells.cpu().numpy().astype(np.float64) * self._spread(self.unit_.scale) + self._spread(self.unit_.shift)
+        shift = np.where(self.unit_.missing == 1, np.nan, self.unit_.shift)  # nothing was learned there
+        return cells.cpu().numpy().astype(np.float64) * self._spread(self.unit_.scale) + self._spread(shift)
 
     def shown(self, values: NDArray[Any]) -> NDArray[Any]:
         """Series `(n, length)` where items of the fit had no axis for channels, else `(n, length, channels)`."""

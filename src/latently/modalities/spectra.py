@@ -26,6 +26,7 @@ class Spectra(Textured, Audio):
     Longer clips than a row holds are refused: the longest of the fit, `seconds`, 30 seconds at most.
     """
 
+    item: ClassVar[str] = "clip"
     longest: ClassVar[float] = 30.0
     pace: ClassVar[float] = 0.008
     most: ClassVar[int] = 512

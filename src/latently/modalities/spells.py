@@ -46,6 +46,7 @@ class Spells(Series):
 
     cropped = True
     noun: ClassVar[str] = "pattern"
+    item: ClassVar[str] = "series"
     judge: ClassVar[str] = "moments"
 
     @classmethod

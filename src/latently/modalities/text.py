@@ -83,6 +83,9 @@ class Text(Modality):
     gapless: ClassVar[str] = "a text is whole. Denoiser() mends its typos"
 
     noun: ClassVar[str] = "word"
+    item: ClassVar[str] = "text"
+    loss: ClassVar[str] = "multinomial"
+    judge: ClassVar[str] = "directions"
 
     @classmethod
     def accepts(cls, data: Any) -> bool:
@@ -259,6 +262,11 @@ class Text(Modality):
     def names(self) -> list[str]:
         """The words."""
         return list(self.terms_)
+
+    @property
+    def held(self) -> NDArray[np.float32]:
+        """The share of the documents of the fit that each word stands in."""
+        return np.exp(1 - self.worth_)
 
     def schema(self) -> list[dict[str, Any]]:
         """What the model sees of a document."""

@@ -51,6 +51,7 @@ class Textured(Planes, abstract=True):
 
     judge: ClassVar[str] = "regions"
     noun: ClassVar[str] = "feature"
+    item: ClassVar[str] = "image"
     cropped = True
 
     @classmethod

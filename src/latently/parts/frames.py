@@ -43,7 +43,8 @@ class Frames:
         return self.window // 2
 
     @property
-    def _edge(self) -> int:
+    def edge(self) -> int:
+        """Samples of silence before the stretch that its first window sees."""
         return (self.window - self.hop) // 2
 
     def _shape(self, like: Tensor) -> Tensor:
@@ -51,7 +52,7 @@ class Frames:
 
     def spectrum(self, x: Float[Tensor, "rows length"]) -> Complex[Tensor, "rows bins frames"]:
         """The bins of every frame; those of white noise have its deviation."""
-        frames = functional.pad(x, (self._edge, self._edge)).unfold(1, self.window, self.hop) * self._shape(x)
+        frames = functional.pad(x, (self.edge, self.edge)).unfold(1, self.window, self.hop) * self._shape(x)
         found = torch.fft.rfft(frames) / math.sqrt(self.bins)
         first = torch.complex(found[..., 0].real, found[..., -1].real)
         return torch.cat([first[..., None], found[..., 1:-1]], -1).transpose(1, 2)
@@ -68,7 +69,7 @@ class Frames:
         quarters = frames.unflatten(-1, (4, self.hop))
         parts = [functional.pad(quarters[:, :, k], (0, 0, k, 3 - k)) for k in range(4)]
         whole = (parts[0] + parts[1] + parts[2] + parts[3]).flatten(1)
-        return whole[:, self._edge : self._edge + self.length]
+        return whole[:, self.edge : self.edge + self.length]
 
 
 def loudness(x: Float[Tensor, "rows length"]) -> Float[Tensor, "rows 1"]:

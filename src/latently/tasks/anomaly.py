@@ -16,6 +16,7 @@ from latently import device as machine
 from latently.engine.schedule import Outcome
 from latently.errors import BadParameter, UnsupportedInput
 from latently.tasks.base import Task
+from latently.tasks.directions import Directions
 from latently.tasks.intervals import Interval
 from latently.tasks.judges import Columns, Learned, Reason
 from latently.tasks.moments import Moments
@@ -29,10 +30,10 @@ from latently.values import Batch
 __all__ = ["AnomalyDetector", "Interval", "Reason", "Region"]
 
 Rows = NDArray[np.float64]
-Judge = Columns | Regions | Moments
+Judge = Columns | Directions | Regions | Moments
 
-JUDGES: dict[str, type[Columns] | type[Regions] | type[Moments]] = {
-    "columns": Columns, "regions": Regions, "moments": Moments,
+JUDGES: dict[str, type[Columns] | type[Directions] | type[Regions] | type[Moments]] = {
+    "columns": Columns, "directions": Directions, "regions": Regions, "moments": Moments,
 }  # fmt: skip
 
 AUTO = 0.01  # conformal p of contamination="auto"
@@ -52,9 +53,12 @@ class AnomalyDetector(OutlierMixin, Task):
     view of the image; the other is its distance, as a whole, to the nearest training image.
 
     Series are looked at through overlapping windows, told by their principal components, each in its own deviations. A
-    window counts less in the fit the further out it lies. The same two views judge every window (with "contaminated" a
-    third, its distance to the mean window, which counts half), and a step has the mean of the windows
-    around it. One long series has a score a step; each of a collection that of its strangest step.
+    window counts less in the fit the further out it lies. The same two views judge every window, and a step has the
+    mean of the windows around it. With "contaminated" two more count half: the distance of a window to the mean window,
+    and, of one long series, that of the level around a step to the mean level. One long series has a score a step; each
+    of a collection that of its strangest step.
+
+    Of documents the directions of their codes are looked at: one less the cosine to the ten nearest training documents.
 
     Parameters
     ----------
@@ -235,7 +239,7 @@ class AnomalyDetector(OutlierMixin, Task):
 
     def _placed(self, method: str) -> Regions | Moments:
         check_is_fitted(self, "model_")
-        if isinstance(self._judge, Columns):
+        if isinstance(self._judge, Columns | Directions):
             raise UnsupportedInput(
                 f"{method} is for images, series and sounds; this detector learned from rows. Try explain(X)."
             )
@@ -270,7 +274,7 @@ class AnomalyDetector(OutlierMixin, Task):
 
         - `alpha`: flag rows of conformal p at most this. If no p is that small, rows stranger than all held-out ones;
         - `rate`: the share of held-out rows to flag;
-        - `count` with `X`: how many of these rows to flag (fewer where rows tie);
+        - `count` with `X`: how many of these rows to flag, or as near to that as rows that tie allow;
         - `labels` with `X`: 1 or True for these rows' anomalies, 0 for the others; flags so that F1 is greatest.
         """
         check_is_fitted(self, "model_")

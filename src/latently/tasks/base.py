@@ -222,7 +222,7 @@ class Task(BaseEstimator):
             "schema": self.data_.schema(), "rows": self.rows_ // self.data_.places, "components": self.n_components_,
             "encoder": model.encoder.stack(), "decoder": model.decoder.stack(),
             "parameters": sum(p.numel() for p in model.parameters()), **self._carried(),
-            "loss": parts_loss(self.recipe_, self.loss),
+            "loss": self.data_.loss or parts_loss(self.recipe_, self.loss),
             "epochs": int(history.columns["epoch"][-1]), "stopped": history.stopped, "seconds": history.seconds,
             "curve": None if self.components_curve_ is None else asdict(self.components_curve_),
             "held_out": None if self.held_out_ is None else asdict(self.held_out_),
@@ -270,7 +270,7 @@ def parts_loss(recipe: Recipe, loss: str) -> str:
 
 def warn_wide(plan: Blueprint) -> None:
     """An overcomplete code that nothing restrains can copy its input."""
-    parts, cells = plan.recipe.parts(plan.code), sum(n or 1 for n in plan.data.levels)
+    parts, cells = plan.data.spoiled(plan.recipe.parts(plan.code)), sum(n or 1 for n in plan.data.levels)
     if plan.code < cells or parts.bottleneck.priced or parts.penalties or parts.corruption:
         return
     warnings.warn(

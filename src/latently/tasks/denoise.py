@@ -18,6 +18,7 @@ from latently.errors import BadData, BadParameter
 from latently.modalities import Modality
 from latently.modalities.crops import Pair
 from latently.modalities.waves import as_float
+from latently.tasks import typed  # noqa: F401 - texts are among what it cleans
 from latently.tasks.assemble import Blueprint
 from latently.tasks.base import Task
 from latently.tasks.noisy_images import Images
@@ -78,8 +79,10 @@ class Denoiser(OneToOneFeatureMixin, TransformerMixin, Task):
     Sounds are learned from as pieces of up to a second, each channel by itself and at a loudness of one, so that soft
     and loud are alike; they are cleaned in stretches of some four seconds that pass into each other. Silence stays
     silent. Of a clip of a higher rate than that of the fit, what lies above the model's hearing stays as it is.
+    With noisy clips alone no more is taken out than answers as noise does (Stein's lemma), so that clips with less
+    noise than those of the fit do not suffer.
     Results have the dtype, range and size, the rate and channels, of what came in. Rows of a table are reconstructed
-    through a narrow code; missing cells stay missing.
+    through a narrow code; missing cells stay missing. Of texts only words that the fit did not have are changed.
 
     Examples
     --------
@@ -131,7 +134,7 @@ class Denoiser(OneToOneFeatureMixin, TransformerMixin, Task):
 
     def _keep(self, plan: Blueprint, outcome: Outcome, rows: Batch, curve: Any) -> None:
         super()._keep(plan, outcome, rows, curve)
-        self.noise_, self._facts = self._noise, Way.of(self, self.data_).kept()
+        self.noise_, self._facts = self._noise, Way.of(self, self.data_).kept(rows)
 
     def _extra(self) -> dict[str, Any]:
         return {"noise": self.noise_} | self._facts

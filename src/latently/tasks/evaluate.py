@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from latently import rng as chance
@@ -25,6 +26,8 @@ __all__ = ["Evaluation", "evaluate"]
 MOST = 20_000  # rows looked at
 SHOWN = 20  # figures of a section in print: a table may have a thousand columns
 
+Rows = NDArray[Any]
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -39,6 +42,7 @@ class Evaluation:
     given: int  #: rows given
     components: int
     sections: Mapping[str, Mapping[str, Any]]
+    item: str = "row"  #: what a row is called
 
     def __getitem__(self, section: str) -> Mapping[str, Any]:
         return self.sections[section]
@@ -50,7 +54,8 @@ class Evaluation:
 
     def _title(self) -> str:
         of = "" if self.rows == self.given else f" of {self.given:,}"
-        return f"{self.task}, {self.kind}, code of {self.components}, on {self.rows:,}{of} rows"
+        items = self.item + ("" if self.given == 1 or self.item.endswith("s") else "s")
+        return f"{self.task}, {self.kind}, code of {self.components}, on {self.rows:,}{of} {items}"
 
     def _lines(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
         """Section, figure, and the values by whom they are of."""
@@ -113,7 +118,8 @@ def evaluate(est: Task, X: Any, y: Any = None, *, random_state: Any = 0) -> Eval
     if est.data_.cropped:
         return _of_pieces(est, X, y)
     whole = est._batch(X)
-    labels = None if y is None else labels_of(y, len(whole))
+    owners = est.data_.owners(X)
+    labels = None if y is None else labels_of(y, len(whole) if owners is None else int(owners.max()) + 1)
     seed = chance.seed_of(random_state) % 2**31
     chosen = _chosen(len(whole), seed)
     subject = Subject(est, _plain_rows(whole).take(chosen), seed)
@@ -126,12 +132,12 @@ def evaluate(est: Task, X: Any, y: Any = None, *, random_state: Any = 0) -> Eval
         "costs": figures.costs(subject),
         "kl": figures.divergence(subject),
         "neighbours": neighbourhood(features, codes, seed),
-        "probe": {} if labels is None else probes(features, codes, labels[chosen.numpy()], seed),
+        "probe": {} if labels is None else probes(*_labelled(features, codes, labels, chosen.numpy(), owners), seed),
     }
     sections |= est._figures(X, y)
     found = {name: section for name, section in sections.items() if section}
     kind, k = est.recipe_.name, int(est.n_components_)
-    return Evaluation(type(est).__name__, kind, len(chosen), len(whole), k, found)
+    return Evaluation(type(est).__name__, kind, len(chosen), len(whole), k, found, est.data_.item)
 
 
 def _of_pieces(est: Task, X: Any, y: Any) -> Evaluation:
@@ -140,7 +146,8 @@ def _of_pieces(est: Task, X: Any, y: Any) -> Evaluation:
     if not found:
         raise BadData(f"there is nothing here to judge by: this {type(est).__name__} is judged by {est.judged}.")
     count = est.data_.count(X)
-    return Evaluation(type(est).__name__, est.recipe_.name, count, count, int(est.n_components_), found)
+    item = "step" if est.data_.stepwise(X) else est.data_.item
+    return Evaluation(type(est).__name__, est.recipe_.name, count, count, int(est.n_components_), found, item)
 
 
 def _chosen(rows: int, seed: int) -> torch.Tensor:
@@ -148,6 +155,17 @@ def _chosen(rows: int, seed: int) -> torch.Tensor:
     if rows <= MOST:
         return torch.arange(rows)
     return torch.randperm(rows, generator=chance.child(seed, "rows"))[:MOST]
+
+
+def _labelled(features: Rows, codes: Rows, labels: Rows, chosen: Rows, owners: Rows | None) -> tuple[Rows, Rows, Rows]:
+    """What has a label, and the label: the chosen rows, or of items that take several the means of theirs."""
+    if owners is None:
+        return features, codes, labels[chosen]
+    items, of, counts = np.unique(owners[chosen], return_inverse=True, return_counts=True)
+    sums = [np.zeros((len(items), rows.shape[1])) for rows in (features, codes)]
+    for total, rows in zip(sums, (features, codes), strict=True):
+        np.add.at(total, of, rows)
+    return sums[0] / counts[:, None], sums[1] / counts[:, None], labels[items]
 
 
 def _plain_rows(batch: Batch) -> Batch:

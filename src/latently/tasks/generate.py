@@ -27,7 +27,7 @@ from latently.recipes.variational import Variational
 from latently.tasks.assemble import Blueprint
 from latently.tasks.base import Task
 from latently.tasks.density import MANY, mixture, mixtures, packed, unpacked
-from latently.tasks.novel import fingerprints, fresh
+from latently.tasks.novel import Sieve, fingerprints, fresh
 from latently.values import Batch
 
 __all__ = ["Generator"]
@@ -35,7 +35,8 @@ __all__ = ["Generator"]
 WIDTH = 32  # of a code
 FREE = 0.125  # nats a unit, of texts
 CODES = 20_000  # of the fit's rows, that the density is fitted to
-NONE = np.empty(0, np.int64)
+DRAWS = 4  # of texts for each of the fit, at most as many as keep a fit of names under two minutes
+MOST_DRAWS = 100_000
 PATHS = ("auto", "linear", "spherical")
 
 Codes = NDArray[np.float32]
@@ -67,7 +68,8 @@ class Generator(Task):
     categories are drawn by their probabilities; an image is the mean of its pixels, for noise that knows nothing of
     neighbours is no picture. Texts are read and spelled as sequences of pieces (`data=Pieces(...)` says how), each
     piece drawn after those before it; on the way between two texts each is the most probable one. A text that the fit
-    had is drawn again, eight times at most: where all that is likely was there, some still repeat it.
+    had is drawn again, 24 times at most: where all that is likely was there, some still repeat it. Of those that are
+    spelled by letters, new ones are kept so often that their letters come together as often as in the fit.
 
     Examples
     --------
@@ -101,10 +103,10 @@ class Generator(Task):
         rng = chance.child(seed, "density")
         chosen = _few(index, torch.randperm(len(batch), generator=rng).numpy())
         codes, few = self._posterior(batch.take(torch.from_numpy(chosen)), rng), int(seed % 2**31)
-        self._known = self._texts(batch)
         self.classes_: NDArray[Any] | None = names
         self._shares = np.ones(1) if index is None else np.bincount(index) / len(index)
         self._densities = [mixture(codes, MANY, few)] if index is None else mixtures(codes, index[chosen], MANY, few)
+        self._sieve = self._sieved(batch, chance.child(seed, "sieve"))
         return self
 
     def _recipe(self, source: Modality) -> Recipe:
@@ -117,11 +119,16 @@ class Generator(Task):
         free = FREE if max(plan.data.levels) >= LETTERS else FREE / 2
         return replace(plan, recipe=Variational(free_bits=free, pooled=True)), given
 
-    def _texts(self, batch: Batch) -> NDArray[np.int64]:
-        """Which texts the fit had; of other rows none are kept."""
+    def _sieved(self, batch: Batch, rng: torch.Generator) -> Sieve | None:
+        """What keeps new texts apart from those of the fit; of other rows all are kept."""
         if not self._writes(self.model_.likelihood):
-            return NONE
-        return np.unique(fingerprints(list(self.data_.shown(self.data_.values(batch.x)))))
+            return None
+        texts: list[str] = list(self.data_.shown(self.data_.values(batch.x)))
+        draws: Any = []
+        if max(self.data_.levels) < LETTERS:
+            count = min(MOST_DRAWS, DRAWS * len(texts))
+            draws = self._drawn(self._codes(self._which(None, count, rng), rng), rng)
+        return Sieve.fit(np.unique(fingerprints(texts)), texts, draws)
 
     @staticmethod
     def _writes(likelihood: Likelihood) -> bool:
@@ -143,11 +150,13 @@ class Generator(Task):
     def _extra(self) -> dict[str, Any]:
         labels = None if self.classes_ is None else self.classes_.tolist()
         arrays = {f"density.{name}": v for name, v in packed(self._densities).items()}
-        return {"labels": labels, "shares": self._shares, "known": self._known} | arrays
+        kept = {} if self._sieve is None else {f"sieve.{n}": v for n, v in self._sieve.arrays().items()}
+        return {"labels": labels, "shares": self._shares} | kept | arrays
 
     def _adopt(self, extra: dict[str, Any]) -> None:
         self.classes_ = None if extra["labels"] is None else np.array(extra["labels"])
-        self._shares, self._known = extra["shares"], extra.get("known", NONE)
+        sieve = {n[6:]: v for n, v in extra.items() if n.startswith("sieve.")}
+        self._shares, self._sieve = extra["shares"], Sieve.restored(sieve) if sieve else None
         self._densities = unpacked({n[8:]: v for n, v in extra.items() if n.startswith("density.")})
 
     # ------------------------------------------------------------------ draw
@@ -168,8 +177,8 @@ class Generator(Task):
         def again(places: NDArray[np.intp]) -> Any:
             return self._drawn(self._codes(which[places], rng), rng)
 
-        made = again(np.arange(len(which)))
-        return fresh(made, self._known, again) if len(self._known) else made
+        made, sieve = again(np.arange(len(which))), self._sieve
+        return made if sieve is None else fresh(made, lambda texts: sieve.keeps(texts, rng), again)
 
     def _codes(self, which: NDArray[np.intp], rng: torch.Generator) -> Codes:
         """A draw of the density of each row's label."""
@@ -225,7 +234,10 @@ class Generator(Task):
         framed = names_of(x) is not None
         batch = self._batch([x] if self.data_.shape else x if framed else np.atleast_2d(x))
         if len(batch) != 1:
-            raise BadData(f"interpolate goes from one row or image to another; got {len(batch)}. Try X[0] or X[:1].")
+            raise BadData(
+                f"interpolate goes from one row or image to another; got {len(batch)}. Try X[0] or X[:1]; of a text or "
+                "series that takes several rows, a part."
+            )
         return batch
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from latently.modalities.spells import Spells
@@ -24,7 +25,7 @@ __all__ = ["Moments"]
 
 Rows = NDArray[np.float64]
 
-WEIGHTS = (1.0, 1.0, 0.5)  # of the views: surprise, distance, how far out (a quarter of NAB: AUROC .812, with it .826)
+WEIGHTS = (1.0, 1.0, 0.5, 0.5)  # surprise, distance, how far out, level (a quarter of NAB: AUROC .837, with it .851)
 LEAST = 1e-3  # of a view: no tail falls off faster than this
 MARKED = 0.1  # share of held-out steps (of a collection, series) that are stranger than what is marked
 NEAR = 0.75  # of the greatest strangeness: what is named where nothing is marked
@@ -35,7 +36,7 @@ KEPT = 4096  # held-out values kept
 class Usual:
     """What held-out stretches are like."""
 
-    view: Tails  #: of steps: surprise and distance of the windows around
+    view: Tails  #: of steps, each view
     local: Rows  #: (channels,), mean of how surprising a step is given the others of its window
     peaks: Rows  #: strangeness of steps, or of items where those are judged; least first
     counts: Rows  #: what each counts
@@ -62,7 +63,8 @@ class Moments:
     its distance to its neighbours among training windows says. A step has the mean of the windows around it, which
     count less the further their middle is away, to nothing at one window's length; each view beside what steps of
     held-out stretches have, as `-log p`. Their mean is its strangeness. Where anomalies may have been learned,
-    a third view that no model has a part in counts half: the squared distance of a window to the mean window.
+    views that no model has a part in count half: the squared distance of a window to the mean window, and, of one long
+    series, that of the mean of half a window around a step to the mean of all.
     """
 
     view: View
@@ -83,7 +85,7 @@ class Moments:
         for v, j in zip(views, judged, strict=True):
             mine = replace(plain, view=v)
             kept, stretches = mine._stretches(j.valid)
-            found += mine._steps(np.column_stack(mine._rows(kept, alone)), stretches)
+            found += mine._views(kept, stretches, alone)
             local += stretches.joined(mine._local(kept))
         return plain._calibrated(found, local)
 
@@ -122,8 +124,18 @@ class Moments:
             views.append(np.square(patterns).mean(1))
         return views
 
+    def _views(self, batch: Batch, windows: Windows, alone: bool = False) -> list[Rows]:
+        """What the views make of each step of every item, `(steps, views)`."""
+        found = self._steps(np.column_stack(self._rows(batch, alone)), windows)
+        if not (self.data.stepwise_ and self.view.neighbours.alone):
+            return found
+        mean = self.data.white_.mean.reshape(-1, windows.length).mean(1)
+        values = windows.joined(self.data.white_.back(batch.x.cpu().numpy().astype(np.float64)))
+        level = [np.square(_around(v, windows.length // 4) - mean).mean(1) for v in values]
+        return [np.column_stack(both) for both in zip(found, level, strict=True)]
+
     def _steps(self, values: Rows, windows: Windows) -> list[Rows]:
-        """Of every step, the mean over the windows around it, `(steps, 2)` an item."""
+        """Of every step, the mean over the windows around it, `(steps, values)` an item."""
         length, ends = windows.length, np.cumsum(windows.steps)
         begin = np.append(0, ends[:-1])[windows.item]
         size = windows.steps[windows.item]
@@ -146,8 +158,8 @@ class Moments:
 
     def _items(self, found: Tracks, batches: Iterator[Batch]) -> list[Rows]:
         """The strangeness of every step of every item."""
-        parts = [np.column_stack(self._rows(batch)) for batch in batches]
-        return [self._nats(s) for s in self._steps(np.concatenate(parts), self.data.windows_of(found))]
+        whole = Batch(torch.cat([b.x for b in batches]))
+        return [self._nats(views) for views in self._views(whole, self.data.windows_of(found))]
 
     def strange(self, X: Any, batches: Iterator[Batch]) -> Rows:
         """The strangeness of each step in the order of its rows, or of each item."""
@@ -266,8 +278,12 @@ def _thinned(values: Rows, weight: Rows) -> tuple[Rows, Rows]:
 
 def _shares(local: Rows, length: int) -> Rows:
     """Of each channel in what is surprising around each step, within a quarter of a window either way."""
-    from scipy.ndimage import convolve1d
-
-    reach = 2 * (length // 4) + 1
-    around = convolve1d(local, np.ones(reach) / reach, axis=0, mode="nearest") + 1e-12
+    around = _around(local, length // 4) + 1e-12
     return np.asarray(around / around.sum(1, keepdims=True))
+
+
+def _around(values: Rows, reach: int) -> Rows:
+    """The mean of the steps around each; beyond the ends the last one goes on."""
+    from scipy.ndimage import uniform_filter1d
+
+    return np.asarray(uniform_filter1d(values, 2 * reach + 1, axis=0, mode="nearest"))

@@ -92,7 +92,7 @@ class Images(Way):
         kind = Compose(Gaussian(max(ALPHA * sigma / unit, 1e-6)))
         return kind, replace(network, gain=gain), told | {"low": sigma, "high": sigma}
 
-    def kept(self) -> dict[str, Any]:
+    def kept(self, rows: Batch) -> dict[str, Any]:
         """Whether images of every orientation were learned from."""
         settled(self.task)
         return {"turns": not self.data.whole_}

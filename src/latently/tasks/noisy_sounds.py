@@ -126,7 +126,7 @@ class Clips(Way):
             raise BadData("the recording of noise is silent. Give one with the noise in it, or noise='white'.")
         return whole
 
-    def kept(self) -> dict[str, Any]:
+    def kept(self, rows: Batch) -> dict[str, Any]:
         """Nothing else."""
         settled(self.task)
         return {}

@@ -66,9 +66,14 @@ def plane(estimator: Task, X: Any) -> tuple[NDArray[np.float64], NDArray[np.int6
 
 
 def strangest(estimator: Task, X: Any, top: int, reasons: int = 4) -> list[dict[str, Any]]:
-    """The `top` rows that the model reconstructs worst, worst first: row, score (nats or squared error), reasons."""
+    """The `top` rows that the model reconstructs worst, worst first: row, score, reasons.
+
+    The score is in nats, of documents a word, or squared error.
+    """
     batch, table = estimator._batch(X), estimator.data_
     score = estimator._map(estimator.model_.surprise, batch).astype(np.float64)
+    if table.loss == "multinomial":  # a long document is not a strange one
+        score = score / batch.x.flatten(1).sum(1).clamp(min=1).cpu().numpy()
     worst = np.argsort(-score, kind="stable")[:top]
     few = batch.take(torch.from_numpy(worst.copy()))
     nats = estimator._map(estimator.model_.each, few).reshape(len(few), -1).astype(np.float64)

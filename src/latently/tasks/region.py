@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Region"]
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Look", "Region", "look"]
 
 
 @dataclass(frozen=True)
@@ -32,3 +36,18 @@ class Region:
     def told(self) -> dict[str, Any]:
         """For a report."""
         return {"column": self._where(), "observed": f"p {self.p_value:.2g}", "share": self.share}
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a detector makes of images or sounds."""
+
+    scores: NDArray[np.float64]  #: those of `score_samples`
+    reasons: list[list[Region]]  #: those of `explain`
+    heat: Callable[[int], NDArray[np.float32]]  #: one of `heat_map`, by its number
+
+
+def look(detector: Any, X: Any, top: int = 3) -> Look:
+    """All that a fitted detector has to say of images or sounds, each of them read and judged once."""
+    found: Look = detector._judge.look(X, detector._batches(X), top)
+    return found

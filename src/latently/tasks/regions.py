@@ -17,7 +17,7 @@ from latently.modalities import Textured
 from latently.model import Composition
 from latently.parts.filters import kernel
 from latently.tasks.judges import Learned
-from latently.tasks.region import Region
+from latently.tasks.region import Look, Region
 from latently.tasks.strangeness import Map, Neighbours, Tails, View, features, limits, noise_for
 from latently.values import Batch
 
@@ -184,12 +184,12 @@ class Regions:
 
     # ------------------------------------------------------------------ judge
 
-    def nats(self, batch: Batch) -> Rows:
-        """`-log p` of each image in both views; nothing for one of which no place was seen."""
+    def nats(self, batch: Batch) -> tuple[Rows, NDArray[np.float32]]:
+        """`-log p` of each image in both views, nothing for one of which no place was seen; and that of its places."""
         maps, seen = self._judged(batch)
-        return self.usual.view.nats(np.column_stack([self._top(maps, seen), self._distance(batch)])) * seen.any(
-            1, keepdims=True
-        )
+        views = self.usual.view.nats(np.column_stack([self._top(maps, seen), self._distance(batch)]))
+        heat = self._heat(maps, seen).astype(np.float32).reshape(-1, *self.data.grid)
+        return views * seen.any(1, keepdims=True), heat
 
     def heat(self, batch: Batch) -> NDArray[np.float32]:
         """`-log p` of every place, `(images, down, across)`."""
@@ -197,7 +197,15 @@ class Regions:
 
     def strange(self, X: Any, batches: Iterator[Batch]) -> Rows:
         """The mean of both views of each image."""
-        return np.concatenate([self.nats(batch).mean(1) for batch in batches])
+        return np.concatenate([self.nats(batch)[0].mean(1) for batch in batches])
+
+    def look(self, X: Any, batches: Iterator[Batch], top: int) -> Look:
+        """Scores, reasons and heat of each image."""
+        found, sizes = [self.nats(batch) for batch in batches], self.data.sizes(X)
+        maps = np.concatenate([heat for _, heat in found])
+        reasons = [self._regions(heat, size, top) for heat, size in zip(maps, sizes, strict=True)]
+        scores = -np.concatenate([nats.mean(1) for nats, _ in found])
+        return Look(scores, reasons, lambda i: self._grown(maps[i], sizes[i]))
 
     def features(self, X: Any, batches: Iterator[Batch]) -> Rows:
         """What is compared of images as a whole."""
@@ -206,10 +214,12 @@ class Regions:
     def heat_maps(self, X: Any, batches: Iterator[Batch]) -> Iterator[NDArray[np.float32]]:
         """The heat of each image at its own size."""
         maps = (heat for batch in batches for heat in self.heat(batch))
-        for heat, size in zip(maps, self.data.sizes(X), strict=True):
-            part, whole = torch.from_numpy(heat)[None, None], self.data.whole(size)
-            grown = functional.interpolate(part, whole, mode="bilinear", align_corners=False)
-            yield grown[0, 0, : size[0], : size[1]].numpy()
+        return (self._grown(heat, size) for heat, size in zip(maps, self.data.sizes(X), strict=True))
+
+    def _grown(self, heat: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+        whole = self.data.whole(size)
+        grown = functional.interpolate(torch.from_numpy(heat)[None, None], whole, mode="bilinear", align_corners=False)
+        return np.asarray(grown[0, 0, : size[0], : size[1]].numpy())
 
     def line(self, alpha: float) -> float:
         """Nats that the strangest place of a share `alpha` of ordinary images goes beyond."""

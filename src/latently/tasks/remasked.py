@@ -16,7 +16,7 @@ from latently.parts.corruptions import in_runs
 from latently.parts.places import together
 from latently.values import Batch
 
-__all__ = ["ColumnError", "Residuals", "Trial", "column_errors", "strata", "trials"]
+__all__ = ["FAR", "STRATA", "ColumnError", "Residuals", "Trial", "column_errors", "sides", "strata", "trials"]
 
 STRATA = 4  # errors grow with the share of a row that is missing, so they are kept by quarters of it
 ALONE = 16  # cells of a row, or pixels of an image, that are hidden one at a time, at most
@@ -24,6 +24,7 @@ CROWDS = 4  # times that a row loses a random share of its cells
 FAR = (1, 4, 16)  # steps to the next known one: errors of series grow with them
 RUNS = 6  # times that a series loses runs
 MOST = 499  # residuals kept a column and stratum: evenly spaced order statistics, steps of 0.2 %
+NEVER = 10**6  # steps
 FEWEST = 30  # residuals a stratum needs to speak for itself; with fewer it speaks for the whole column
 
 Matrix = NDArray[np.float64]
@@ -39,6 +40,7 @@ class Trial:
     hidden: NDArray[np.bool_]
     stratum: NDArray[np.int64]  #: of each cell
     alone: bool  #: whether a row lost one cell, or an image one pixel, only, or a series runs
+    seen: Batch  #: what was filled: the rows without the hidden cells
     mean: Tensor  #: of each column's known cells, in the rows that the model learned from; of categories the commonest
     median: Tensor  #: the same, the median
 
@@ -73,8 +75,9 @@ def trials(judged: tuple[Judged, ...], fill: Fill, levels: tuple[int, ...], shap
         batch, (mean, median) = _as_weighted(one.valid.to(torch.device("cpu")), rng), _plain(one.train, levels)
         for hidden, alone in _runs(batch, series, rng) if series else _hidings(batch, together(shape), rng):
             known = ~hidden if batch.known is None else batch.known & ~hidden
-            guess = fill(one.model, Batch(batch.x.masked_fill(hidden, 0.0), known))
-            found.append(Trial(batch.x, guess, hidden.numpy(), strata(known, series), alone, mean, median))
+            seen = Batch(batch.x.masked_fill(hidden, 0.0), known)
+            guess, groups = fill(one.model, seen), strata(known, series)
+            found.append(Trial(batch.x, guess, hidden.numpy(), groups, alone, seen, mean, median))
     return found
 
 
@@ -84,11 +87,16 @@ def strata(known: Tensor, series: tuple[int, ...] = ()) -> NDArray[np.int64]:
         share = 1 - known.double().mean(1).numpy()
         quarter = np.minimum((share * STRATA).astype(np.int64), STRATA - 1)
         return np.broadcast_to(quarter[:, None], known.shape)
+    left, right = sides(known, series)
+    return torch.bucketize(torch.minimum(left, right), torch.tensor(FAR)).view_as(known).numpy()
+
+
+def sides(known: Tensor, series: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Steps from each cell to the known ones on both sides, a million where there is none."""
     each, place = known.view(-1, *series), torch.arange(series[1])
-    left = place.expand_as(each).masked_fill(~each, -(10**6)).cummax(2).values
-    right = place.expand_as(each).masked_fill(~each, 10**6).flip(2).cummin(2).values.flip(2)
-    far = torch.minimum(place - left, right - place)
-    return torch.bucketize(far, torch.tensor(FAR)).view_as(known).numpy()
+    left = place.expand_as(each).masked_fill(~each, -NEVER).cummax(2).values
+    right = place.expand_as(each).masked_fill(~each, NEVER).flip(2).cummin(2).values.flip(2)
+    return place - left, right - place
 
 
 def _as_weighted(batch: Batch, rng: torch.Generator) -> Batch:

@@ -60,12 +60,17 @@ class Silencer:
     def _mean(self, rows: Tensor) -> Tensor:
         if not self.draws:
             return self._once(rows)
-        total, noise = torch.zeros_like(rows), self.model.corruption
+        noise = self.model.corruption
         assert isinstance(noise, Remixed)
-        for i in range(self.draws):  # every channel with the same: none depends on those beside it
-            seen = torch.cat([noise(row[None], chance.child(i, "noisier", row.device)) for row in rows])
-            total += self._once(torch.where(rows == 0, rows, seen))
-        return torch.where(rows == 0, rows, noise.spared(rows, total / self.draws))
+        seen = torch.stack([self._noisier(noise, rows, i) for i in range(self.draws)])
+        made = torch.stack([self._once(each) for each in seen])
+        return torch.where(rows == 0, rows, noise.spared(rows, seen, made))
+
+    @staticmethod
+    def _noisier(noise: Remixed, rows: Tensor, i: int) -> Tensor:
+        """Every channel with the same draws: none depends on those beside it."""
+        seen = torch.cat([noise(row[None], chance.child(i, "noisier", row.device)) for row in rows])
+        return torch.where(rows == 0, rows, seen)
 
     def _once(self, rows: Tensor) -> Tensor:
         """Through both networks at the rows' own length."""

@@ -276,4 +276,5 @@ def cut(strange: Rows, weight: Rows, share: float) -> float:
     flagged = int(np.searchsorted(-s, -s[flagged]))  # equal rows stay together
     if not flagged:
         return float(s[0])
-    return float((s[flagged - 1] + s[flagged]) / 2)
+    middle = (s[flagged - 1] + s[flagged]) / 2
+    return float(middle if middle < s[flagged - 1] else s[flagged])  # neighbours among floats, or infinite

@@ -24,10 +24,19 @@ def share(name: str, value: Any) -> float:
 
 
 def alerts(strange: Rows, count: Any) -> float:
-    """The line above which `count` of the rows lie."""
+    """The line above which `count` of the rows lie, or as near to that as rows that tie, which stay together, allow.
+
+    The strangest rows lie above it even where more than `count` tie, unless all rows do.
+    """
     if not isinstance(count, Integral) or isinstance(count, bool) or not 0 <= int(count) <= len(strange):
         raise BadParameter(f"count={count!r}: expected a whole number from 0 to the {len(strange)} rows of X.")
-    return cut(strange, np.ones(len(strange)), int(count) / len(strange))
+    wanted, rows = int(count), len(strange)
+    if 0 < wanted < rows:
+        last = np.sort(strange)[-wanted]
+        fewer, more = int((strange > last).sum()), int((strange >= last).sum())
+        nearer = more - wanted <= wanted - fewer
+        wanted = more if nearer or (not fewer and more < rows) else fewer
+    return cut(strange, np.ones(rows), wanted / rows)
 
 
 def best_f1(strange: Rows, labels: Any) -> float:

@@ -60,7 +60,7 @@ class Way:
         """Plan and numbers for these rows, and what was taken for the noise."""
         raise NotImplementedError
 
-    def kept(self) -> dict[str, Any]:
+    def kept(self, rows: Batch) -> dict[str, Any]:
         """Finish the fitted task; facts of the fit that cleaning needs, JSON values."""
         return {}
 

@@ -49,6 +49,10 @@ def facts_of(given: Given) -> dict[str, Any]:
         facts["columns"] = _columns(given)
         tabled = {"reconstruction": _reconstruction, "strange": _strange}
         facts |= followed(given) if isinstance(given, Track) else {n: make(given) for n, make in tabled.items()}
+    strange = facts.get("strange", {})
+    if strange.get("flagged") is not None:
+        what = f"{strange.get('item', 'row')}s"
+        head["verdict"] = f"Flags {strange['flagged']:,} of {strange['total']:,} {what} as unlike the others."
     if told["curve"] is not None:
         facts["sizes"] = told["curve"] | {"chosen": told["components"]}
     return facts

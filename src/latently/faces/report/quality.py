@@ -31,14 +31,15 @@ def reconstruction(facts: Facts) -> Html | None:
     known = finite(v for c in shown for v in (c.get("model"), c.get("pca"), c.get("mean", 1.0)))
     top = min(WIDEST, 1.04 * max([1.0, *known]))
     extra = [any("pca" in c for c in shown), any("mean" in c for c in shown), any(c.get("note") for c in shown)]
+    one = "channel" if "reconstruction" in facts.get("titles", {}) else "column"
     headings = [
-        Heading("Column"), Heading(_key(extra[0]), "strips", sorts=False), Heading("Ours", "num"),
+        Heading(one.capitalize()), Heading(_key(extra[0]), "strips", sorts=False), Heading("Ours", "num"),
         Heading("PCA", "num"), Heading("Mean", "num"), Heading("Note"),
     ]  # fmt: skip
     keep = [True, True, True, *extra]
     rows = [list(compress(_row(c, top), keep)) for c in shown]
     cut = len(columns) > len(shown) and f"The worst {len(shown)} of {plural(len(columns), 'column')} are shown."
-    lead = tag("p", _lead(columns, given.get("rows")), class_="lead")
+    lead = tag("p", _lead(columns, given.get("rows"), one), class_="lead")
     return join(
         (
             lead,
@@ -49,14 +50,14 @@ def reconstruction(facts: Facts) -> Html | None:
     )
 
 
-def _lead(columns: Sequence[Error], rows: object) -> str:
+def _lead(columns: Sequence[Error], rows: object, one: str) -> str:
     both = [(c["model"], c["pca"]) for c in columns if is_number(c.get("model")) and is_number(c.get("pca"))]
     where = f" on {plural(rows, 'row')}" if isinstance(rows, int) and rows else ""
-    text = f"Squared error{where} as a share of the column’s variance, worst first: {share(0)} is perfect."
+    text = f"Squared error{where} as a share of the {one}’s variance, worst first: {share(0)} is perfect."
     if not both:
         return text
     won = sum(ours < pca for ours, pca in both)
-    return f"{text} Below PCA in {number(won)} of {plural(len(both), 'column')}."
+    return f"{text} Below PCA in {number(won)} of {plural(len(both), one)}."
 
 
 def _key(pca: bool) -> Html:
@@ -95,7 +96,7 @@ def sizes(facts: Facts) -> Html | None:
     at = chosen if is_number(chosen) and chosen in tried else None
     known = sorted(set(finite(tried)))
     frame = Frame(
-        "chart-sizes", "Error on held-out rows by code size",
+        "chart-sizes", "Held-out error by code size",
         f"Held-out error for codes of {', '.join(number(k) for k in known[:20])} numbers, ours and PCA’s."
         + (f" {number(chosen)} was chosen." if at is not None else ""),
         x="numbers in the code", y=unit, mark=at, mark_text="" if at is None else f"chosen: {number(chosen)}",

@@ -59,7 +59,7 @@ def _table(rows: list[Row]) -> Html:
     headings = [Heading("Row", "num"), *(Heading(name(k, 40), "key", label=clip(k, 30)) for k in keys)]
     headings.append(Heading("Score", "num", label="score"))
     headings += [Heading("p-value", "num", label="p")] * chances + [Heading("Flag")] * flags
-    headings += [Heading("Reasons: column, observed, expected, share of the score", "reasons", sorts=False)]
+    headings += [Heading("Reasons: what, observed, expected, share of the score", "reasons", sorts=False)]
     reasons = any(row.get("reasons") for row in rows)
     kept = headings if reasons else headings[:-1]
     return table("Strangest rows", kept, [_row(row, keys, chances, flags)[: len(kept)] for row in rows], "cards")

@@ -42,11 +42,12 @@ def _lead(given: Training) -> str:
     epochs, stopped = finite(given.get("epochs", [])), str(given.get("stopped", ""))
     parts = [
         f"{number(max(epochs))} epochs" if epochs else "",
-        f"in {duration(given['seconds'])}" if is_number(given.get("seconds")) else "",
+        f"in {duration(given['seconds'])}" if is_number(given.get("seconds")) and given["seconds"] else "",
     ]
     text = " ".join(p for p in parts if p)
     ended = f"It {ENDED.get(stopped, f'ended by {clip(stopped, 40)}')}." if stopped else ""
-    return " ".join(p for p in (f"{text[:1].upper()}{text[1:]}." if text else "", ended) if p)
+    start = "No epoch was better than the start, so that is what was kept." if epochs and not max(epochs) else ""
+    return " ".join(p for p in (f"{text[:1].upper()}{text[1:]}." if text else "", ended, start) if p)
 
 
 def _validation(given: Training) -> Html | None:
@@ -59,7 +60,7 @@ def _validation(given: Training) -> Html | None:
     text, place = _best(given.get("best"), epochs, main)
     seen = f"{len(folds)} folds as thin lines. " if folds else ""
     frame = Frame(
-        "chart-validation", "Loss on held-out rows", f"{seen}{text[:1].upper()}{text[1:]}", x="epoch",
+        "chart-validation", "Held-out loss", f"{seen}{text[:1].upper()}{text[1:]}", x="epoch",
         y=clip(given.get("loss") or "loss", 60), mark=place, mark_text=text,
     )  # fmt: skip
     return line_chart(frame, [*folds, main], log=True)
@@ -101,8 +102,8 @@ def _terms(given: Training) -> Html | None:
         total = [sum(finite(w for _, v in rest for w in v[i : i + 1])) for i in range(length)]
         shown.append((f"{len(rest)} others", total))
     epochs = list(given.get("epochs", [])) or [float(i) for i in range(length)]
-    about = "The loss on the training rows by its terms: " + ", ".join(clip(n, 30) for n, _ in shown)
-    one = "Loss on the training rows" if len(named) == 1 else "Loss on the training rows, by its terms"
+    about = "The loss in training by its terms: " + ", ".join(clip(n, 30) for n, _ in shown)
+    one = "Loss in training" if len(named) == 1 else "Loss in training, by its terms"
     return area_chart(
         Frame("chart-terms", one, about, x="epoch", y=clip(given.get("loss") or "loss", 60)), epochs, shown
     )

@@ -81,11 +81,12 @@ def detect(
 ) -> None:
     """Scores in a table, a map of heat and a mask beside each name, the strangest on a sheet."""
     unless_timed(given, alerts_per_day)
-    folder, columns, order = judged(given, setting, explain, sort)
+    folder, columns, order, seen = judged(given, setting, explain, sort)
     source = given.rows
     results = Results(folder, source.names, own=("sheet.png", "scores.csv"))
     with results.filling(2 * len(source)):
-        results.sheet(*_heated(given, results, order[:SHOWN], columns), ["image", "heat", "beyond the line"])
+        shown = _heated(given, results, order[:SHOWN], columns, seen)
+        results.sheet(*shown, ["image", "heat", "beyond the line"])
     tell(given, folder, columns, order, "heat and mask of each")
 
 
@@ -108,55 +109,48 @@ def unless_timed(given: Given, alerts_per_day: float | None) -> None:
         raise BadParameter(f"--alerts-per-day needs the times of rows; {given.items} have none. Leave it out.")
 
 
-def judged(given: Given, setting: str | None, explain: int, sort: bool) -> tuple[Path, dict[str, Any], Any]:
-    """Write scores.csv into the new folder; the folder, its columns, and files in the order of their strangeness."""
+def judged(given: Given, setting: str | None, explain: int, sort: bool) -> tuple[Path, dict[str, Any], Any, Any]:
+    """Write scores.csv into the new folder; the folder, its columns, the order of strangeness, what was seen."""
     import numpy as np
     import pyarrow as pa
 
+    from latently.tasks.region import look
+
     folder = folder_of(given)
     detecting(given, setting)
-    columns = scored(given, explain)
-    order = np.argsort(-columns["score"], kind="stable")
+    seen = look(given.estimator, given.rows, explain)
+    columns: dict[str, Any] = {**given.keys(), "score": -seen.scores}
+    columns["p_value"] = given.estimator.p_values_of(seen.scores)
+    columns["anomaly"] = -seen.scores > given.estimator.threshold_
+    reasons = [[r.text() for r in found] for found in seen.reasons]
+    for k in range(explain):
+        columns[f"reason{k + 1}"] = pa.array([r[k] if k < len(r) else None for r in reasons], pa.string())
+    order = np.argsort(seen.scores, kind="stable")
     found = pa.table(columns)
     folder.mkdir(exist_ok=True)
     tables.write(found.take(order) if sort else found, folder / "scores.csv")
-    return folder, columns, order
-
-
-def scored(given: Given, explain: int) -> dict[str, Any]:
-    """A column each: file and folder, score, p_value, anomaly, reasons."""
-    import pyarrow as pa
-
-    detector, source = given.estimator, given.rows
-    score = -detector.score_samples(source)
-    columns: dict[str, Any] = {**given.keys(), "score": score, "p_value": detector.p_values_of(-score)}
-    columns["anomaly"] = score > detector.threshold_
-    reasons = [[r.text() for r in found] for found in detector.explain(source, top=explain)] if explain else []
-    for k in range(explain):
-        columns[f"reason{k + 1}"] = pa.array([r[k] if k < len(r) else None for r in reasons], pa.string())
-    return columns
+    return folder, columns, order, seen
 
 
 def _heated(
-    given: Given, results: Results, strangest: Any, columns: dict[str, Any]
+    given: Given, results: Results, strangest: Any, columns: dict[str, Any], seen: Any
 ) -> tuple[list[Any], list[list[str]]]:
     """Write heat and mask of every image; the strangest come back for the sheet."""
     import numpy as np
 
     from latently.faces.sheets import heated, shrunk, small, visible
 
-    detector, source = given.estimator, given.rows
+    source = given.rows
     kept: dict[int, list[Any]] = {}
-    low, high = detector.heat_range_
-    for block in blocks(source):
-        some = source.take(block)
-        for i, image, heat in zip(block, some, detector.heat_map(some), strict=True):
-            over = heated(shrunk(image), shrunk(heat), low, high)
-            black = np.asarray(heat > high / 2, np.uint8) * 255  # the line of `mask`
-            results.put(source.names[i], over, "-heat", ".png")
-            results.put(source.names[i], black, "-mask", ".png")
-            if i in strangest:
-                kept[i] = [small(visible(image)), small(over), small(visible(black))]
+    low, high = given.estimator.heat_range_
+    for i, image in enumerate(source):
+        heat = seen.heat(i)
+        over = heated(shrunk(image), shrunk(heat), low, high)
+        black = np.asarray(heat > high / 2, np.uint8) * 255  # the line of `mask`
+        results.put(source.names[i], over, "-heat", ".png")
+        results.put(source.names[i], black, "-mask", ".png")
+        if i in strangest:
+            kept[i] = [small(visible(image)), small(over), small(visible(black))]
     captions = [[source.names[i], f"{columns['score'][i]:.3g}, p {columns['p_value'][i]:.3g}", ""] for i in strangest]
     return [kept[int(i)] for i in strangest], captions
 

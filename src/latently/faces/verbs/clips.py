@@ -69,15 +69,15 @@ def detect(
     from latently.faces.spectrogram import overlaid
 
     unless_timed(given, alerts_per_day)
-    folder, columns, order = judged(given, setting, explain, sort)
+    folder, columns, order, found = judged(given, setting, explain, sort)
     source, detector = given.rows, given.estimator
     results = Recordings(folder, source.names, own=("sheet.png", "scores.csv"))
     kept: dict[int, list[Any]] = {}
     with results.filling(len(source)):
         for block in blocks(source):
             some = source.take(block)
-            for k, (i, heat) in enumerate(zip(block, detector.heat_map(some), strict=True)):
-                seen, over = overlaid(some[k], int(source.rates[i]), heat, detector)
+            for clip, i in zip(some, block, strict=True):
+                seen, over = overlaid(clip, int(source.rates[i]), found.heat(i), detector)
                 results.put(source.names[i], over, "-heat", ".png")
                 if i in order[:SHOWN]:
                     kept[i] = [seen, over]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,6 @@ import typer
 
 from latently.errors import BadParameter, LatentlyError
 from latently.faces import options, screen, tables
-from latently.faces.album import Album
 from latently.faces.given import Given, check_model_name
 from latently.faces.results import Results, new_folder
 from latently.faces.rows import Rows
@@ -64,45 +65,94 @@ def build(
     else:
         held = screen.counted(len(index.names_), (given.coded or given.items)[:-1])
         typer.echo(f"{output}: an index of {held}, {screen.size(size_of_file)}")
-        typer.echo(f"\nNext: latently search query {output} {data} -o found{'' if given.sort == 'images' else '.csv'}")
+        shown = "found.csv" if given.sort in ("table", "text") else "found"
+        more = f" --among {data}" if given.sort in ("series", "text") else ""
+        more += f" --id {id[0]}" if id and given.sort == "text" else ""
+        typer.echo(f"\nNext: latently search query {output} {data} -o {shown}{more}")
 
 
-def _images(given: Album, nearest: int = 10) -> None:
+class _Shelf:
+    """What the names of an index stand for: items of the data that it was built of, or files that lie there."""
+
+    def __init__(self, given: Given, among: Path | None) -> None:
+        self.given, self.other = given, None if among is None else replace(given, data=among)
+        if self.other is not None:
+            self.other.check()
+            self.other.__dict__["estimator"] = given.estimator
+            self.places = {str(name): i for i, name in enumerate(self.other.names())}
+
+    def get(self, name: str) -> tuple[Given, int] | None:
+        """Where an item lies and the how manieth it is there; None for one that is not at hand."""
+        if self.other is not None:
+            return (self.other, self.places[name]) if name in self.places else None
+        if not self.given.foldered or not Path(name).is_file():
+            return None
+        return replace(self.given, data=Path(name), model=None, common={"as_json": True}), 0
+
+    def picture(self, name: str) -> Any:
+        """What it looks like; None where it is not there, or cannot be read any more."""
+        try:
+            found = self.get(name)
+            return None if found is None else found[0].picture(found[1])
+        except LatentlyError:
+            return None
+
+    def file(self, name: str) -> Path | None:
+        """The file that it is."""
+        found = self.get(name)
+        path = None if found is None else Path(str(found[0].names()[found[1]]))
+        return path if path is not None and path.is_file() else None
+
+
+def _pictured(given: Given, nearest: int = 10, among: Path | None = None) -> None:
     from latently.faces.places import WRITTEN
 
     assert given.output is not None
     if given.output.name.lower().endswith(WRITTEN):
-        _rows(given, nearest)
+        _rows(given, nearest, among)
         return
     new_folder(given.output, given.data)
-    found = _found(given, nearest)
-    lines, captions = _shown(given, *found)
-    heads = ["asked for", *(str(j + 1) for j in range(min(found[1].shape[1], ACROSS)))]
+    distances, names = _found(given, nearest)
+    shelf = _Shelf(given, among)
+    few = min(SHOWN, len(names))
+    asked = range(0, len(names), -(-len(names) // few)) if given.sort == "series" else range(few)
+    lines, captions = _shown(given, shelf, asked, distances, names)
+    heads = ["asked for", *(str(j + 1) for j in range(min(names.shape[1], ACROSS)))]
     Results(given.output, []).sheet(lines, captions, heads)
-    tables.write(_table(given, *found), given.output / "found.csv")
-    _tell(given, found[1], f"{given.output}: found.csv, and sheet.png to look at")
+    tables.write(_table(given, distances, names), given.output / "found.csv")
+    told = f"{given.output}: found.csv, and sheet.png to look at"
+    if given.sort == "audio":
+        _copied(given, shelf, asked, names)
+        told = f"{told}; the clips themselves, the one asked for and those found, lie in folders beside"
+    _tell(given, names, told)
 
 
-def _rows(given: Given, nearest: int = 10) -> None:
+def _rows(given: Given, nearest: int = 10, among: Path | None = None) -> None:
     assert given.output is not None
     tables.check_output(given.output, given.data)
-    found = _found(given, nearest)
-    tables.write(_table(given, *found), given.output)
-    each = f"the {found[1].shape[1]} most alike" if found[1].shape[1] > 1 else "the most alike"
-    queries = screen.counted(len(found[1]), (given.coded or given.items)[:-1])
-    _tell(given, found[1], f"{given.output}: {each} to each of {queries}")
+    distances, names = _found(given, nearest)
+    made = _table(given, distances, names)
+    if among is not None and given.sort == "text":
+        shelf = _Shelf(given, among)
+        there = [shelf.get(str(name)) for name in names.ravel()]
+        made = made.append_column("text", [[None if t is None else t[0].rows[t[1]] for t in there]])
+    tables.write(made, given.output)
+    each = f"the {names.shape[1]} most alike" if names.shape[1] > 1 else "the most alike"
+    queries = screen.counted(len(names), (given.coded or given.items)[:-1])
+    _tell(given, names, f"{given.output}: {each} to each of {queries}")
 
 
-@verb("SearchIndex", options.ToEither, images=_images, audio=_rows)
-def query(given: Rows, nearest: options.Nearest = 10) -> None:
+@verb("SearchIndex", options.ToEither, images=_pictured, audio=_pictured, series=_pictured)
+def query(given: Rows, nearest: options.Nearest = 10, among: options.Among = None) -> None:
     """Find what is most alike in an index.
 
-    Writes a line for each of the nearest: what was asked for, rank, name, distance. Of images, OUT may be a new folder:
-    it then gets a sheet of them too.
+    Writes a line for each of the nearest: what was asked for, rank, name, distance. Of images, sounds and series, OUT
+    may be a new folder: it then gets a sheet of them too, and of sounds the clips that were found, in their order.
+    An index holds names and codes: series and texts that are found are shown where --among says what it was built of.
 
     Example: latently search query index.safetensors new.png -o found
     """
-    _rows(given, nearest)
+    _rows(given, nearest, among)
 
 
 def _found(given: Given, nearest: int) -> tuple[Any, Any]:
@@ -125,39 +175,42 @@ def _table(given: Given, distances: Any, names: Any) -> Any:
     return pa.table({"query": asked, "rank": ranks, "name": list(names.ravel()), "distance": distances.ravel()})
 
 
-def _shown(given: Album, distances: Any, names: Any) -> tuple[list[list[Any]], list[list[str]]]:
-    """Queries and their matches, as far as the files of these are still where they were."""
+def _shown(
+    given: Given, shelf: _Shelf, asked: range, distances: Any, names: Any
+) -> tuple[list[list[Any]], list[list[str]]]:
+    """Queries and their matches, as far as these are at hand."""
     import numpy as np
 
-    from latently.faces.sheets import visible
-
-    lines, captions, seen = [], [], 0
-    for i in range(min(SHOWN, given.count)):
-        line, words = [visible(given.rows[i])], [given.rows.names[i]]
+    lines, captions, seen, called = [], [], 0, given.asked()
+    for i in asked:
+        line, words = [given.picture(i)], [str(called[i])]
         for name, distance in zip(names[i, :ACROSS], distances[i], strict=False):
-            picture = _picture(str(name))
+            picture = shelf.picture(str(name))
             seen += picture is not None
             line.append(np.full((8, 8, 3), 200, np.uint8) if picture is None else picture)
-            words.append(f"{distance:.3g} {Path(str(name)).name}")
+            words.append(f"{distance:.3g} {Path(str(name)).name}" if given.foldered else str(name))
         lines.append(line)
         captions.append(words)
     if not seen:
+        where = "Their names hold from the folder in which the index was built." if given.foldered else ""
         screen.note(
-            f"{names[0, 0]} and the other matches cannot be read from here, and are grey on the sheet. Their names "
-            "hold from the folder in which the index was built."
+            f"{names[0, 0]} and the other matches cannot be read from here, and are grey on the sheet. {where} "
+            "Say what the index was built of: --among DATA."
         )
     return lines, captions
 
 
-def _picture(name: str) -> Any:
-    """The image of a name in the index; None where its file is not there, or no image any more."""
-    from latently.faces.sheets import visible
-    from latently.modalities.pictures import pictures
-
-    try:
-        return visible(pictures(name)[0]) if Path(name).is_file() else None
-    except LatentlyError:
-        return None
+def _copied(given: Given, shelf: _Shelf, asked: range, names: Any) -> None:
+    """Copies of the clips of a sheet, a folder for each that was asked for, numbered by rank from it as 0."""
+    assert given.output is not None
+    for i in asked:
+        own = str(given.names()[i])
+        files = [Path(own), *(shelf.file(str(name)) for name in names[i, :ACROSS])]
+        folder = given.output / f"{i + 1:02d}-{Path(own).stem}"
+        folder.mkdir()
+        for rank, file in enumerate(files):
+            if file is not None and file.is_file():
+                shutil.copyfile(file, folder / f"{rank:02d}-{file.name}")
 
 
 def _tell(given: Given, names: Any, text: str) -> None:

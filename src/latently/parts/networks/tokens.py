@@ -57,8 +57,11 @@ class Reading(Network):
         return self.head.plain(torch.cat([mean, read.masked_fill(~inside[..., None], -1e4).amax(1)], 1))
 
     def tangent(self, x: Tensor, v: Tensor) -> Tensor:
-        """Refused: the number of a piece is a name."""
-        raise BadParameter("pieces of text are names, by which a code has no derivative. Use another kind or penalty.")
+        """Refused: the number of a piece is a name, and longer vectors of pieces make any derivative by them small."""
+        raise BadParameter(
+            "a contractive kind asks for the derivative of a code, and pieces of text are names, by which there is "
+            "none. Try kind='denoising', whose codes are to bear typos, or Autoencoder on texts, which counts words."
+        )
 
     def jacobian(self, x: Tensor) -> Tensor:
         """Refused: the number of a piece is a name."""
