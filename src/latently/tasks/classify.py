@@ -48,7 +48,7 @@ class PretrainedClassifier(ClassifierMixin, Pretrained):
         Passes over the labelled rows. "auto": 1,500 steps of 32 rows, at most 60 passes, at least 8. Held-out rows do
         not end them: errors still fall when likelihoods no longer do, and the temperature puts those right.
     validation_fraction : float, "auto" or None
-        As for `Autoencoder`, and of the labelled rows. Without any there is no calibration.
+        Of the labelled rows, as for `Autoencoder`; without any there is no calibration. Of all rows "auto" is a tenth.
 
     Attributes
     ----------

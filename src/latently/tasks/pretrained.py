@@ -21,6 +21,7 @@ from latently.errors import BadData, BadParameter
 from latently.parts.networks import Conv, Dense
 from latently.tasks.assemble import Blueprint
 from latently.tasks.base import Task
+from latently.tasks.options import plain
 from latently.tasks.tuning import answering, asked
 from latently.values import Batch
 
@@ -30,6 +31,8 @@ WAYS = ("end_to_end", "layer_wise", None)
 SMALL = 4096  # cells of an image
 WIDTH = 512  # of a code where nobody says otherwise
 PRETRAINING = 3000  # steps
+JUDGED = 0.1  # of all rows end the pretraining, where there are FEWEST
+FEWEST = 50
 STEPS = 1500  # of tuning
 MOST = 200  # epochs of it
 BATCH = 32
@@ -77,7 +80,7 @@ class Pretrained(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task, ABC):
         rate = RATE * min(2.0, max(1.0, (WIDE / widest) ** 0.5))
         given = {"batch_rows": batch, "learning_rate": rate, "epochs": epochs, "clip": CLIP, "weight_decay": DECAY}
         given |= {"whole": True, "max_time": self.max_time}
-        schedule = replace(schedule, given=given, together=1)
+        schedule = replace(schedule, given=given, validation=plain(self)["validation"], together=1)
         stage = "tuning" if self.checkpoint is None else f"tuning {zlib.crc32(targets.tobytes() + known.tobytes()):08x}"
         outcome = train(lambda rng: answering(self.model_, classes), rows, schedule, stage)
         self.tuned_, self.labelled_ = outcome.model.eval(), int(known.sum())
@@ -118,6 +121,8 @@ class Pretrained(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task, ABC):
         if isinstance(network, (Conv, Dense)):  # a path beside the layers would keep the code linear in the cells
             line = False if network.line == "auto" else network.line
             network = replace(network, line=line, code_activation=network.code_activation or (None if last else "silu"))
+        if given["validation"] == "auto":  # one fit: four, as cross-validation has, would not make better codes
+            given |= {"validation": JUDGED if len(rows) >= FEWEST else None}
         return replace(plan, network=network), given
 
     def _paced(self, given: dict[str, Any], rows: int) -> dict[str, Any]:
