@@ -32,16 +32,18 @@ def classify(given: Given) -> None:
     assert given.output is not None
     tables.check_output(given.output, *(p for p in (given.model, given.data) if p is not None))
     given.task = task_of(given)
+    if given.model is None and not any(_open(answer) for answer in given.answers()):
+        raise BadData(
+            f"every one of {given.count:,} {given.items} has an answer, so that none is left to predict. To judge a "
+            f"model, leave some empty; to predict others: latently fit {given.data} --task classify -o MODEL."
+        )
     estimator = given.estimator
     keys = {n: list(c.to_pylist() if hasattr(c, "to_pylist") else c) for n, c in given.keys().items()}
     found = keys | _predicted(estimator, given.rows)
     if given.model is None:
-        asked = [i for i, label in enumerate(given.answers()) if not _known(label, estimator)]
-        if not asked:
-            raise BadData(
-                f"every one of {given.count:,} {given.items} has an answer, so that none is left to predict. To judge "
-                f"the model, leave some empty; to predict others: latently fit {given.data} --task classify -o MODEL."
-            )
+        classes = estimator.classes_.tolist() if hasattr(estimator, "classes_") else None
+        some = classes or [-1]  # of amounts -1 is one
+        asked = [i for i, a in enumerate(given.answers()) if _open(a) and a not in some]
         found = {name: [column[i] for i in asked] for name, column in found.items()}
     import pyarrow as pa
 
@@ -55,17 +57,15 @@ def task_of(given: Given) -> str:
     if given.model is not None:
         held = type(loaded(given.model)).__name__
         return held if held in TASKS else TASKS[0]
-    answers = [a for a in given.answers() if a is not None]
+    answers = [a for a in given.answers() if not _open(a)]
     numbers = all(isinstance(a, (int, float)) and not isinstance(a, bool) for a in answers)
     whole = numbers and all(a == int(a) for a in answers if a == a and abs(a) != float("inf"))
     return TASKS[numbers and not (whole and len(set(answers)) <= CLASSES)]
 
 
-def _known(label: Any, estimator: Any) -> bool:
-    """Whether a fit took this for an answer."""
-    if label is None or label != label or label == "":
-        return False
-    return not hasattr(estimator, "classes_") or label in estimator.classes_.tolist()
+def _open(answer: Any) -> bool:
+    """Whether there may be none: -1 is none in labels of more than two sorts."""
+    return answer is None or answer != answer or answer in ("", -1)
 
 
 def _predicted(estimator: Any, rows: Any) -> dict[str, Any]:
