@@ -157,7 +157,7 @@ def _crossed(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: st
             _single(build, rest, schedule, left, f"{name} fold {i + 1} of {FOLDS}", _rows_of(fold, rows, schedule))
         )
         start_seconds += outcomes[-1].history.seconds
-    looks = _best_look([o.history.columns["validation"] for o in outcomes])
+    looks = None if plan.whole else _best_look([o.history.columns["validation"] for o in outcomes])
     final = replace(_time_left(plan, start_seconds, 1), stop_after=looks)
     done = _single(build, rows, schedule, final, name, None)
     parts = [o.held_out for o in outcomes if o.held_out is not None]

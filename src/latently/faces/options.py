@@ -82,7 +82,10 @@ Skip = Annotated[bool, Option("--skip", help="Images, sounds: leave out files th
 # What is learned.
 Task = Annotated[
     str,
-    Option(metavar="TASK", help="encode, detect, impute, map, denoise, sample, search or compress: what it is for."),
+    Option(
+        metavar="TASK",
+        help="encode, detect, impute, map, denoise, sample, search, compress, classify or regress: what it is for.",
+    ),
 ]
 Components = Annotated[Any, Option("-n", "--components", metavar="N", parser=_count, help="Numbers in a code.")]
 KindOrNone = Annotated[
