@@ -147,12 +147,8 @@ class Table(Modality):
         if found.named and self.named_:
             at = {n: j for j, n in enumerate(found.names)}
             return [at[n] for n in self.names] if all(n in at for n in self.names) else None
-        whole = len(found.names) == len(self.columns_)
-        return (
-            [j for j, c in enumerate(self.columns_) if c.learned]
-            if whole and len(self.learned) < len(self.columns_)
-            else None
-        )
+        whole = len(found.names) == len(self.columns_) and len(self.learned) < len(self.columns_)
+        return [j for j, c in enumerate(self.columns_) if c.learned] if whole else None
 
     def part(self, data: Any) -> Any:
         """The columns of a frame that scikit-learn checks names against: the learned ones, or all it may miss."""
