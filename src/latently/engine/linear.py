@@ -69,6 +69,8 @@ def start_linear(model: Composition, rows: Batch, rng: torch.Generator) -> bool:
     """Put the principal directions into the model's linear paths; False when it has none or they would not be PCA."""
     into, out = model.encoder.linear(), model.decoder.linear()
     fits = model.likelihood.linear and model.bottleneck.activation is None and not any(model.door.levels)
+    if model.likelihood.linear and not any(model.door.levels):
+        model.decoder.begin(rows.x.flatten(1).mean(0))
     if not (fits and isinstance(into, MLP) and isinstance(out, MLP) and model.code <= min(len(rows), rows.cells)):
         return False
     found = principal(rows, model.code, rng)
