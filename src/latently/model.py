@@ -102,7 +102,7 @@ class Composition(nn.Module):
 
     @torch.no_grad()
     def settle(self, batch: Batch) -> None:
-        """Let the bottleneck fix what inference needs of a finished encoder, from training rows."""
+        """Let the bottleneck fix what inference needs of a finished encoder, if it can from rows not learned from."""
         if self.bottleneck.settles:
             self.bottleneck.settle(self.encoder.plain(self.door(batch)))
 

@@ -68,7 +68,7 @@ class Bottleneck(Part):
         return {}
 
     def settle(self, h: Float[Tensor, "rows in_"]) -> None:
-        """Fix what inference needs to know, from what the finished encoder delivers for training rows."""
+        """Fix what inference needs to know, from what the finished encoder delivers for held-out rows, if there are."""
 
     def nearest(self, z: Float[Tensor, "rows code"]) -> Float[Tensor, "rows code"]:
         """What to decode instead of a code that no encoder made: the nearest one that the decoder may know."""

@@ -63,7 +63,7 @@ class TopK(Bottleneck):
         if not len(dead):
             return None
         top = h[:, dead].topk(min(self.asked, len(dead)), dim=1, sorted=False)
-        spare = torch.zeros_like(h).scatter(1, dead[top.indices], top.values.relu())
+        spare = torch.zeros_like(h).scatter(1, dead[top.indices], top.values)  # rectified, it could not come back
         return spare.masked_fill(z > 0, 0.0)
 
     def run(self, h: Tensor, rng: torch.Generator | None) -> tuple[Code, Any]:
@@ -71,7 +71,7 @@ class TopK(Bottleneck):
         code = self(h, rng)
         on = code.z > 0
         self.idle.add_(len(h)).masked_fill_(on.any(0), 0.0)
-        return code, on if code.spare is None else on | (code.spare > 0)
+        return code, on if code.spare is None else on | (code.spare != 0)
 
     def back(self, tape: Any, g: Tensor, coefficients: Coefficients) -> Tensor:
         """The gradient of the units that are on."""
@@ -83,10 +83,11 @@ class TopK(Bottleneck):
 
 
 class BatchTopK(TopK):
-    """The `k` largest rectified units a row *on average* stay on: the largest of a batch while training (Bussmann 2024).
+    """The `k` largest rectified units a row *on average* stay on: in training a batch's largest (Bussmann 2024).
 
     A row that is hard to say takes more units than one that is easy. Once trained, a unit is on where it exceeds a
-    threshold, one for all, which leaves `k` on for the mean training row: a row's code depends on no other row.
+    threshold, one for all, which leaves `k` on for the mean of the held-out rows (of those learned from, where none are
+    held out: a unit is on more often in rows that are new): a row's code depends on no other row.
     """
 
     settles = True

@@ -62,7 +62,8 @@ class Compose(Recipe):
 WORDS: dict[str, type[Part]] = {
     "gaussian": Gaussian, "masking": Masking, "remasking": Remasking, "salt_and_pepper": SaltAndPepper, "swap": Swap,
     "uniform": Uniform, "block": Block, "typos": Typos,
-    "denoising": Masking, "undercomplete": Identity, "l1": L1, "sparse": L1, "kl": KLSparse, "topk": TopK, "batch_topk": BatchTopK,
+    "denoising": Masking, "undercomplete": Identity, "l1": L1, "sparse": L1, "kl": KLSparse, "topk": TopK,
+    "batch_topk": BatchTopK,
     "variational": Normal, "vq": VectorQuantised, "fsq": FSQ,
     "contractive": Contraction, "importance": ImportanceWeighted, "neighbours": Neighbours,
 }  # fmt: skip

@@ -16,6 +16,6 @@ from latently.parts.networks.temporal import Temporal
 from latently.parts.networks.tokens import Reader
 
 __all__ = [
-    "ACTIVATIONS", "MLP", "Conv", "Dense", "Design", "Dictionary", "Ends", "Gemm", "Lexical", "Network", "Pyramid", "Reader",
-    "Recurrent", "Residual", "Skip", "Spectral", "Temporal", "Wrapped",
+    "ACTIVATIONS", "MLP", "Conv", "Dense", "Design", "Dictionary", "Ends", "Gemm", "Lexical", "Network", "Pyramid",
+    "Reader", "Recurrent", "Residual", "Skip", "Spectral", "Temporal", "Wrapped",
 ]  # fmt: skip
