@@ -227,7 +227,7 @@ def test_dead_units_come_back_to_life_when_asked(revival):
     parts = recipes.Dictionary(k=ON, revival=revival).parts(ATOMS).bind(sizes)
     pair = Dictionary().build(Ends(CELLS, ATOMS, ATOMS, CELLS, len(x)), ref.generator())
     with torch.no_grad():
-        pair[0].bias[4:] = -2
+        pair[0].bias[4:] = -3
     model = Composition(Door((0,) * CELLS, False), *pair, SquaredError().bind(sizes), parts, ATOMS)
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
     for _ in range(500):

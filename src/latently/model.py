@@ -204,13 +204,13 @@ class Composition(nn.Module):
             if cost.sort is Sort.NATS:
                 priced = priced + self._weight(name, progress) * cost.value
         share = self.bound(priced)[1] * per_row
-        z_grad = self.decoder.back(down, self.likelihood.back(tail, _on_cells(share, weight, each.ndim)))
+        z_grad = cast(Tensor, self.decoder.back(down, self.likelihood.back(tail, _on_cells(share, weight, each.ndim))))
         if code.spare is not None:
             factor = self._weight("revival", progress) * per_row / draws
             said, z_grad = self._revive(wide.x, params, code.spare, (weight, factor, rng), z_grad)
             seen_costs["revival"] = said - nats
         factors = self._factors(code, progress, share, per_row, scale * rows)
-        h_grad = self.bottleneck.back(neck, z_grad, factors)  # type: ignore[arg-type]
+        h_grad = self.bottleneck.back(neck, z_grad, factors)
         if draws > 1:
             h_grad = h_grad.view(draws, rows, -1).sum(0)
         self.encoder.back(up, h_grad, to_input=False)
