@@ -37,7 +37,7 @@ def sparse_rows(n: int = 1500, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 @pytest.fixture(scope="module")
 def found() -> Autoencoder:
     x, _ = sparse_rows()
-    kind = recipes.Dictionary(k=ON)
+    kind = recipes.Dictionary(k=ON, noise=0)
     model = Autoencoder(UNITS, kind=kind, epochs=60, learning_rate=1e-2, validation_fraction=0.1, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FitAlarm)  # more units than the rows have a use for: some stay dead
