@@ -284,7 +284,7 @@ def test_rows_fall_into_quarters_by_their_gaps():
 
 def one_trial(truth, guess, mean, median) -> Trial:
     hidden = np.ones(truth.shape, bool)
-    return Trial(truth, guess, hidden, np.zeros(truth.shape, int), True, Batch(truth), mean, median)
+    return Trial(truth, guess, hidden, np.zeros(truth.shape, int), True, None, mean, median)
 
 
 def test_categories_are_told_by_accuracy():

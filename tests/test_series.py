@@ -282,12 +282,14 @@ def test_in_every_gap_and_channel_the_better_of_line_and_network_wins() -> None:
     truth = torch.empty(2000, 2, 40).normal_(generator=rng)
     known = torch.ones_like(truth, dtype=torch.bool)
     known[:1000, :, 10] = known[1000:, :, 10:30] = False
-    line, guess = torch.zeros(2000, 80), truth.clone()
+    truth[..., [0, 39]] = truth[..., [9, 11, 30]] = 0  # lines across the gaps lie at 0
+    guess = truth.clone()
     guess[:1000, 1].normal_(generator=rng)  # right in three groups of four, and noise in one
     seen = Batch(truth.view(2000, -1), known.view(2000, -1))
     hidden = ~known.view(2000, -1).numpy()
-    trial = Trial(seen.x, guess.view(2000, -1), hidden, hidden.astype(int), True, seen, line[0], line[0])
-    made = Blend.of([trial], [line], 2).mixed(line, trial.guess, seen).view(2000, 2, 40)
+    trial = Trial(seen.x, guess.view(2000, -1), hidden, hidden.astype(int), True, None, seen.x[0], seen.x[0])
+    door = Door((0,) * 80, True, common=True, bridged=(2, 40))
+    made = Blend.of([trial], door, 2).mixed(door, trial.guess, seen).view(2000, 2, 40)
 
     def error(rows: slice, channel: int) -> float:
         gone = ~known[rows, channel]

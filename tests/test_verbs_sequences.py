@@ -15,6 +15,7 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 
+import latently.faces.verbs.clips
 from latently.errors import BadParameter
 from latently.faces import sheets, spectrogram, verb
 from latently.faces.cli import main
@@ -413,6 +414,19 @@ def test_a_cleaned_file_has_the_rate_length_width_and_channels_it_had(run, dtype
     (before, rate), (after, other) = read("hiss.wav"), read("out/hiss.wav")
     assert (other, after.dtype, after.shape) == (rate, before.dtype, before.shape) == (2 * RATE, dtype, heard.shape)
     assert not np.array_equal(after, before)
+
+
+def test_a_long_clip_is_cleaned_as_it_is_read_to_the_same_samples(run, monkeypatch):
+    heard = np.random.default_rng(0).normal(0, 0.1, (2 * RATE, 1)).clip(-1, 1)
+    write("hiss.wav", (32767 * heard).astype("int16"), RATE)
+    run("denoise audio-denoise.safetensors hiss.wav -o whole")
+    monkeypatch.setattr(latently.faces.verbs.clips, "SECONDS", 0.5)
+    monkeypatch.setattr(latently.Denoiser, "transform", None)  # which would hold all of it
+    run("denoise audio-denoise.safetensors hiss.wav -o streamed")
+    (whole, _), (streamed, rate) = read("whole/hiss.wav"), read("streamed/hiss.wav")
+    assert rate == RATE
+    assert np.array_equal(whole, streamed)
+    assert Path("streamed/sheet.png").is_file()
 
 
 def test_strange_sounds_have_scores_heat_and_a_sheet(run):

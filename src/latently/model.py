@@ -72,9 +72,9 @@ class Composition(nn.Module):
     # ------------------------------------------------------------------ the way through
 
     def see(self, batch: Batch, rng: torch.Generator | None) -> Batch:
-        """What the encoder sees: a supplied input, a corrupted copy (with `rng`), or the batch itself."""
+        """What the encoder sees: a supplied input or the batch itself; with `rng`, a corrupted copy of that."""
         if batch.given is not None:
-            return batch.seen_as(batch.given, batch.known)
+            batch = batch.seen_as(batch.given, batch.known if batch.shown is None else batch.shown)
         if self.corruption is None or rng is None:
             return batch
         x, known = self.corruption.hide(batch.x, batch.known, rng)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from latently.faces.results import Results
@@ -32,6 +33,18 @@ class Recordings(Results):
     def put_clip(self, name: str, samples: Any, rate: int, mark: str = "") -> None:
         """Write a clip while the next one is computed."""
         self.put(name, Clip(samples, rate), mark)
+
+    def stream(self, name: str, blocks: Iterator[Any], rate: int, channels: int, dtype: Any) -> None:
+        """Write a clip as its `blocks`, `(samples, channels)`, come: however long it is, memory stays as it was."""
+        from latently.modalities.soundfiles import suffix_for, writing
+
+        source = PurePosixPath(name)
+        place = self.folder / self._free(name, source, "", str(suffix_for(source.suffix, dtype)))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with writing(place, rate, channels, dtype) as put:
+            for block in blocks:
+                put(block)
+        self.images += 1
 
     def _suffix(self, own: str, item: Any) -> str:
         from latently.modalities.soundfiles import suffix_for

@@ -38,12 +38,8 @@ class Channels:
             raise BadData("no step is known in any channel; nothing can be learned from gaps.")
         empty = [repr(n) for n, some in zip(names, known.any(0), strict=False) if not some]
         if empty:
-            warnings.warn(
-                f"no step is known of {', '.join(empty[:5])}{' and others' if len(empty) > 5 else ''}: nothing can be "
-                "learned of it, and it stays missing in what comes back. Leave it out, or fit where it was measured.",
-                FitAlarm,
-                stacklevel=5,
-            )
+            why = "nothing can be learned of that, and it stays missing in what comes back. Leave it out, or fit again."
+            warnings.warn(f"no step is known of {', '.join(empty)}: {why}", FitAlarm, stacklevel=5)
         low, high = np.where(known, whole, np.inf).min(0), np.where(known, whole, -np.inf).max(0)
         low, high = (np.where(known.any(0), end, np.nan) for end in (low, high))
         return cls(*moments(whole), low, high, 1 - known.mean(0))

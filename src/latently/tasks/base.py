@@ -91,8 +91,11 @@ class Task(BaseEstimator):
 
     # ------------------------------------------------------------------ fit
 
-    def _fit(self, data: Any, sample_weight: Any) -> None:
-        """Read, assemble, train, take stock. Nothing of an earlier fit is touched before this one has succeeded."""
+    def _fit(self, data: Any, sample_weight: Any) -> Schedule:
+        """Read, assemble, train, take stock. Nothing of an earlier fit is touched before this one has succeeded.
+
+        What comes back is the schedule, for a task that trains more.
+        """
         machine.keep_pages()
         machine.fork_safe()
         given = plain(self)
@@ -129,10 +132,11 @@ class Task(BaseEstimator):
         plan = replace(plan, code=k)
         if rows.given is None:
             warn_wide(plan)
-        outcome = train(plan.build, rows, schedule)
+        outcome = self._train(plan, rows, schedule)
         remember()
         self._keep(plan, outcome, rows, curve)
         self._learn(outcome, rows)
+        return schedule
 
     def _recipe(self, source: Modality) -> Recipe:
         """What `kind=` stands for with such data, before it is read."""
@@ -158,6 +162,10 @@ class Task(BaseEstimator):
     def _choose(self, plan: Blueprint, rows: Batch, schedule: Schedule) -> tuple[int, Curve | None]:
         """The width of code that "auto" stands for, and the curve that shows why."""
         return choose(lambda width: replace(plan, code=width).build, rows, schedule)
+
+    def _train(self, plan: Blueprint, rows: Batch, schedule: Schedule) -> Outcome:
+        """The fit itself."""
+        return train(plan.build, rows, schedule)
 
     def _keep(self, plan: Blueprint, outcome: Outcome, rows: Batch, curve: Curve | None) -> None:
         """The fitted attributes; alarms are raised as warnings."""

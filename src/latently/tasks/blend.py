@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from latently.parts.doors import Door
 from latently.tasks.remasked import FAR, STRATA, Trial, sides
 from latently.values import Batch
 
@@ -30,12 +31,15 @@ class Blend:
     weights: NDArray[np.float32]  #: (places, channels)
 
     @classmethod
-    def of(cls, found: list[Trial], lines: list[Tensor], channels: int) -> Self:
-        """The weights that all trials call for, whose cells lie on `lines` where a row is bridged."""
+    def of(cls, found: list[Trial], door: Door, channels: int) -> Self:
+        """The weights that all trials call for; the door draws the lines."""
         sums = np.zeros((3, STRATA**2, channels))
-        for trial, line in zip(found, lines, strict=True):
-            row, cell = trial.hidden.nonzero()
-            at = (_places(trial.seen, channels)[row, cell], cell // (trial.hidden.shape[1] // channels))
+        for trial in found:
+            seen, (row, cell) = trial.seen, trial.hidden.nonzero()
+            line, at = (
+                door.filled(seen),
+                (_places(seen, channels)[row, cell], cell // (trial.hidden.shape[1] // channels)),
+            )
             off, way = ((t - line).double().numpy()[row, cell] for t in (trial.truth, trial.guess))
             for total, value in zip(sums, (off * way, way**2, np.ones_like(way)), strict=True):
                 np.add.at(total, at, value)
@@ -45,9 +49,9 @@ class Blend:
             weights = (count * own + PRIOR * weights) / (count + PRIOR)
         return cls(weights.astype(np.float32))
 
-    def mixed(self, line: Tensor, guess: Tensor, seen: Batch) -> Tensor:
-        """The filled rows."""
-        channels = self.weights.shape[1]
+    def mixed(self, door: Door, guess: Tensor, seen: Batch) -> Tensor:
+        """The rows `seen`, filled."""
+        line, channels = door.filled(seen), self.weights.shape[1]
         kin = np.arange(seen.cells) // (seen.cells // channels)
         return line + torch.from_numpy(self.weights[_places(seen, channels), kin]) * (guess - line)
 

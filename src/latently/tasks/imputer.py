@@ -246,7 +246,7 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, Task):
     def _fill(self, model: Any, batch: Batch) -> torch.Tensor:
         """Every cell of the rows as the model sees it, in model units."""
         cells = torch.from_numpy(self._map(lambda b: model.decode(model.encode(b)), batch))
-        return cells if self._blend is None else self._blend.mixed(model.door.filled(batch), cells, batch)
+        return cells if self._blend is None else self._blend.mixed(model.door, cells, batch)
 
     def _cells(self, X: Any, batch: Batch) -> torch.Tensor:
         """Rows filled; where a window lies in a gap of a longer series, by the straight line across that."""
@@ -262,10 +262,8 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, Task):
         """The trials of series as the weights that they call for fill them; others as they are."""
         if not self.model_.door.bridged:
             return found
-        lines = [self.model_.door.filled(t.seen) for t in found]
-        self._blend = Blend.of(found, lines, self.data_.shape[0])
-        pairs = zip(found, lines, strict=True)
-        return [replace(t, guess=self._blend.mixed(line, t.guess, t.seen)) for t, line in pairs]
+        self._blend = blend = Blend.of(found, self.model_.door, self.data_.shape[0])
+        return [replace(t, guess=blend.mixed(self.model_.door, t.guess, t.seen)) for t in found]
 
     def _levels(self, batch: Batch, rng: torch.Generator) -> torch.Tensor:
         params = self._map(lambda b: self.model_.decoder.plain(self.model_.encode(b)), batch)

@@ -24,7 +24,6 @@ CROWDS = 4  # times that a row loses a random share of its cells
 FAR = (1, 4, 16)  # steps to the next known one: errors of series grow with them
 RUNS = 6  # times that a series loses runs
 MOST = 499  # residuals kept a column and stratum: evenly spaced order statistics, steps of 0.2 %
-NEVER = 10**6  # steps
 FEWEST = 30  # residuals a stratum needs to speak for itself; with fewer it speaks for the whole column
 
 Matrix = NDArray[np.float64]
@@ -40,9 +39,14 @@ class Trial:
     hidden: NDArray[np.bool_]
     stratum: NDArray[np.int64]  #: of each cell
     alone: bool  #: whether a row lost one cell, or an image one pixel, only, or a series runs
-    seen: Batch  #: what was filled: the rows without the hidden cells
+    known: Tensor | None  #: cells that were known before
     mean: Tensor  #: of each column's known cells, in the rows that the model learned from; of categories the commonest
     median: Tensor  #: the same, the median
+
+    @property
+    def seen(self) -> Batch:
+        """What was filled: the rows without the hidden cells."""
+        return _without(Batch(self.truth, self.known), torch.from_numpy(self.hidden))
 
 
 @dataclass(frozen=True)
@@ -74,11 +78,15 @@ def trials(judged: tuple[Judged, ...], fill: Fill, levels: tuple[int, ...], shap
     for one in judged:
         batch, (mean, median) = _as_weighted(one.valid.to(torch.device("cpu")), rng), _plain(one.train, levels)
         for hidden, alone in _runs(batch, series, rng) if series else _hidings(batch, together(shape), rng):
-            known = ~hidden if batch.known is None else batch.known & ~hidden
-            seen = Batch(batch.x.masked_fill(hidden, 0.0), known)
-            guess, groups = fill(one.model, seen), strata(known, series)
-            found.append(Trial(batch.x, guess, hidden.numpy(), groups, alone, seen, mean, median))
+            seen = _without(batch, hidden)
+            assert seen.known is not None
+            guess, groups = fill(one.model, seen), strata(seen.known, series)
+            found.append(Trial(batch.x, guess, hidden.numpy(), groups, alone, batch.known, mean, median))
     return found
+
+
+def _without(batch: Batch, hidden: Tensor) -> Batch:
+    return Batch(batch.x.masked_fill(hidden, 0.0), ~hidden if batch.known is None else batch.known & ~hidden)
 
 
 def strata(known: Tensor, series: tuple[int, ...] = ()) -> NDArray[np.int64]:
@@ -94,8 +102,8 @@ def strata(known: Tensor, series: tuple[int, ...] = ()) -> NDArray[np.int64]:
 def sides(known: Tensor, series: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """Steps from each cell to the known ones on both sides, a million where there is none."""
     each, place = known.view(-1, *series), torch.arange(series[1])
-    left = place.expand_as(each).masked_fill(~each, -NEVER).cummax(2).values
-    right = place.expand_as(each).masked_fill(~each, NEVER).flip(2).cummin(2).values.flip(2)
+    left = place.expand_as(each).masked_fill(~each, -(10**6)).cummax(2).values
+    right = place.expand_as(each).masked_fill(~each, 10**6).flip(2).cummin(2).values.flip(2)
     return place - left, right - place
 
 

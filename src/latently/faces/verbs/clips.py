@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import typer
@@ -31,8 +32,11 @@ def blocks(source: Any) -> list[list[int]]:
     return found
 
 
-def cleaned(given: Clips, done: str, function: Any) -> None:
-    """`function` of every clip into a folder; spectrograms of the first of them on a sheet, before and after."""
+def cleaned(given: Clips, done: str, function: Any, stream: Any = None) -> None:
+    """`function` of every clip into a folder; spectrograms of the first of them on a sheet, before and after.
+
+    With `stream`, clips of over a minute are written as it gives them, and the sheet shows their first minute.
+    """
     from latently.faces.spectrogram import spectrogram
 
     folder, source = folder_of(given), given.rows
@@ -41,16 +45,37 @@ def cleaned(given: Clips, done: str, function: Any) -> None:
     results, rows = Recordings(folder, source.names, own=("sheet.png",)), []
     with results.filling(len(source)):
         for block in blocks(source):
-            before = source.take(block)
-            for k, (i, made) in enumerate(zip(block, function(before), strict=True)):
-                results.put_clip(source.names[i], made, rates[i])
-                if i < SHOWN:
-                    rows.append([spectrogram(before[k], rates[i]), spectrogram(made, rates[i])])
+            if stream is not None and len(block) == 1 and source.lengths[block[0]] > SECONDS * rates[block[0]]:
+                pairs = [_streamed(source, block[0], results, stream)]
+            else:
+                before = source.take(block)
+                pairs = list(zip(before, function(before), strict=True))
+                for i, (_, made) in zip(block, pairs, strict=True):
+                    results.put_clip(source.names[i], made, rates[i])
+            shown = zip(block, pairs, strict=True)
+            rows += [[spectrogram(clip, rates[i]) for clip in pair] for i, pair in shown if i < SHOWN]
         results.sheet(rows, [[name, ""] for name in source.names[:SHOWN]], ["before", "after"])
     if given.common["as_json"]:
         screen.emit({"folder": str(folder), "clips": len(source)})
     else:
         typer.echo(f"{folder}: {screen.counted(len(source), 'clip')} {done}, and sheet.png to look at them")
+
+
+def _streamed(source: Any, i: int, results: Recordings, stream: Any) -> tuple[Any, Any]:
+    """The first minute of a long clip, before and after; all of it is written."""
+    import numpy as np
+
+    rate, first = int(source.rates[i]), list[Any]()
+    most = int(SECONDS * rate)
+
+    def passing() -> Iterator[Any]:
+        for block in stream(source.take([i])):
+            if sum(map(len, first)) < most:
+                first.append(block[: most - sum(map(len, first))])
+            yield block
+
+    results.stream(source.names[i], passing(), rate, int(source.channels[i]), str(source.dtypes[i]))
+    return next(source.blocks(i, most)), np.concatenate(first)
 
 
 def reconstruct(given: Clips) -> None:

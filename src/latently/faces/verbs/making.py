@@ -39,8 +39,14 @@ def _denoised(given: Any, noise: str | None = None, clean: bool | None = None) -
         found = given.estimator.noise_
         told = "" if found["measured"] is None else f", measured {found['measured']:.3g}"
         screen.note(f"noise of the fit: {found['sort']} {_span(found)}{told}")
-    cleaned = albums.cleaned if isinstance(given, Album) else clips.cleaned
-    cleaned(given, "cleaned", lambda items: given.estimator.transform(items))
+
+    def clean_all(items: Any) -> Any:
+        return given.estimator.transform(items)
+
+    if isinstance(given, Album):
+        albums.cleaned(given, "cleaned", clean_all)
+    else:
+        clips.cleaned(given, "cleaned", clean_all, given.estimator.stream)
 
 
 def _span(found: dict[str, Any]) -> str:
