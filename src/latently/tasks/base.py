@@ -174,7 +174,11 @@ class Task(BaseEstimator):
         self.model_, self.history_, self.held_out_ = outcome.model.eval(), outcome.history, outcome.held_out
         self.components_curve_, self.alarms_ = (
             curve,
-            [alarm for alarm in alarms(outcome, rows, plan.data.noun) if alarm.name not in self.quiet],
+            [
+                alarm
+                for alarm in alarms(outcome, rows, plan.data.noun)
+                if alarm.name not in (*self.quiet, *plan.data.quiet)
+            ],
         )
         kept = min(KEPT_CODES, max(1, MOST_KEPT // plan.code))
         self.codes_ = self._map(self.model_.encode, rows.take(slice(0, kept)))
