@@ -2,6 +2,7 @@
 
 from latently.parts.bottlenecks import L1, Bottleneck, Identity, KLSparse, Normal, TopK
 from latently.parts.bounds import Bound, ImportanceWeighted, Single
+from latently.parts.clustered import Clustered
 from latently.parts.corruptions import (
     Chain,
     Corruption,
@@ -31,6 +32,7 @@ __all__ = [
     "Bottleneck",
     "Bound",
     "Chain",
+    "Clustered",
     "Contraction",
     "Conv",
     "Corruption",
