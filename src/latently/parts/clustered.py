@@ -18,13 +18,14 @@ LOOKED_AT = 1024  # rows of the first batch, for where centres start
 
 
 class Clustered(Bottleneck):
-    """`z = h`, and a price whose gradient is that of `alpha KL(p || q)`: rows are drawn to centres (Xie 2016; Guo 2017).
+    """`z = h`, and a price with the gradient of `alpha KL(p || q)`: rows are drawn to centres (Xie 2016; Guo 2017).
 
     `q_j ~ 1 / (1 + ||h - m_j||^2 / r^2)` over the centres m_j, `p_j ~ q_j^2 / f_j` the sharpened target, through which
     no gradient goes. The price is `-sum_j p_j log q_j`, the divergence and the entropy of p: it falls from `log k` of
-    a row between all centres to 0 of one at its centre, so that epochs can be compared. `f_j` is the share of rows nearest to m_j, and `r^2` the mean of their squared distances, so that
-    the unit of the code does not matter. Centres, shares and r are running means over batches, as in k-means; a centre
-    that hardly any row chooses is put on a code of the batch. Nothing is drawn.
+    a row between all centres to 0 of one at its centre, so that epochs can be compared. `f_j` is the share of rows
+    nearest to m_j, and `r^2` the mean of their squared distances, so that the unit of the code does not matter.
+    Centres, shares and r are running means over batches, as in k-means; a centre that hardly any row chooses is put on
+    a code of the batch. Nothing is drawn.
     """
 
     reach: Tensor
