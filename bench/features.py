@@ -73,16 +73,16 @@ def clusters(name: str, k: int) -> None:
     """Agreement of clusters with classes."""
     x, y = rows_of(name)
     print(f"{name}, code of {k}, NMI and ARI of {CLUSTERS} clusters")
+    fits: dict[int, Any] = {}  # of the latest kind
     for who in [*encoders(k, 0), "clustering", "clustering, its own"]:
         found = []
         for seed in SEEDS:
             if who == "clustering, its own":
                 guess = fits[seed].clusters(x)
             else:
-                encoder = encoders(k, seed).get(who, Autoencoder(k, f"clustering:{CLUSTERS}", random_state=seed))
-                codes = encoder.fit_transform(x)
-                guess = KMeans(CLUSTERS, n_init=10, random_state=seed).fit_predict(codes)
-                fits = {**(fits if seed else {}), seed: encoder}
+                usual = Autoencoder(k, f"clustering:{CLUSTERS}", random_state=seed)
+                fits[seed] = encoders(k, seed).get(who, usual).fit(x)
+                guess = KMeans(CLUSTERS, n_init=10, random_state=seed).fit_predict(fits[seed].transform(x))
             found.append((normalized_mutual_info_score(y, guess), adjusted_rand_score(y, guess)))
         nmi, ari = np.mean(found, 0)
         print(f"  {who:28s} {nmi:.3f} {ari:.3f}   {np.round(found, 3).tolist()}", flush=True)

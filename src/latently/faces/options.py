@@ -40,12 +40,15 @@ Model = Annotated[Path, Argument(metavar="MODEL", help="A file that `latently fi
 ToModel = Annotated[Path, Option("-o", "--output", metavar="MODEL", help="Write here, *.safetensors.")]
 ToTable = Annotated[Path, Option("-o", "--output", metavar="OUT", help="Write here: .csv, .tsv, .parquet, .arrow.")]
 ToMap = Annotated[Path, Option("-o", "--output", metavar="OUT", help="A table, or a picture: .png, .svg, .pdf.")]
+ToAgain = Annotated[
+    Path, Option("-o", "--output", metavar="OUT", help="A new folder, for images; a table: .csv, .parquet, ...")
+]
 ToFolder = Annotated[Path, Option("-o", "--output", metavar="OUT", help="A new folder.")]
 ToEither = Annotated[
     Path,
     Option("-o", "--output", metavar="OUT", help="A table: .csv, .parquet, ...; of images and sounds, a new folder."),
 ]
-ToFile = Annotated[Path, Option("-o", "--output", metavar="OUT", help="Write here, such as images.ltn.")]
+ToFile = Annotated[Path, Option("-o", "--output", metavar="OUT", help="Write here, such as small.ltn.")]
 File = Annotated[Path, Argument(metavar="FILE", help="A file that `latently compress` wrote.")]
 ToPage = Annotated[Path, Option("-o", "--output", metavar="OUT", help="Write here, *.html.")]
 Page = Annotated[Path | None, Option("--report", metavar="OUT", help="Keep the report, *.html.")]
@@ -110,7 +113,10 @@ Clean = Annotated[
     bool | None, Option("--clean/--noisy", help="Whether the data of the fit is clean; else it is measured.")
 ]
 Quality = Annotated[str | None, Option(metavar="N", help="1 to 100, as JPEG's; or lossless.")]
-MaxError = Annotated[float | None, Option(metavar="VALUE", help="No pixel comes back farther off than this.")]
+MaxError = Annotated[
+    list[str],
+    Option(metavar="VALUE", help="No pixel or number comes back farther off than this; COLUMN=VALUE for one column."),
+]
 Bits = Annotated[int | None, Option(metavar="N", min=1, help="Keep so many bits of a code instead of its numbers.")]
 
 # How.

@@ -10,11 +10,12 @@ from latently.parts.networks.mlp import MLP, Skip
 from latently.parts.networks.pyramid import Pyramid
 from latently.parts.networks.recurrent import Recurrent
 from latently.parts.networks.residual import Residual
+from latently.parts.networks.shapes import Shaped
 from latently.parts.networks.spectral import Spectral
 from latently.parts.networks.temporal import Temporal
 from latently.parts.networks.tokens import Reader
 
 __all__ = [
     "ACTIVATIONS", "MLP", "Conv", "Dense", "Design", "Ends", "Gemm", "Lexical", "Network", "Pyramid", "Reader",
-    "Recurrent", "Residual", "Skip", "Spectral", "Temporal", "Wrapped",
+    "Recurrent", "Residual", "Shaped", "Skip", "Spectral", "Temporal", "Wrapped",
 ]  # fmt: skip
