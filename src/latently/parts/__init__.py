@@ -2,6 +2,7 @@
 
 from latently.parts.bottlenecks import L1, Bottleneck, Identity, KLSparse, Normal
 from latently.parts.bounds import Bound, ImportanceWeighted, Single
+from latently.parts.clustered import Clustered
 from latently.parts.corruptions import (
     Chain,
     Corruption,
@@ -33,6 +34,7 @@ __all__ = [
     "Bottleneck",
     "Bound",
     "Chain",
+    "Clustered",
     "Contraction",
     "Conv",
     "Corruption",

@@ -9,6 +9,7 @@ from latently.errors import BadParameter
 from latently.model import Parts
 from latently.parts.bottlenecks import L1, Bottleneck, Identity, KLSparse, Normal
 from latently.parts.bounds import Bound, ImportanceWeighted, Single
+from latently.parts.clustered import Clustered
 from latently.parts.corruptions import (
     Chain,
     Corruption,
@@ -64,10 +65,10 @@ WORDS: dict[str, type[Part]] = {
     "uniform": Uniform, "block": Block, "typos": Typos,
     "denoising": Masking, "undercomplete": Identity, "l1": L1, "sparse": L1, "kl": KLSparse, "topk": TopK,
     "batch_topk": BatchTopK,
-    "variational": Normal, "vq": VectorQuantised, "fsq": FSQ,
+    "variational": Normal, "vq": VectorQuantised, "fsq": FSQ, "clustering": Clustered,
     "contractive": Contraction, "importance": ImportanceWeighted, "neighbours": Neighbours,
 }  # fmt: skip
-COUNTS = {"topk", "batch_topk", "importance", "vq", "fsq"}  # words whose number is whole
+COUNTS = {"topk", "batch_topk", "importance", "vq", "fsq", "clustering"}  # words whose number is whole
 
 
 def spelled(text: str) -> Compose:

@@ -16,8 +16,9 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from latently import device as machine
 from latently import rng as chance
-from latently.errors import BadData, BadParameter
+from latently.errors import BadData, BadParameter, UnsupportedInput
 from latently.parts.bottlenecks import Normal
+from latently.parts.clustered import Clustered
 from latently.tasks.base import Task
 from latently.tasks.density import FEW, mixture
 from latently.tasks.topics import perplexity, topics
@@ -110,6 +111,20 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         """
         batch = self._batch(X)
         return self.data_.gathered(self._map(self.model_.encode, batch), X)
+
+    def clusters(self, X: Any) -> NDArray[np.int64]:
+        """For each row the learned centre nearest to its code, from 0, of the kind `clustering`.
+
+        Clusters are numbered as training left them, and one may be empty. Raises `UnsupportedInput` for other kinds.
+        """
+        check_is_fitted(self, "model_")
+        neck = self.model_.bottleneck
+        if not isinstance(neck, Clustered):
+            raise UnsupportedInput(
+                f"kind {self.recipe_.name!r} has learned no centres. Use kind='clustering:10', or cluster its codes."
+            )
+        device = next(self.model_.parameters()).device
+        return np.asarray(neck.nearest_centre(torch.from_numpy(self.transform(X)).to(device)).cpu())
 
     def inverse_transform(self, X: Any) -> NDArray[Any]:
         """Rows in user units from codes `(n, n_components_)`; an object array where columns are not all numbers."""
