@@ -21,7 +21,7 @@ from latently.modalities.encode import write
 from latently.modalities.folders import SUFFIXES
 from latently.modalities.pictures import pictures
 
-TASKS = ("encode", "detect", "impute", "map", "denoise", "sample", "search", "compress")
+TASKS = ("encode", "detect", "impute", "map", "denoise", "sample", "search", "compress", "classify")
 COUNT = 24
 NAMES = [f"{kind}/{i}.png" for kind in ("dark", "light") for i in range(COUNT // 2)]
 

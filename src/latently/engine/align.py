@@ -30,7 +30,12 @@ FAINT = 1e-3  # of the strongest direction: a weaker one counts as this strong, 
 
 @torch.no_grad()
 def align(model: Composition, rows: Batch) -> bool:
-    """Change coordinates in place; False where the code is not linear, has a price, or belongs to foreign networks."""
+    """Change coordinates in place; False where the code is not linear, has a price, or belongs to foreign networks.
+
+    Nor is there anything to align where the rows are answers to something else that the encoder sees.
+    """
+    if rows.given is not None:
+        return False
     into, out = _stacks(model.encoder), _stacks(model.decoder)
     free = isinstance(model.bottleneck, Identity) and not len(model.penalties)
     if not (free and into and out and all(n.activations[-1].name == "linear" for n in into)):

@@ -131,6 +131,7 @@ def _single(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: str
     schedule.watcher.stage(name)
     section = schedule.checkpoint.section(name)
     history = fit(model, Split(rows, valid), plan, rng, schedule.watcher, section)
+    model.settle((rows if valid is None else valid).take(slice(0, max(1, min(LEARNED, WIDEST // model.code)))))
     held_out = None if valid is None or not model.likelihood.measured else _compare(model, rows, valid, rng)
     judged = () if valid is None else (Judged(model, rows, valid),)
     return Outcome(model, history, held_out, linear, judged)
@@ -157,7 +158,7 @@ def _crossed(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: st
             _single(build, rest, schedule, left, f"{name} fold {i + 1} of {FOLDS}", _rows_of(fold, rows, schedule))
         )
         start_seconds += outcomes[-1].history.seconds
-    looks = _best_look([o.history.columns["validation"] for o in outcomes])
+    looks = None if plan.whole else _best_look([o.history.columns["validation"] for o in outcomes])
     final = replace(_time_left(plan, start_seconds, 1), stop_after=looks)
     done = _single(build, rows, schedule, final, name, None)
     parts = [o.held_out for o in outcomes if o.held_out is not None]

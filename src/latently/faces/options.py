@@ -82,7 +82,10 @@ Skip = Annotated[bool, Option("--skip", help="Images, sounds: leave out files th
 # What is learned.
 Task = Annotated[
     str,
-    Option(metavar="TASK", help="encode, detect, impute, map, denoise, sample, search or compress: what it is for."),
+    Option(
+        metavar="TASK",
+        help="encode, detect, impute, map, denoise, sample, search, compress, classify or regress: what it is for.",
+    ),
 ]
 Components = Annotated[Any, Option("-n", "--components", metavar="N", parser=_count, help="Numbers in a code.")]
 KindOrNone = Annotated[
@@ -133,7 +136,9 @@ Checkpoint = Annotated[
 
 # What is asked for.
 Count = Annotated[int, Option("--count", "-c", metavar="N", min=1, help="How many.")]
-Given = Annotated[str | None, Option(metavar="LABEL", help="Only of this label.")]
+Given = Annotated[
+    list[str], Option(metavar="WHAT", help="Only of this label; of a table COLUMN=VALUE, once for each column.")
+]
 Nearest = Annotated[int, Option("-k", "--nearest", metavar="N", min=1, help="How many of the most alike.")]
 Among = Annotated[Path | None, Option(metavar="DATA", help="What the index was built of, to show what was found.")]
 

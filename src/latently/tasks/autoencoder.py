@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -38,8 +39,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         Width of the code. "auto" starts from what stands out of noise in the PCA spectrum and narrows while the
         held-out error stays within 2 % of the mean predictor's; the curve is kept in `components_curve_`.
     kind : str, recipe class or recipe
-        "undercomplete", "sparse", "topk", "denoising", "contractive", "variational", "vector_quantised", "fsq", a
-        spelling of parts such as "masking:.3+topk:32+contractive", or a recipe with its options,
+        "undercomplete", "sparse", "topk", "dictionary", "denoising", "contractive", "variational", "vector_quantised",
+        "fsq", a spelling of parts such as "masking:.3+topk:32+contractive", or a recipe with its options,
         `Sparse(penalty="kl", rho=0.05)`.
     network : "auto", int, widths, Dense, Conv or (encoder, decoder)
         Hidden widths from input to code; the decoder mirrors them. "auto" follows from the data's size: fully connected
@@ -211,6 +212,20 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         else:
             z = mixture(self.codes_, FEW, int(rng.initial_seed() % 2**31)).draw(int(n_samples), rng)
         return self._drawn(z, rng)
+
+    def strongest(self, X: Any, unit: int, n: int = 10) -> tuple[NDArray[np.int64], Rows]:
+        """The rows of `X` on which a unit is greatest, greatest first: their places and its values, `n` at most.
+
+        Rows on which it is not above zero are left out: read together, these tell what a unit of a sparse code means.
+        """
+        check_is_fitted(self, "model_")
+        for name, value, low, high in (("unit", unit, 0, self.n_components_ - 1), ("n", n, 1, math.inf)):
+            if not isinstance(value, (int, np.integer)) or not low <= value <= high:
+                raise BadParameter(f"{name}={value!r}: expected a whole number from {low} to {high}.")
+        z = self.transform(X)[:, unit]
+        order = np.argsort(-z, kind="stable")[:n]
+        order = order[z[order] > 0]
+        return order, z[order]
 
     def topics(self, top: int = 10) -> list[list[str]]:
         """For every unit of a code of documents, the words that it brings forward most, most first.
