@@ -349,6 +349,18 @@ def test_detail_weighs_the_rows_beside_their_code(metric):
         assert_allclose(squared[2] * np.square(spread).sum(1).mean(), pairwise_distances(spread) ** 2, rtol=1e-3)
 
 
+@pytest.mark.parametrize("sort", ["array", "frame", "half"])
+def test_of_embeddings_the_angles_themselves_are_kept(sort):
+    x = np.random.default_rng(0).normal(size=(80, 24)).astype(np.float32)
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    given = {"array": unit, "frame": pd.DataFrame(unit).add_prefix("e"), "half": unit.astype(np.float16)}[sort]
+    assert measures.directed(given)
+    assert not measures.directed(x)
+    assert not measures.directed(unit[:, :4])
+    auto, fine = (SearchIndex(8, epochs=1, random_state=0, detail=d).fit(given) for d in ("auto", 1000))
+    assert_array_equal(auto.codes().values, fine.codes().values)
+
+
 def test_images_are_indexed_too():
     x = (load_digits().images * 15).astype(np.uint8)
     model = index(x[:100], bits=16)

@@ -13,14 +13,28 @@ from numpy.typing import NDArray
 
 from latently.engine import nearest as exact
 from latently.engine.flat import there
-from latently.errors import BadParameter
+from latently.errors import BadData, BadParameter
 
-__all__ = ["OF_BITS", "Codes", "checked", "chosen", "digest", "inner", "meant", "recommended", "shelf", "told"]
+__all__ = [
+    "OF_BITS",
+    "Codes",
+    "checked",
+    "chosen",
+    "digest",
+    "directed",
+    "inner",
+    "meant",
+    "own",
+    "recommended",
+    "shelf",
+    "told",
+]
 
 METRICS = ("auto", "cosine", "euclidean", "asymmetric", "hamming")
 OF_BITS = ("asymmetric", "hamming")
 ENGINES = ("auto", "exact", "faiss")
 MOST_BITS = 4096
+NARROW, NEAR = 16, 1e-2  # columns that embeddings have at least; of a length from one
 PAYS = {"cosine": 100_000, "euclidean": 100_000, "hamming": 100_000}  # rows, from which faiss takes less time
 
 Array = NDArray[Any]
@@ -37,6 +51,16 @@ class Codes:
         return len(self.values)
 
 
+def own(codes: Codes, encoder: str) -> Array:
+    """Codes as arrays; `BadData` where another encoder made them."""
+    if codes.encoder != encoder:
+        raise BadData(
+            f"these codes were made by encoder {codes.encoder[:12]}, this index by {encoder[:12]}: they have "
+            "nothing to do with each other. Encode the rows with this index."
+        )
+    return codes.values
+
+
 def checked(metric: str, bits: Any, detail: Any) -> None:
     """Raises `BadParameter` on options that cannot work."""
     if metric not in METRICS:
@@ -44,12 +68,20 @@ def checked(metric: str, bits: Any, detail: Any) -> None:
     whole = isinstance(bits, Integral) and not isinstance(bits, bool)
     if bits is not None and not (whole and 0 < int(bits) <= MOST_BITS and int(bits) % 8 == 0):
         raise BadParameter(f"bits={bits!r}: expected None or a multiple of 8, at most {MOST_BITS}.")
-    if not (isinstance(detail, Real) and 0 <= float(detail) < float("inf")):
-        raise BadParameter(f"detail={detail!r}: expected a weight, a number from 0.")
+    if detail != "auto" and not (isinstance(detail, Real) and 0 <= float(detail) < float("inf")):
+        raise BadParameter(f"detail={detail!r}: expected 'auto' or a weight, a number from 0.")
     if (metric in OF_BITS) > (bits is not None):
         raise BadParameter(f"metric={metric!r} compares bits: say how many, bits=64.")
     if bits is not None and metric not in ("auto", *OF_BITS):
         raise BadParameter(f"metric={metric!r} needs numbers, and bits={bits} keeps none of them.")
+
+
+def directed(X: Any) -> bool:
+    """Whether rows are embeddings: floats, all of length one up to the rounding of 16 bits."""
+    kinds = {np.dtype(d).kind for d in getattr(X, "dtypes", [getattr(X, "dtype", object)]) if isinstance(d, np.dtype)}
+    if kinds != {"f"} or getattr(X, "ndim", 0) != 2 or X.shape[1] < NARROW:
+        return False
+    return bool((np.abs(np.linalg.norm(np.asarray(X, np.float32), axis=1) - 1) < NEAR).all())
 
 
 def meant(metric: str, bits: Any) -> str:
