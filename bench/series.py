@@ -2,8 +2,9 @@
 
 Features: accuracy of a logistic regression on standardised codes of the test parts of `ucr_dev`, encoder and probe
 fitted on the training parts, mean of three seeds; beside raw series (ragged ones padded with zeros) and PCA of as many
-components. "codes": 32 numbers, all else default. "shapes": sparse codes of 128 numbers of windows of an eighth of the
-longest series, an item having the mean of its windows.
+components. "codes": 32 numbers, all else default. "shaped": the same with `network=Temporal(shapes=True)`, of which 4
+numbers tell shapes. "windows": sparse codes of 128 numbers of windows of an eighth of the longest series, an item
+having the mean of its windows.
 
 Gaps: of every test item runs are removed until a fifth is gone (seeded); root mean square error of the removed steps in
 deviations of a training channel, beside straight lines and the last value. `nab`: the same of every fourth series of
@@ -26,6 +27,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from latently import Autoencoder, Imputer, Series
+from latently.parts.networks import Temporal
 
 SEEDS = (0, 1, 2)
 NAMES = ("ArrowHead", "GunPoint", "ItalyPowerDemand", "OSULeaf", "BasicMotions", "JapaneseVowels", "Trace")
@@ -58,28 +60,32 @@ def probe(train: NDArray, y: NDArray, test: NDArray, wanted: NDArray) -> float:
 
 def features(seeds: tuple[int, ...] = SEEDS) -> None:
     """One line a set, and the means."""
-    ways = {"codes": (32, "undercomplete", Series()), "shapes": (128, "sparse", Series(window=1 / 8))}
-    print(f"{'set':18s} {'raw':>6s} {'PCA-32':>7s} {'codes':>7s} {'PCA-128':>8s} {'shapes':>7s}   CPU seconds")
+    ways = {
+        "codes": {"n_components": 32, "data": Series()},
+        "shaped": {"n_components": 32, "data": Series(), "network": Temporal(shapes=True)},
+        "windows": {"n_components": 128, "kind": "sparse", "data": Series(window=1 / 8)},
+    }
+    heads = ("raw", "PCA-32", "PCA-128", *ways)
+    print(f"{'set':18s} " + " ".join(f"{h:>8s}" for h in heads) + "   CPU seconds")
     table = []
     for name in NAMES:
         (train, y), (test, wanted) = part(name, "train"), part(name, "test")
         length, line, start = max(map(len, train)), [], time.process_time()
         rows, others = padded(train, length), padded(test, length)
         line.append(probe(rows, y, others, wanted))
-        for k, kind, data in ways.values():
+        for k in (32, 128):
             pca = PCA(min(k, *rows.shape), random_state=0).fit(rows)
             line.append(probe(pca.transform(rows), y, pca.transform(others), wanted))
+        for way in ways.values():
             found = []
             for seed in seeds:
-                encoder = Autoencoder(k, kind=kind, data=data, random_state=seed).fit(train)
+                encoder = Autoencoder(**way, random_state=seed).fit(train)
                 found.append(probe(encoder.transform(train), y, encoder.transform(test), wanted))
             line.append(float(np.mean(found)))
         table.append(line)
-        raw, few, codes, many, shapes = line
-        seconds = time.process_time() - start
-        print(f"{name:18s} {raw:6.3f} {few:7.3f} {codes:7.3f} {many:8.3f} {shapes:7.3f}   {seconds:.0f}", flush=True)
-    raw, few, codes, many, shapes = np.mean(table, 0)
-    print(f"{'mean':18s} {raw:6.3f} {few:7.3f} {codes:7.3f} {many:8.3f} {shapes:7.3f}")
+        told = " ".join(f"{v:8.3f}" for v in line)
+        print(f"{name:18s} {told}   {time.process_time() - start:.0f}", flush=True)
+    print(f"{'mean':18s} " + " ".join(f"{v:8.3f}" for v in np.mean(table, 0)))
 
 
 def holes(steps: int, rng: np.random.Generator) -> NDArray[np.bool_]:

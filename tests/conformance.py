@@ -100,11 +100,15 @@ QUICK = {  # what a quick fit of a task needs
     "AnomalyDetector": {"validation_fraction": 0.25}, "Compressor": {"repair": 4}, "Denoiser": {"n_components": "auto"},
     ("Denoiser", "sounds"): {"n_components": "auto", "network": Spectral(window=64, widths=(4, 4))},
     ("Imputer", "series"): {"n_components": "auto"}, ("Imputer", "long series"): {"n_components": "auto"},
+    "PretrainedClassifier": {"tuning_epochs": 2}, "PretrainedRegressor": {"tuning_epochs": 2},
 }  # fmt: skip
 TABLES = [name for name, task in sorted(tasks().items()) if task().__sklearn_tags__().input_tags.two_d_array]
 FEW_KINDS = ["undercomplete", "variational", "denoising", "vector_quantised", "remasking"]
 KINDS_OF = [(kind, "images") for kind in recipes.names()] + [(k, what) for what in SEQUENCES for k in FEW_KINDS]
-WITHOUT = {"Compressor": list(SEQUENCES), "Imputer": ["documents", "names", "sounds"]}  # takes no such data
+WITHOUT = {  # takes no such data
+    "Compressor": list(SEQUENCES), "Imputer": ["documents", "names", "sounds"],
+    "PretrainedClassifier": ["long series"], "PretrainedRegressor": ["long series"],
+}  # fmt: skip
 JOBS = [(name, "table") for name in TABLES] + [(name, "images") for name in sorted(tasks())]
 JOBS += [(name, what) for what in SEQUENCES for name in sorted(tasks()) if what not in WITHOUT.get(name, ())]
 

@@ -22,7 +22,7 @@ from latently.faces.doctor import examine
 
 VERBS = (
     "fit", "encode", "reconstruct", "detect", "impute", "denoise", "map", "sample", "compress", "decompress", "verify",
-    "evaluate", "report", "monitor", "info", "doctor", "demo", "search build", "search query",
+    "evaluate", "report", "monitor", "info", "doctor", "demo", "classify", "search build", "search query",
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from latently.codec import read
 from latently.errors import BadData, BadParameter, FileProblem, UnsupportedInput
 from latently.modalities.pictures import Pictures
 from latently.modalities.stores import Shelf
+from latently.tasks.packed_images import Images
 
 pytest.importorskip("constriction")
 
@@ -272,8 +273,8 @@ def test_large_images_are_read_and_coded_one_by_one(exact, model):
 def test_images_of_a_file_come_one_by_one(photographs, monkeypatch):
     coder, opened = Compressor(max_error=9), []
     data = coder.compress([p[:40, :40] for p in photographs] + photographs)
-    open_block = coder._opened
-    monkeypatch.setattr(coder, "_opened", lambda c, b: opened.append(b) or open_block(c, b))
+    open_block = Images.opened
+    monkeypatch.setattr(Images, "opened", lambda way, c, b: opened.append(b) or open_block(way, c, b))
     found = coder.images(data)
     assert_array_equal(next(found), coder.decompress(data, only=[0])[0])
     assert len(opened) == 2

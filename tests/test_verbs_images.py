@@ -21,7 +21,7 @@ from latently.modalities.encode import write
 from latently.modalities.folders import SUFFIXES
 from latently.modalities.pictures import pictures
 
-TASKS = ("encode", "detect", "impute", "map", "denoise", "sample", "search", "compress")
+TASKS = ("encode", "detect", "impute", "map", "denoise", "sample", "search", "compress", "classify")
 COUNT = 24
 NAMES = [f"{kind}/{i}.png" for kind in ("dark", "light") for i in range(COUNT // 2)]
 
@@ -348,7 +348,7 @@ def test_compress_says_what_it_cannot_do(run):
     assert "--quality much" in refused(run, "compress shots -o s.ltn --quality much")
     assert "--max-error -1" in refused(run, "compress shots -o s.ltn --max-error -1")
     assert "would be lost" in refused(run, "compress p.zip -o p.zip --quality lossless")
-    assert "t.csv is a table" in refused(run, "compress t.csv -o s.ltn")
+    assert "t.csv is a table" in refused(run, "compress t.csv -o s.ltn --quality 80")
     assert "does not exist" in refused(run, "verify gone.ltn")
     assert "does not exist" in refused(run, "decompress gone.ltn -o out")
 

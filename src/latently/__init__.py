@@ -15,6 +15,8 @@ _HOME = {
     "Image": "latently.modalities",
     "Imputer": "latently.tasks.imputer",
     "Map": "latently.tasks.map",
+    "PretrainedClassifier": "latently.tasks.classify",
+    "PretrainedRegressor": "latently.tasks.regress",
     "SearchIndex": "latently.tasks.search",
     "Series": "latently.modalities",
     "Table": "latently.modalities",
@@ -27,7 +29,8 @@ _MODULES = ("errors", "parts", "recipes")
 
 __all__ = [
     "AnomalyDetector", "Audio", "Autoencoder", "Compressor", "Denoiser", "Generator", "Image", "Imputer", "Map",
-    "SearchIndex", "Series", "Table", "Text", "__version__", "errors", "evaluate", "load", "parts", "recipes", "save",
+    "PretrainedClassifier", "PretrainedRegressor", "SearchIndex", "Series", "Table", "Text", "__version__", "errors",
+    "evaluate", "load", "parts", "recipes", "save",
 ]  # fmt: skip
 
 

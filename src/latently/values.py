@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -47,8 +47,9 @@ class Batch:
 
     x: Float[Tensor, "rows *cells"]
     known: Bool[Tensor, "rows *cells"] | None = None  #: None: every cell is known
-    given: Float[Tensor, "rows *cells"] | None = None  #: what the encoder sees instead of `x`, when supplied
+    given: Float[Tensor, "rows *given"] | None = None  #: what the encoder sees instead of `x`, when supplied
     weight: Float[Tensor, " rows"] | None = None  #: importance of each row, mean one over the training rows
+    shown: Bool[Tensor, "rows *given"] | None = None  #: which cells of `given` are known; None: those of `known`
 
     def __len__(self) -> int:
         return self.x.shape[0]
@@ -60,22 +61,19 @@ class Batch:
 
     def take(self, index: Tensor | slice) -> Batch:
         """The rows at `index`."""
-        return Batch(
-            self.x[index],
-            None if self.known is None else self.known[index],
-            None if self.given is None else self.given[index],
-            None if self.weight is None else self.weight[index],
-        )
+        return self._each(lambda field: field[index])
 
     def repeat(self, times: int) -> Batch:
         """The whole batch `times` over, one copy after the other."""
-        fields = (self.x, self.known, self.given, self.weight)
-        return Batch(*(None if f is None else f.repeat(times, *[1] * (f.ndim - 1)) for f in fields))  # type: ignore[arg-type]
+        return self._each(lambda field: field.repeat(times, *[1] * (field.ndim - 1)))
 
     def to(self, device: torch.device) -> Batch:
         """The same rows on another device."""
-        fields = (self.x, self.known, self.given, self.weight)
-        return Batch(*(None if f is None else f.to(device) for f in fields))  # type: ignore[arg-type]
+        return self._each(lambda field: field.to(device))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        fields = (self.x, self.known, self.given, self.weight, self.shown)
+        return Batch(*(None if f is None else change(f) for f in fields))  # type: ignore[arg-type]
 
     def seen_as(self, x: Tensor, known: Tensor | None) -> Batch:
         """The same rows with other cells: what a corruption makes of them."""
@@ -88,6 +86,7 @@ class Code:
 
     z: Float[Tensor, "rows code"]
     costs: Mapping[str, Cost] = field(default_factory=dict)
+    spare: Float[Tensor, "rows code"] | None = None  #: units that `z` leaves out and that should learn nevertheless
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,13 @@ class Reader:
         except (AssertionError, ValueError) as problem:  # what constriction raises on a stream that nobody encoded
             raise FileProblem(f"a block holds no valid symbols ({problem}): its bytes are not this codec's.") from None
 
+    def turns(self, model: Any, parameters: NDArray[Any]) -> NDArray[np.int64]:
+        """The next symbols of one family of models, each by its own parameter."""
+        try:
+            return np.asarray(self.coder.decode(model, parameters), np.int64)
+        except (AssertionError, ValueError) as problem:
+            raise FileProblem(f"a column holds no valid symbols ({problem}): its bytes are not this codec's.") from None
+
     def numbers(self, count: int) -> NDArray[np.int64]:
         """The next whole numbers of any size."""
         lengths, digit = self.stream.model.Uniform(33), self.stream.model.Uniform(1 << DIGIT)

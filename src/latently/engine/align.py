@@ -3,9 +3,14 @@
 A plain code is only fixed up to an invertible linear map that the decoder undoes. Of all these equivalent codes we take
 the one that reads like PCA's: a unit step in any direction moves the reconstruction, to first order, by one unit, the
 components are uncorrelated, and the first varies most.
+
+Codes of series are mixed besides: a rotation gives all components much the same variance. Whatever scales each of them
+by itself, as probes and clusterings do, then leaves alone what matters much and what matters little in a series.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
@@ -18,12 +23,19 @@ from latently.values import Batch
 __all__ = ["align"]
 
 ROWS = 5000  # enough to know a covariance
+MIXED_FROM = 8  # numbers: a smaller code is looked at, axis by axis
+LOUD = 2.0  # deviations of the numbers of shapes to those of the others, all together
 FAINT = 1e-3  # of the strongest direction: a weaker one counts as this strong, so that the map stays invertible
 
 
 @torch.no_grad()
 def align(model: Composition, rows: Batch) -> bool:
-    """Change coordinates in place; False where the code is not linear, has a price, or belongs to foreign networks."""
+    """Change coordinates in place; False where the code is not linear, has a price, or belongs to foreign networks.
+
+    Nor is there anything to align where the rows are answers to something else that the encoder sees.
+    """
+    if rows.given is not None:
+        return False
     into, out = _stacks(model.encoder), _stacks(model.decoder)
     free = isinstance(model.bottleneck, Identity) and not len(model.penalties)
     if not (free and into and out and all(n.activations[-1].name == "linear" for n in into)):
@@ -33,7 +45,7 @@ def align(model: Composition, rows: Batch) -> bool:
     z, moved = codes.cpu().double(), model.decode(codes).flatten(1).cpu().double()  # not every device has float64
     mean = z.mean(0)
     tied = any(not len(n.weights) for n in out)
-    change = _coordinates(z - mean, moved, tied)
+    change = _change(z - mean, moved, tied, model)
     if change is None:
         return False
     shift = torch.zeros_like(mean) if tied else mean
@@ -51,6 +63,28 @@ def align(model: Composition, rows: Batch) -> bool:
 def _stacks(network: Network) -> list[MLP]:
     heads = network.heads()
     return [h for h in heads if isinstance(h, MLP)] if all(isinstance(h, MLP) for h in heads) else []
+
+
+def _change(z: Tensor, x: Tensor, orthogonal: bool, model: Composition) -> Tensor | None:
+    """Principal axes of what is learned, beside numbers that are not; of series, all of them mixed."""
+    k = z.shape[1]
+    learned = k - model.encoder.apart
+    axes = _coordinates(z[:, :learned], x, orthogonal)
+    if axes is None:
+        return None
+    change = torch.eye(k, dtype=z.dtype)
+    change[:learned, :learned] = axes
+    if learned < k:
+        there, told = ((z @ change.t()).square().sum(0)[part].sum() for part in (slice(learned), slice(learned, k)))
+        change[learned:] *= LOUD * (there / told).sqrt() if float(told) > 0 < float(there) else 1.0
+    return _mixture(k).to(change) @ change if model.door.bridged and k >= MIXED_FROM else change
+
+
+def _mixture(k: int) -> Tensor:
+    """Hartley's transform: a rotation, its own inverse, in which every number has a share of every other."""
+    place = torch.arange(k, dtype=torch.float64)
+    turn = 2 * math.pi * place[:, None] * place / k
+    return (turn.cos() + turn.sin()) / math.sqrt(k)
 
 
 def _coordinates(z: Tensor, x: Tensor, orthogonal: bool) -> Tensor | None:

@@ -98,7 +98,7 @@ def _advance(run: Run) -> None:
     if _sound(run, before) and (due or run.late):
         _look(run, costs)
         waited = len(run.history.columns["epoch"]) - 1 - run.history.best_look
-        if run.data.valid is not None and waited >= run.plan.patience:
+        if run.data.valid is not None and waited >= run.plan.patience and not run.plan.whole:
             run.history.stopped = "patience"
     if run.late and run.history.stopped == "schedule":
         run.history.stopped = "time"
@@ -156,7 +156,7 @@ def _look(run: Run, costs: dict[str, float]) -> None:
             packed.flat.copy_(packed.mean)
             loss = evaluate(run.model, valid, run.rng.initial_seed())
             packed.flat.copy_(here)
-    if valid is None or loss < run.best_loss:
+    if valid is None or loss < run.best_loss or run.plan.whole:
         run.best_loss = loss
         run.best.copy_(packed.mean)
         run.history.best_look = len(run.history.columns.get("epoch", ()))

@@ -68,10 +68,15 @@ def _randomised(centred: Tensor, k: int, rng: torch.Generator) -> tuple[Tensor, 
 def start_linear(model: Composition, rows: Batch, rng: torch.Generator) -> bool:
     """Put the principal directions into the model's linear paths; False when it has none or they would not be PCA."""
     into, out = model.encoder.linear(), model.decoder.linear()
-    fits = model.likelihood.linear and model.bottleneck.activation is None and not any(model.door.levels)
+    named = any(model.door.levels)
+    if model.likelihood.linear and not named:
+        model.decoder.begin(rows.x.flatten(1).mean(0))
+    plain = model.bottleneck.activation is None and not named
+    fits = model.likelihood.linear and plain and rows.given is None
     if not (fits and isinstance(into, MLP) and isinstance(out, MLP) and model.code <= min(len(rows), rows.cells)):
         return False
-    found = principal(rows, model.code, rng)
+    width = model.code - model.encoder.apart
+    found = principal(rows, width, rng)
     tied = not len(out.weights)
     size = found.scales.clamp(min=1e-3 * float(found.scales[0]) + 1e-12)
     if not (model.bottleneck.whiten or model.decoder.even):
@@ -79,10 +84,11 @@ def start_linear(model: Composition, rows: Batch, rng: torch.Generator) -> bool:
     w = found.directions / size[:, None]
     into.weights[0].zero_()
     into.biases[0].zero_()
-    into.weights[0][: model.code, : rows.cells] = w
-    into.biases[0][: model.code] = -(w @ found.mean)
+    into.weights[0][:width, : rows.cells] = w
+    into.biases[0][:width] = -(w @ found.mean)
     if not tied:
-        out.weights[0].copy_((found.directions * size[:, None]).t())
+        out.weights[0].zero_()
+        out.weights[0][:, :width] = (found.directions * size[:, None]).t()
     out.biases[0].copy_(found.mean)
     return True
 

@@ -18,6 +18,7 @@ class Plan:
     looks: int = 40  #: at most this many looks at the validation rows
     stop_after: int | None = None  #: end after this look of the schedule (found by cross-validation)
     patience: int = 12  #: looks without a better one before the fit stops
+    whole: bool = False  #: run to the end and keep the last weights: held-out rows are for others to judge by
     weight_decay: float = 1e-3  #: of matrices, decoupled (AdamW), per unit of learning rate
     warmup: float = 0.03  #: share of the run over which the learning rate rises; it then falls as a cosine
     clip: float = 0.1  #: greatest norm of the gradient of the loss per cell

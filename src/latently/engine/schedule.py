@@ -31,6 +31,7 @@ HELD_OUT = 0.1  # share of larger sets that only judges
 MOST_HELD_OUT = 10_000  # rows
 LEARNED = 4096  # training rows that tell the error on what was learned
 WIDEST = 2**24  # numbers in the codes that are looked at together
+SETTLED = 512  # rows that a network looks at before it learns
 FEWEST = 9  # rows: with fewer nothing is held out
 
 Build = Callable[[torch.Generator], Composition]
@@ -126,12 +127,20 @@ def _single(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: str
     rng = schedule.generator(name, rows.x.device)
     model = build(schedule.generator(f"{name}/weights"))
     linear = start_linear(model, rows, rng)
+    model.encoder.settle(model.door(_some(rows)))
     schedule.watcher.stage(name)
     section = schedule.checkpoint.section(name)
     history = fit(model, Split(rows, valid), plan, rng, schedule.watcher, section)
+    model.settle((rows if valid is None else valid).take(slice(0, max(1, min(LEARNED, WIDEST // model.code)))))
     held_out = None if valid is None or not model.likelihood.measured else _compare(model, rows, valid, rng)
     judged = () if valid is None else (Judged(model, rows, valid),)
     return Outcome(model, history, held_out, linear, judged)
+
+
+def _some(rows: Batch) -> Batch:
+    """Rows from all over, `SETTLED` at most."""
+    step = -(-len(rows) // SETTLED)
+    return rows.take(torch.arange(0, len(rows), step, device=rows.x.device))
 
 
 def _crossed(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: str) -> Outcome:
@@ -149,7 +158,7 @@ def _crossed(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: st
             _single(build, rest, schedule, left, f"{name} fold {i + 1} of {FOLDS}", _rows_of(fold, rows, schedule))
         )
         start_seconds += outcomes[-1].history.seconds
-    looks = _best_look([o.history.columns["validation"] for o in outcomes])
+    looks = None if plan.whole else _best_look([o.history.columns["validation"] for o in outcomes])
     final = replace(_time_left(plan, start_seconds, 1), stop_after=looks)
     done = _single(build, rows, schedule, final, name, None)
     parts = [o.held_out for o in outcomes if o.held_out is not None]

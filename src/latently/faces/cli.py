@@ -11,7 +11,7 @@ import typer
 
 from latently.errors import LatentlyError
 from latently.faces import options
-from latently.faces.verbs import judging, making, models, packing, rows, searching
+from latently.faces.verbs import answering, judging, making, models, packing, rows, searching
 
 __all__ = ["app", "main"]
 
@@ -48,6 +48,7 @@ def latently(
 VERBS: dict[str, Callable[..., None]] = {
     "fit": models.fit, "encode": rows.encode, "reconstruct": rows.reconstruct, "detect": judging.detect,
     "impute": rows.impute, "denoise": making.denoise, "map": rows.map_, "sample": making.sample,
+    "classify": answering.classify,
     "compress": packing.compress, "decompress": packing.decompress, "verify": packing.verify,
     "evaluate": judging.evaluate, "report": judging.report, "monitor": judging.monitor, "info": models.info,
     "doctor": models.doctor, "demo": models.demo,

@@ -16,7 +16,7 @@ from latently.faces.cells import Column, column, remarked, with_decimal_comma
 from latently.faces.layout import Layout
 from latently.faces.sniff import FIELD, records
 
-__all__ = ["read"]
+__all__ = ["raw", "read"]
 
 BLOCK = 1 << 22  # bytes that pyarrow parses at once; a line must fit
 TRAILING = "\0trailing"  # no column has this name
@@ -33,13 +33,13 @@ def read(
     """The table, how it turned out to be laid out, and remarks."""
     import pyarrow as pa
 
-    layout, raw = _raw(path, layout, list(wanted))
-    found = [column(name, raw.column(name), missing, name in text, day_first) for name in wanted]
+    layout, cells = raw(path, layout, list(wanted))
+    found = [column(name, cells.column(name), missing, name in text, day_first) for name in wanted]
     if layout.delimiter != ",":
         found, comma = with_decimal_comma(found, layout.decimal == ",")
         layout = replace(layout, decimal="," if comma else ".")
     found = [one if one.name in text else remarked(one) for one in found]
-    _check_text(path, layout, raw, found)
+    _check_text(path, layout, cells, found)
     marks = {mark: None for one in found for mark in one.missing}
     orders = {one.order: None for one in found if one.order}
     layout = replace(layout, missing=tuple(marks), dates=tuple(orders))
@@ -62,7 +62,7 @@ def _remarks(path: Path, layout: Layout, found: list[Column]) -> list[str]:
 # ---------------------------------------------------------------------- cells as text
 
 
-def _raw(path: Path, layout: Layout, wanted: list[str]) -> tuple[Layout, Any]:
+def raw(path: Path, layout: Layout, wanted: list[str]) -> tuple[Layout, Any]:
     """All wanted cells as text; what is UTF-8 in the head only is read as Windows-1252."""
     import pyarrow as pa
 

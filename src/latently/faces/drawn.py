@@ -10,6 +10,7 @@ from latently.errors import FileProblem
 from latently.faces import screen, tables
 from latently.faces.results import Results, new_folder
 from latently.faces.sorts import family
+from latently.modalities.frames import frame_of
 
 __all__ = ["check_drawn", "write_drawn"]
 
@@ -39,8 +40,9 @@ def write_drawn(generator: Any, made: Any, output: Path) -> str:
 def _rows(generator: Any, made: Any, output: Path) -> str:
     import pyarrow as pa
 
-    names = generator.data_.names
-    tables.write(pa.table({n: pa.array(list(made[:, j])) for j, n in enumerate(names)}), output)
+    frame, names = frame_of(made), generator.data_.names
+    found = {n: pa.array(list(made[:, j])) for j, n in enumerate(names)} if frame is None else None
+    tables.write(pa.table(found) if frame is None else frame.to_arrow(), output)
     return screen.counted(len(made), "new row")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from latently.faces import screen
@@ -53,6 +54,11 @@ class Files(Given):
     def labels(self) -> Any:
         """The folder of each item."""
         return self.reading.labels
+
+    def answers(self) -> list[Any]:
+        """The folder of each item; None of those that lie in none."""
+        folders = [PurePosixPath(name).parent.name or None for name in self.reading.names]
+        return folders if any(folders) else super().answers()
 
     def keys(self) -> dict[str, Any]:
         """The name of each file, and the folder that it lies in."""

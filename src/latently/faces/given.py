@@ -17,6 +17,7 @@ MODEL = ".safetensors"
 TASKS = {
     "encode": "Autoencoder", "detect": "AnomalyDetector", "impute": "Imputer", "map": "Map", "denoise": "Denoiser",
     "sample": "Generator", "search": "SearchIndex", "compress": "Compressor",
+    "classify": "PretrainedClassifier", "regress": "PretrainedRegressor",
 }  # fmt: skip
 ROLES = ("label", "id", "time", "drop")
 
@@ -116,11 +117,20 @@ class Given:
         """What the fit of this task takes besides the data: labels to draw by, names to find by."""
         if self.task == "Generator" and (labels := self.labels()) is not None:
             return {"y": labels}
+        if self.task.startswith("Pretrained"):
+            return {"y": self.answers()}
         return {"names": self.names()} if self.task == "SearchIndex" else {}
 
     def labels(self) -> Any:
         """The label of each row, known before a fit; None without."""
         raise NotImplementedError
+
+    def answers(self) -> list[Any]:
+        """The label of each row; `BadParameter` where there are none."""
+        found = self.labels()
+        if found is None:
+            raise BadParameter(f"where are the answers? --label COLUMN names those of a table; {self.data} has none.")
+        return list(found)
 
     def names(self) -> list[Any]:
         """What to call each row, known before a fit."""

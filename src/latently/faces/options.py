@@ -40,12 +40,15 @@ Model = Annotated[Path, Argument(metavar="MODEL", help="A file that `latently fi
 ToModel = Annotated[Path, Option("-o", "--output", metavar="MODEL", help="Write here, *.safetensors.")]
 ToTable = Annotated[Path, Option("-o", "--output", metavar="OUT", help="Write here: .csv, .tsv, .parquet, .arrow.")]
 ToMap = Annotated[Path, Option("-o", "--output", metavar="OUT", help="A table, or a picture: .png, .svg, .pdf.")]
+ToAgain = Annotated[
+    Path, Option("-o", "--output", metavar="OUT", help="A new folder, for images; a table: .csv, .parquet, ...")
+]
 ToFolder = Annotated[Path, Option("-o", "--output", metavar="OUT", help="A new folder.")]
 ToEither = Annotated[
     Path,
     Option("-o", "--output", metavar="OUT", help="A table: .csv, .parquet, ...; of images and sounds, a new folder."),
 ]
-ToFile = Annotated[Path, Option("-o", "--output", metavar="OUT", help="Write here, such as images.ltn.")]
+ToFile = Annotated[Path, Option("-o", "--output", metavar="OUT", help="Write here, such as small.ltn.")]
 File = Annotated[Path, Argument(metavar="FILE", help="A file that `latently compress` wrote.")]
 ToPage = Annotated[Path, Option("-o", "--output", metavar="OUT", help="Write here, *.html.")]
 Page = Annotated[Path | None, Option("--report", metavar="OUT", help="Keep the report, *.html.")]
@@ -79,7 +82,10 @@ Skip = Annotated[bool, Option("--skip", help="Images, sounds: leave out files th
 # What is learned.
 Task = Annotated[
     str,
-    Option(metavar="TASK", help="encode, detect, impute, map, denoise, sample, search or compress: what it is for."),
+    Option(
+        metavar="TASK",
+        help="encode, detect, impute, map, denoise, sample, search, compress, classify or regress: what it is for.",
+    ),
 ]
 Components = Annotated[Any, Option("-n", "--components", metavar="N", parser=_count, help="Numbers in a code.")]
 KindOrNone = Annotated[
@@ -88,7 +94,7 @@ KindOrNone = Annotated[
         "--kind",
         metavar="KIND",
         help="undercomplete, sparse, topk, denoising, remasking, contractive, neighbours, hashing, variational, "
-        "vector_quantised, fsq, compressive, or parts: masking:.3+topk:8.",
+        "vector_quantised, fsq, compressive, clustering, or parts: masking:.3+topk:8.",
     ),
 ]
 Widths = Annotated[Any, Option(metavar="WIDTHS", parser=_layers, help="Hidden layers, as 64,32; or none.")]
@@ -110,7 +116,10 @@ Clean = Annotated[
     bool | None, Option("--clean/--noisy", help="Whether the data of the fit is clean; else it is measured.")
 ]
 Quality = Annotated[str | None, Option(metavar="N", help="1 to 100, as JPEG's; or lossless.")]
-MaxError = Annotated[float | None, Option(metavar="VALUE", help="No pixel comes back farther off than this.")]
+MaxError = Annotated[
+    list[str],
+    Option(metavar="VALUE", help="No pixel or number comes back farther off than this; COLUMN=VALUE for one column."),
+]
 Bits = Annotated[int | None, Option(metavar="N", min=1, help="Keep so many bits of a code instead of its numbers.")]
 
 # How.
@@ -127,7 +136,9 @@ Checkpoint = Annotated[
 
 # What is asked for.
 Count = Annotated[int, Option("--count", "-c", metavar="N", min=1, help="How many.")]
-Given = Annotated[str | None, Option(metavar="LABEL", help="Only of this label.")]
+Given = Annotated[
+    list[str], Option(metavar="WHAT", help="Only of this label; of a table COLUMN=VALUE, once for each column.")
+]
 Nearest = Annotated[int, Option("-k", "--nearest", metavar="N", min=1, help="How many of the most alike.")]
 Among = Annotated[Path | None, Option(metavar="DATA", help="What the index was built of, to show what was found.")]
 

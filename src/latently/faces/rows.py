@@ -97,6 +97,10 @@ class Rows(Given):
         given = list(self.common.get("label", []))
         return self.reading.table.column(given[0]).to_numpy() if given else None
 
+    def answers(self) -> list[Any]:
+        """The labels as Python values, None where there is none."""
+        return super().answers() and list(self.reading.table.column(self.common["label"][0]).to_pylist())
+
     def names(self) -> list[Any]:
         """The first column that --id names, else the numbers of the rows."""
         given = list(self.common.get("id", []))

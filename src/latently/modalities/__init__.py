@@ -8,7 +8,8 @@ from latently.modalities.series import Series  # isort: skip
 from latently.modalities.text import Text  # isort: skip
 from latently.modalities.audio import Audio  # isort: skip
 
-from latently.modalities.blocks import Blocks  # isort: skip  (these answer to no data, only to jobs)
+from latently.modalities.binned import Binned  # isort: skip  (these answer to no data, only to jobs)
+from latently.modalities.blocks import Blocks  # isort: skip
 from latently.modalities.crops import Crops  # isort: skip
 from latently.modalities.embedded import Embedded  # isort: skip
 from latently.modalities.pieces import Pieces  # isort: skip
@@ -18,6 +19,6 @@ from latently.modalities.spells import Spells  # isort: skip
 from latently.modalities.textures import Textured, Textures  # isort: skip
 
 __all__ = [
-    "Audio", "Blocks", "Crops", "Embedded", "Image", "Modality", "Pieces", "Series", "Snippets", "Spectra",
+    "Audio", "Binned", "Blocks", "Crops", "Embedded", "Image", "Modality", "Pieces", "Series", "Snippets", "Spectra",
     "Spells", "Table", "Text", "Textured", "Textures",
 ]  # fmt: skip

@@ -40,6 +40,8 @@ class Modality:
     cut_from: ClassVar[str] = ""  #: what such a piece is cut from by a job that gives it back whole: "image", "sound"
     judge: ClassVar[str] = "columns"  #: what tells strange rows from normal ones, in `tasks.anomaly.JUDGES`
     gapless: ClassVar[str] = ""  #: why nothing in such data can be missing, and what to try instead
+    quiet: ClassVar[tuple[str, ...]] = ()  #: names of alarms that mean nothing for such a reading
+    walked: ClassVar[bool] = False  #: whether every cell has probabilities, so that rows are drawn cell after cell
     readings: ClassVar[dict[str, str]] = {}  #: by job, the key of the modality that reads the same data for it
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -45,6 +45,8 @@ class Table(Modality):
     boolean, category, ordered, time, duration. `missing`: values that mean a missing cell, such as -999; missing cells
     themselves (None, NaN, NA) always do.
     """
+
+    readings: ClassVar[dict[str, str]] = {"walk": "binned"}
 
     label: Names = ()
     id: Names = ()
@@ -145,12 +147,8 @@ class Table(Modality):
         if found.named and self.named_:
             at = {n: j for j, n in enumerate(found.names)}
             return [at[n] for n in self.names] if all(n in at for n in self.names) else None
-        whole = len(found.names) == len(self.columns_)
-        return (
-            [j for j, c in enumerate(self.columns_) if c.learned]
-            if whole and len(self.learned) < len(self.columns_)
-            else None
-        )
+        whole = len(found.names) == len(self.columns_) and len(self.learned) < len(self.columns_)
+        return [j for j, c in enumerate(self.columns_) if c.learned] if whole else None
 
     def part(self, data: Any) -> Any:
         """The columns of a frame that scikit-learn checks names against: the learned ones, or all it may miss."""

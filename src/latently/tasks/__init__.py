@@ -13,12 +13,13 @@ __all__ = ["tasks"]
 
 @functools.cache
 def tasks() -> dict[str, Any]:
-    """Every task class of this folder by its name."""
+    """Every task class of this folder by its name; what is abstract is for others to share."""
     from latently.tasks.base import Task
 
     found = {}
     for module in pkgutil.iter_modules(__path__):
         for name, value in vars(importlib.import_module(f"{__name__}.{module.name}")).items():
-            if inspect.isclass(value) and issubclass(value, Task) and value is not Task:
+            if inspect.isclass(value) and issubclass(value, Task) and not inspect.isabstract(value):
                 found[name] = value
+    del found["Task"]
     return found

@@ -17,6 +17,7 @@ from latently.engine.pack import COPIES
 from latently.errors import BadParameter
 from latently.modalities import Modality
 from latently.model import Composition, Parts
+from latently.parts.bottlenecks import Identity
 from latently.parts.doors import Door
 from latently.parts.likelihoods import AbsoluteError, Huber, Likelihood, SquaredError
 from latently.parts.networks import Dense, Design, Ends, Gemm, Network, Wrapped
@@ -109,7 +110,8 @@ class Blueprint:
     def _ends(self, inputs: int, parts: Parts, likelihood: Likelihood) -> Ends:
         delivered, outputs = parts.bottleneck.inputs(self.code), likelihood.width(self.data.cells)
         last = parts.bottleneck.activation
-        return Ends(inputs, delivered, self.code, outputs, self.rows, last, self.data.shape, self.data.levels)
+        free = isinstance(parts.bottleneck, Identity) and not parts.penalties
+        return Ends(inputs, delivered, self.code, outputs, self.rows, last, self.data.shape, self.data.levels, free)
 
     def _wrapped(self, ends: Ends) -> tuple[Network, Network]:
         assert not isinstance(self.network, Design)

@@ -91,8 +91,11 @@ class Task(BaseEstimator):
 
     # ------------------------------------------------------------------ fit
 
-    def _fit(self, data: Any, sample_weight: Any) -> None:
-        """Read, assemble, train, take stock. Nothing of an earlier fit is touched before this one has succeeded."""
+    def _fit(self, data: Any, sample_weight: Any) -> Schedule:
+        """Read, assemble, train, take stock. Nothing of an earlier fit is touched before this one has succeeded.
+
+        What comes back is the schedule, for a task that trains more.
+        """
         machine.keep_pages()
         machine.fork_safe()
         given = plain(self)
@@ -103,10 +106,11 @@ class Task(BaseEstimator):
         seed = functools.partial(chance.seed_of, self.random_state)
         rows, remember = source.learn(self, data, sample_weight, parts_loss(recipe, self.loss) == "likelihood")
         given |= {n: v for n, v in source.plan(len(rows)).items() if given.get(n, "auto") == "auto"}
-        rows, network = rows.to(target), network_of(self.network, source)
+        rows, network = rows.to(target), network_of(self._named(recipe), source)
         plan = Blueprint(recipe, network, source, self.loss, 1, len(rows), target, self.precision, self.remasks)
         plan, given = self._suited(plan, given, rows)
         k, curve = given.pop("n_components"), None
+        k = (recipe.width(source.cells) or k) if k == "auto" else k
         fixed = replace(plan, code=1 if k == "auto" else k)
         fixed.check()
         given |= {n: v for n, v in fixed.pace().items() if given.get(n, "auto") == "auto"}
@@ -128,14 +132,20 @@ class Task(BaseEstimator):
         plan = replace(plan, code=k)
         if rows.given is None:
             warn_wide(plan)
-        outcome = train(plan.build, rows, schedule)
+        outcome = self._train(plan, rows, schedule)
         remember()
         self._keep(plan, outcome, rows, curve)
         self._learn(outcome, rows)
+        return schedule
 
     def _recipe(self, source: Modality) -> Recipe:
         """What `kind=` stands for with such data, before it is read."""
         return resolve(self.kind)
+
+    def _named(self, recipe: Recipe) -> Any:
+        """The option `network`, where it is "auto" what the kind calls for."""
+        auto = isinstance(self.network, str) and self.network == "auto"
+        return (recipe.network() or self.network) if auto else self.network
 
     def _modality(self, data: Any) -> Modality:
         """What reads the data of a fit."""
@@ -153,6 +163,10 @@ class Task(BaseEstimator):
         """The width of code that "auto" stands for, and the curve that shows why."""
         return choose(lambda width: replace(plan, code=width).build, rows, schedule)
 
+    def _train(self, plan: Blueprint, rows: Batch, schedule: Schedule) -> Outcome:
+        """The fit itself."""
+        return train(plan.build, rows, schedule)
+
     def _keep(self, plan: Blueprint, outcome: Outcome, rows: Batch, curve: Curve | None) -> None:
         """The fitted attributes; alarms are raised as warnings."""
         self.recipe_, self.network_, self.data_, self.rows_ = plan.recipe, plan.network, plan.data, plan.rows
@@ -160,7 +174,11 @@ class Task(BaseEstimator):
         self.model_, self.history_, self.held_out_ = outcome.model.eval(), outcome.history, outcome.held_out
         self.components_curve_, self.alarms_ = (
             curve,
-            [alarm for alarm in alarms(outcome, rows, plan.data.noun) if alarm.name not in self.quiet],
+            [
+                alarm
+                for alarm in alarms(outcome, rows, plan.data.noun)
+                if alarm.name not in (*self.quiet, *plan.data.quiet)
+            ],
         )
         kept = min(KEPT_CODES, max(1, MOST_KEPT // plan.code))
         self.codes_ = self._map(self.model_.encode, rows.take(slice(0, kept)))
@@ -223,7 +241,12 @@ class Task(BaseEstimator):
         }  # fmt: skip
 
     def _carried(self) -> dict[str, Any]:
-        """Of a normal code: nats a row at the end of training, and units whose mean varies by more than .01."""
+        """At the end of training: the share of units that are dead, where it is told; of a normal code nats a row.
+
+        And how many of its units have a mean that varies by more than .01.
+        """
+        if "dead" in self.history_.columns:
+            return {"dead": self.history_.columns["dead"][-1]}
         if not isinstance(self.model_.bottleneck, Normal):
             return {}
         told = self.history_.columns.get("kl", [])

@@ -10,8 +10,25 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.utils.validation import column_or_1d
 
-__all__ = ["FEW", "MANY", "Mixture", "mixture", "mixtures", "packed", "unpacked"]
+from latently.errors import BadData
+
+__all__ = [
+    "FEW",
+    "MANY",
+    "Mixture",
+    "arc",
+    "few",
+    "labels_of",
+    "mixture",
+    "mixtures",
+    "packed",
+    "same_length",
+    "unpacked",
+]
+
+CODES = 20_000  # of the fit's rows, that the density is fitted to
 
 Codes = NDArray[np.float32]
 Numbers = NDArray[np.float64]
@@ -122,3 +139,40 @@ def unpacked(arrays: Mapping[str, NDArray[Any]]) -> list[Mixture]:
     ends = np.cumsum(arrays["sizes"])[:-1]
     inner = (np.split(arrays[n], ends) for n in _INNER)
     return [Mixture(*each) for each in zip(*inner, *(arrays[n] for n in _LIMITS), strict=True)]
+
+
+def labels_of(y: Any) -> NDArray[Any]:
+    """Labels as an array that can be sorted and written down."""
+    labels: NDArray[Any] = column_or_1d(np.asarray(y))
+    if labels.dtype == object and not any(v is None or v != v for v in labels):
+        labels = np.array(labels.tolist())
+    missing = labels.dtype.kind == "f" and np.isnan(labels).any()
+    if missing or labels.dtype.kind not in "biufU":
+        raise BadData(
+            f"y holds {labels.dtype} with gaps or mixed sorts; expected texts or numbers, one a row, none missing."
+        )
+    return labels
+
+
+def same_length(labels: NDArray[Any], rows: int) -> None:
+    """Raise `BadData` unless there is a label for each row."""
+    if len(labels) != rows:
+        raise BadData(f"y has {len(labels)} labels and X {rows} rows; each row needs one.")
+
+
+def few(index: NDArray[np.intp] | None, order: NDArray[np.intp]) -> NDArray[np.intp]:
+    """At most `CODES` rows in the given order; as many of each label as of any other, while there are."""
+    if index is None:
+        return order[:CODES]
+    each = max(1, CODES // (int(index.max()) + 1))
+    return np.concatenate([order[index[order] == j][:each] for j in range(int(index.max()) + 1)])
+
+
+def arc(start: Numbers, end: Numbers, t: Numbers) -> Numbers:
+    """Shoemake's slerp (1985): the direction turns evenly, the length goes straight; a line where there is no angle."""
+    a, b = (float(np.linalg.norm(v)) for v in (start, end))
+    angle = float(np.arccos(np.clip(start @ end / (a * b), -1.0, 1.0))) if a and b else 0.0
+    if not 1e-6 < angle < np.pi - 1e-6:
+        return np.asarray(start + t * (end - start))
+    turned = (np.sin((1 - t) * angle) * start / a + np.sin(t * angle) * end / b) / np.sin(angle)
+    return np.asarray(turned * ((1 - t) * a + t * b))

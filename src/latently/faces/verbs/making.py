@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -79,11 +80,11 @@ def sample(
     data: options.Data,
     output: options.ToEither,
     count: options.Count = 64,
-    given: options.Given = None,
+    given: options.Given = [],  # noqa: B006 - typer copies it
     components: options.Components = None,
     kind: options.KindOrNone = None,
     seed: options.Seed = 0,
-    label: options.Label = [],  # noqa: B006 - typer copies it
+    label: options.Label = [],  # noqa: B006
     id: options.Id = [],  # noqa: B006
     time: options.Time = [],  # noqa: B006
     drop: options.Drop = [],  # noqa: B006
@@ -97,8 +98,9 @@ def sample(
     """Make new rows, images, series, texts or sounds, like those of a model or of data.
 
     DATA may be a model (latently fit --task sample); otherwise one is fitted on it first. Folders of images and sounds,
-    and --label of a table, are labels: --given LABEL draws of one only. Images and sounds go into a new folder, with a
-    sheet; series are written a line a step, texts as lines of a .txt file or rows of a table.
+    and --label of a table, are labels: --given LABEL draws of one only. Of a table without labels any column may be
+    asked for: --given sex=Male --given age=40. Images and sounds go into a new folder, with a sheet; series are written
+    a line a step, texts as lines of a .txt file or rows of a table.
 
     Example: latently sample photographs -o new --count 64
     """
@@ -118,13 +120,41 @@ def sample(
         check_drawn(source.sort, output, data)
         generator = source.fitted(n_components=components, kind=kind)
     check_drawn(family(type(generator.data_).key) or "table", output)
-    wanted = {} if given is None else {"given": _label(generator, given)}
+    wanted = {"given": _wanted(generator, given)} if given else {}
     made = generator.sample(count, random_state=seed, **wanted)
     told = write_drawn(generator, made, output)
     if as_json:
         screen.emit({"output": str(output), "count": count})
     else:
         typer.echo(f"{output}: {told}")
+
+
+def _wanted(generator: Any, texts: list[str]) -> Any:
+    """What texts on the command line ask for: a label, or cells of columns."""
+    if not generator.data_.walked:
+        if len(texts) > 1:
+            raise BadParameter(f"--given takes one label here, and got {len(texts)}.")
+        return _label(generator, texts[0])
+    columns, asked = {c.name: c for c in generator.data_.learned}, {}
+    for name, equals, value in (text.partition("=") for text in texts):
+        if not equals or name not in columns:
+            raise BadParameter(f"--given {name}{equals}{value}: expected COLUMN=VALUE; columns: {', '.join(columns)}.")
+        asked[name] = _cell(columns[name], value)
+    return asked
+
+
+def _cell(column: Any, text: str) -> Any:
+    """A text as a cell of a column: one of its levels, a date, a number."""
+    if column.width:
+        return next((level for level in column.levels if str(level) == text), text)
+    if column.sort == "boolean":
+        return text.lower() in ("true", "yes", "1")
+    try:
+        if column.sort == "time":
+            return datetime.fromisoformat(text)
+        return timedelta(seconds=float(text)) if column.sort == "duration" else float(text)
+    except ValueError:
+        raise BadParameter(f"--given {column.name}={text}: expected a {column.sort}.") from None
 
 
 def _label(generator: Any, text: str) -> Any:

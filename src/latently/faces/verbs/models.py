@@ -94,11 +94,12 @@ def _next(task: str, model: Path, given: Given) -> str:
     places = {
         "encode": "codes.csv", "detect": "strange", "impute": "filled", "map": "map.png", "denoise": "cleaned",
         "sample": "new", "search": "found", "compress": "small.ltn",
+        "classify": "predictions.csv", "regress": "predictions.csv",
     }  # fmt: skip
     foldered = given.foldered and (task != "search" or given.sort == "images")
     lines = task == "sample" and given.sort == "text"
     place = places[task] if foldered or "." in places[task] else f"{places[task]}{'.txt' if lines else '.csv'}"
-    verb = "search query" if task == "search" else task
+    verb = {"search": "search query", "regress": "classify"}.get(task, task)
     return f"{verb} {model} {'' if task == 'sample' else f'{given.data} '}-o {place}"
 
 

@@ -22,10 +22,14 @@ class Network(nn.Module):
     outputs: int
     gemm = Gemm()  #: how products are computed while training
     even = False  #: whether a linear start gives all components of the code one variance
+    apart = 0  #: numbers, the last of its output, that are not learned and that no line reaches
 
     def plain(self, x: Float[Tensor, "rows in_"]) -> Float[Tensor, "rows out"]:
         """The map in ordinary differentiable torch."""
         raise NotImplementedError
+
+    def settle(self, features: Tensor) -> None:
+        """Look at training rows, as the door shows them, before the first step."""
 
     def forward(self, x: Tensor) -> Tensor:
         """The same as `plain`."""
@@ -60,6 +64,9 @@ class Network(nn.Module):
     def linear(self) -> Network | None:
         """The linear layer that spans input to output, if there is one: where a linear solution may be put."""
         return None
+
+    def begin(self, mean: Float[Tensor, " out"]) -> None:
+        """Where outputs may begin: the mean of what they should be."""
 
     def heads(self) -> list[Network]:
         """The fully connected stacks that end in a code, summed, or begin at one; empty where other layers do."""
@@ -98,6 +105,7 @@ class Ends:
     last: str | None = None  #: the encoder's last activation, where the bottleneck needs one
     shape: tuple[int, ...] = ()  #: of a row's cells: (channels, height, width) of images
     levels: tuple[int, ...] = ()  #: of each cell that names a category, 0 for numbers
+    free: bool = False  #: whether nothing prices, bends or draws the code
 
 
 @dataclass

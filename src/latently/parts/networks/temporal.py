@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
+
 from latently.errors import BadParameter
-from latently.parts.networks.base import Ends
+from latently.parts.networks.base import Ends, Network
 from latently.parts.networks.conv import Conv
+from latently.parts.networks.shapes import Shaped
 
 __all__ = ["Temporal"]
+
+PER_SHAPE = 8  # numbers of a code to one of shapes: fewer tell less of them, more leave a larger error
 
 
 @dataclass
@@ -18,11 +23,30 @@ class Temporal(Conv):
 
     `kernel`: steps of a filter, an odd number; 5 sees twenty steps of a series folded by four. `patch`: steps that
     become channels before the first filters; "auto": 4 where a series is longer than 16, 2 over 8. `channels`: filters
-    of each stage; every stage but the first halves the length; "auto": as many as bring it to 8. The other options are
-    those of `Conv`.
+    of each stage; every stage but the first halves the length; "auto": as many as bring it to 8. `shapes`: whether
+    one number of a plain code in eight tells which shapes occur, wherever they lie (`Shaped`), and the rest what is
+    where. The other options are those of `Conv`.
     """
 
     kernel: int = 5
+    shapes: bool = False
+
+    def many(self, ends: Ends) -> int:
+        """Numbers of the code that know no places."""
+        last = self.code_activation in (None, "linear")
+        return ends.code // PER_SHAPE if self.shapes and ends.free and ends.delivered == ends.code and last else 0
+
+    def build(self, ends: Ends, rng: torch.Generator) -> tuple[Network, Network]:
+        """As of `Conv`, the encoder with numbers of shapes beside it where they are wanted."""
+        many = self.many(ends)
+        encoder, decoder = super().build(replace(ends, delivered=ends.delivered - many), rng)
+        return (Shaped(encoder, ends, many).start(rng) if many else encoder), decoder
+
+    def count(self, ends: Ends) -> int:
+        """Parameters of both networks, before they are made."""
+        many = self.many(ends)
+        turn = ends.code * (ends.code + 1) if many else 0
+        return super().count(replace(ends, delivered=ends.delivered - many)) + turn
 
     def check(self) -> None:
         """Raise `BadParameter` on what cannot be."""
