@@ -15,15 +15,14 @@ from latently.engine import nearest as exact
 from latently.engine.coder import Coder
 from latently.engine.flat import Flat
 from latently.engine.schedule import Outcome
-from latently.errors import BadData, BadParameter, FileProblem
+from latently.errors import BadParameter, FileProblem
 from latently.modalities import Modality
 from latently.parts.networks import Dense
 from latently.recipes import Recipe, resolve
+from latently.tasks import measures
 from latently.tasks.assemble import Blueprint
 from latently.tasks.base import Task
-from latently.tasks.measures import (
-    OF_BITS, Codes, checked, chosen, digest, directed, inner, meant, recommended, shelf, told,
-)  # fmt: skip
+from latently.tasks.measures import OF_BITS, Codes
 from latently.tasks.metadata import Metadata, Where
 from latently.tasks.naming import fresh, named, standing
 from latently.values import Batch
@@ -121,9 +120,9 @@ class SearchIndex(Task):
         `metadata` is a frame or a mapping of lists, a cell for each row: what `where` of a query picks rows by. Nothing
         is learned from it. `y` is ignored.
         """
-        checked(self.metric, self.bits, self.detail)
-        self._turned = directed(X)
-        chosen(self.engine, meant(self.metric, self.bits), 0)
+        measures.checked(self.metric, self.bits, self.detail)
+        self._turned = measures.directed(X)
+        measures.chosen(self.engine, measures.meant(self.metric, self.bits), 0)
         rows = X.shape[0] if hasattr(X, "shape") else None
         given, facts = None if names is None else named(names, rows), Metadata.read(metadata, rows)
         self._fit(X, None)
@@ -144,7 +143,7 @@ class SearchIndex(Task):
 
     def _learn(self, outcome: Outcome, rows: Batch) -> None:
         """How codes are made of what the model and the rows say."""
-        self._measure = meant(self.metric, self.bits)
+        self._measure = measures.meant(self.metric, self.bits)
         weight = (FINE if self._turned else COARSE) if self.detail == "auto" else float(self.detail)
         self._coder = Coder.learn(
             self.model_, rows, self._map, plain=self._measure == "euclidean", detail=weight,
@@ -156,7 +155,7 @@ class SearchIndex(Task):
         """A hash of all that makes codes of rows."""
         facts = {f"data.{name}": v for name, v in self.data_.state().items()}
         facts |= {f"model.{name}": t.cpu().numpy() for name, t in self.model_.state_dict().items()}
-        return digest(self._measure, facts | self._coder.state())
+        return measures.digest(self._measure, facts | self._coder.state())
 
     def _extra(self) -> dict[str, Any]:
         text = self.names_.dtype.kind != "i"
@@ -197,7 +196,7 @@ class SearchIndex(Task):
         if not isinstance(X, Codes):
             return self.encode(X).values
         check_is_fitted(self, "names_")
-        return own(X, self.encoder_id_)
+        return measures.own(X, self.encoder_id_)
 
     # ------------------------------------------------------------------ what it holds
 
@@ -234,7 +233,7 @@ class SearchIndex(Task):
     def recommends_(self) -> str:
         """The engine for an index of this size and metric: "faiss" from where it was measured to pay, else "exact"."""
         check_is_fitted(self, "names_")
-        return recommended(self._measure, len(self.names_))
+        return measures.recommended(self._measure, len(self.names_))
 
     def summary(self) -> dict[str, Any]:
         """What was fitted, and what the index holds and recommends, as JSON values."""
@@ -256,12 +255,12 @@ class SearchIndex(Task):
         if k > len(rows):
             held = f"the index holds {len(rows)} rows" + (" of which where is true" if where is not None else "")
             raise BadParameter(f"k={k}: {held}; ask for at most as many.")
-        if chosen(self.engine, self._measure, len(rows)) == "faiss" and where is None:
+        if measures.chosen(self.engine, self._measure, len(rows)) == "faiss" and where is None:
             self._flat = self._flat or Flat(self._codes)
             far, found = self._flat.nearest(self._shelf, asked, int(k))
         else:
             far, found = exact.nearest(self._shelf, rows, asked, int(k))
-        return told(self._measure, far), self.names_[found if places is None else places[found]]
+        return measures.told(self._measure, far), self.names_[found if places is None else places[found]]
 
     def within(self, X: Any, radius: float, *, where: Where | None = None) -> tuple[list[Array], list[Names]]:
         """All rows of the index at most `radius` away from each of `X`, nearest first: an array a query.
@@ -269,9 +268,9 @@ class SearchIndex(Task):
         `where` as in `query`.
         """
         asked, rows, places = self._asked(X), *self._picked(where)
-        found = exact.within(self._shelf, rows, asked, inner(self._measure, radius))
+        found = exact.within(self._shelf, rows, asked, measures.inner(self._measure, radius))
         names = self.names_ if places is None else self.names_[places]
-        return [told(self._measure, far) for far, _ in found], [names[at] for _, at in found]
+        return [measures.told(self._measure, far) for far, _ in found], [names[at] for _, at in found]
 
     def _asked(self, X: Any) -> Array:
         """Rows as queries: what the codes kept are compared with."""
@@ -291,4 +290,4 @@ class SearchIndex(Task):
         return self._codes[places], places
 
     def _shelf(self, rows: Array) -> exact.Shelf:
-        return shelf(self._measure, rows)
+        return measures.shelf(self._measure, rows)
