@@ -231,7 +231,7 @@ class SearchIndex(Task):
 
     @property
     def recommends_(self) -> str:
-        """The engine for an index of this size and metric: "faiss" from 100,000 rows by numbers or "hamming", else "exact"."""
+        """The engine to take here: "faiss" from 100,000 rows by numbers or "hamming", else "exact"."""
         check_is_fitted(self, "names_")
         return measures.recommended(self._measure, len(self.names_))
 
