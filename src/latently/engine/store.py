@@ -69,7 +69,7 @@ def mapped(path: Path, what: str) -> tuple[Tensors, Facts]:
             head += file.read(min(int.from_bytes(head, "little"), path.stat().st_size))
         body = _body(path, head)
         _fits(path, what, body)
-        with safetensors.safe_open(path, "pt") as held:  # type: ignore[no-untyped-call]
+        with safetensors.safe_open(path, "pt") as held:
             return {name: held.get_tensor(name) for name in held.keys()}, body["facts"]  # noqa: SIM118 - no mapping
     except OSError as problem:
         raise FileProblem(f"cannot read {path}: {problem.strerror}.") from None

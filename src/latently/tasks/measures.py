@@ -107,7 +107,8 @@ def chosen(engine: str, measure: str, size: int) -> str:
 
 def shelf(measure: str, rows: Array) -> exact.Shelf:
     """Rows that distances are taken to."""
-    return {"hamming": exact.Bits, "asymmetric": exact.Weighed}.get(measure, exact.Numbers)(rows)
+    makes: dict[str, exact.Make] = {"hamming": exact.Bits, "asymmetric": exact.Weighed}
+    return makes.get(measure, exact.Numbers)(rows)
 
 
 def inner(measure: str, radius: Any) -> float:
@@ -121,7 +122,7 @@ def told(measure: str, far: NDArray[np.float64]) -> Array:
     """Distances as the user's metric has them."""
     if measure == "hamming":
         return far.astype(np.int64)
-    return {"euclidean": np.sqrt, "cosine": lambda f: f / 2}.get(measure, np.asarray)(far)
+    return np.sqrt(far) if measure == "euclidean" else far / 2 if measure == "cosine" else far
 
 
 def digest(measure: str, facts: dict[str, Any]) -> str:

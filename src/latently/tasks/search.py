@@ -279,7 +279,7 @@ class SearchIndex(Task):
         if isinstance(X, Codes):
             return np.where(np.unpackbits(self._coded(X), axis=1), np.float32(1), np.float32(-1))
         numbers = self._numbers(X)
-        return numbers / np.maximum(np.abs(numbers).mean(1, keepdims=True), TINY)
+        return np.asarray(numbers / np.maximum(np.abs(numbers).mean(1, keepdims=True), TINY))
 
     def _picked(self, where: Where | None) -> tuple[Array, NDArray[np.int64] | None]:
         """The codes that a condition leaves, and their places."""
