@@ -200,7 +200,6 @@ KNOWN = {
         (lambda known: known["year"] > 2050, list(range(71, 80))),
         (np.arange(80) < 5, list(range(5))),
     ],
-    ids=str,
 )
 def test_within_what_metadata_picks_search_is_exact(options, where, expected):
     model, queries = known_index(**options), rows(90)[80:]
@@ -253,7 +252,6 @@ def test_metadata_comes_and_goes_with_its_rows_and_is_saved_with_them(tmp_path):
         (np.ones(3, bool), "a truth value for each of 80 rows"),
         (lambda known: known["year"], "a truth value for each of 80 rows"),
     ],
-    ids=str,
 )
 def test_conditions_that_say_nothing_are_refused(where, message):
     with pytest.raises(BadParameter, match=message):
