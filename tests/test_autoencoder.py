@@ -8,8 +8,9 @@ import torch
 from fits import fitted, gaps, rows
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from latently import Autoencoder, recipes
@@ -58,6 +59,14 @@ def test_a_grid_search_over_options_of_a_kind_given_by_name():
     assert search.best_params_ == {"kind__alpha": 1e-3}
     assert search.best_estimator_.kind.alpha == 1e-3
     assert search.estimator.kind == "sparse"
+
+
+def test_a_grid_search_reaches_a_kind_inside_a_pipeline():
+    pipe = Pipeline([("code", Autoencoder(3, kind="variational", epochs=5, random_state=0)), ("head", Ridge())])
+    search = GridSearchCV(pipe, {"code__kind__beta": [1e-3, 1e4]}, cv=2, error_score="raise")
+    search.fit(rows(), rows() @ np.arange(6.0))
+    assert search.best_params_ == {"code__kind__beta": 1e-3}  # a price that high leaves nothing in the code
+    assert search.best_estimator_["code"].recipe_.beta == 1e-3
 
 
 @pytest.mark.parametrize(("name", "container"), [("pandas", pd.DataFrame), ("polars", pl.DataFrame)])

@@ -13,7 +13,7 @@ from latently.errors import FitAlarm
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ["README.md", "docs/quickstart.md", "docs/tables.md", "docs/jobs.md", "docs/images.md",
-         "docs/series.md", "docs/text.md", "docs/audio.md", "docs/kinds.md"]  # fmt: skip
+         "docs/series.md", "docs/text.md", "docs/audio.md", "docs/kinds.md", "docs/which.md"]  # fmt: skip
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -27,6 +27,31 @@ def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "page", module)
     for block in blocks:
         exec(compile(block, page, "exec"), vars(module))
+
+
+COMMANDS = re.findall(r"`latently (\w[^`]* [^`]*)`", (ROOT / "docs" / "which.md").read_text())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_of_the_guide_is_one_that_the_command_line_takes(command):
+    from typer.main import get_command
+
+    from latently.faces.cli import app
+
+    verb, words, name = get_command(app), command.split(), ""
+    while hasattr(verb, "commands"):
+        name = words.pop(0)
+        verb = verb.commands[name]
+    assert verb.make_context(name, words).params  # unknown options and sorts of values raise
+
+
+def test_every_verb_kind_and_class_has_its_line_in_the_guide():
+    from latently.recipes import names
+    from latently.tasks import tasks
+
+    page = (ROOT / "docs" / "which.md").read_text()
+    missing = [name for name in {*tasks(), *names()} if not re.search(rf"[`\"+(]{name}\b", page)]
+    assert not missing, f"docs/which.md says nothing of {', '.join(sorted(missing))}"
 
 
 def test_the_docstrings_are_right():

@@ -6,11 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from fits import fitted, gaps, rows
+from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.linear_model import LogisticRegression
 from sklearn.manifold import trustworthiness
-from sklearn.metrics import r2_score
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, r2_score
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -194,7 +195,10 @@ def test_classes_are_probed_on_codes_components_and_columns(judged):
         assert got[name] == pytest.approx(cross_val_score(head, code, y, cv=folds).mean(), abs=0.02)
     wide = make_pipeline(StandardScaler(), PCA(3), LogisticRegression(max_iter=2000))
     assert got["pca"] == pytest.approx(cross_val_score(wide, x, y, cv=folds).mean(), abs=0.04)
-    assert found["probe"]["nmi, k-means"]["model"] > 0.5
+    clusters = KMeans(3, n_init=10, random_state=0).fit_predict(model.transform(x))
+    for name, score in (("nmi", normalized_mutual_info_score), ("ari", adjusted_rand_score)):
+        assert found["probe"][f"{name}, k-means"]["model"] == pytest.approx(score(y, clusters), abs=0.02)
+        assert set(found["probe"][f"{name}, k-means"]) == {"model", "pca", "raw"}
 
 
 def test_names_of_classes_do_not_matter(judged):

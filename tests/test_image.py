@@ -505,7 +505,7 @@ def test_everything_is_told_of_a_model_of_images(images, variational):
     from sklearn.datasets import load_digits
 
     found = evaluate(variational, images, load_digits().target[:120])
-    assert set(found["probe"]) == {"accuracy, logistic", "nmi, k-means"}
+    assert set(found["probe"]) == {"accuracy, logistic", "nmi, k-means", "ari, k-means"}
     assert {"reconstruction", "code", "robustness", "costs", "kl", "neighbours"} <= set(found.sections)
     assert "columns" not in found.sections
     again = evaluate(variational, list(images)).to_dict()

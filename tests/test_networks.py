@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from latently.errors import BadParameter
 from latently.parts.networks import ACTIVATIONS, MLP, Dense, Ends, Gemm, Network, Skip, Wrapped
+from latently.parts.networks.dictionary import Analysis, Synthesis
 
 IN, OUT, ROWS = 5, 3, 7
 PRECISIONS = [(torch.float64, 1e-10), (torch.float32, 1e-5)]
@@ -26,6 +27,11 @@ def tied_skip() -> list[Network]:
     return [line, deep, Skip(MLP((IN, OUT), source=line), MLP((IN, 4, OUT), "relu", source=deep))]
 
 
+def centred() -> list[Network]:
+    source = Synthesis(OUT, IN)
+    return [source, Analysis(IN, OUT, "sigmoid", source)]
+
+
 def wrapped() -> list[Network]:
     return [Wrapped(nn.Sequential(nn.Linear(IN, 6), nn.Tanh(), nn.Linear(6, OUT)), IN, OUT)]
 
@@ -39,6 +45,8 @@ NETWORKS = {
     "tied": tied,
     "tied skip": tied_skip,
     "wrapped": wrapped,
+    "atoms": lambda: [Synthesis(IN, OUT)],
+    "centred": centred,
 }
 STACKS = ["one sigmoid", "two relu", "two gelu", "deep", "tied", "skip", "tied skip"]
 each_network = pytest.mark.parametrize("name", NETWORKS)

@@ -8,7 +8,7 @@ from scipy import stats
 from torch import Tensor
 
 from latently.errors import BadParameter
-from latently.parts import L1, Bottleneck, Identity, KLSparse, Normal, TopK
+from latently.parts import L1, BatchTopK, Bottleneck, Identity, KLSparse, Normal, TopK
 from latently.values import Code, Sizes, Sort, Weight
 
 ROWS, CODE, SEED = 9, 6, 5
@@ -17,6 +17,7 @@ BOTTLENECKS = {
     "l1": L1(0.3),
     "kl": KLSparse(0.1, 2.0),
     "topk": TopK(2),
+    "batch topk": BatchTopK(2),
     "normal": Normal(),
     "free bits": Normal(free_bits=0.6),
     "drawn price": Normal(analytic=False),

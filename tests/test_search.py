@@ -1,8 +1,10 @@
 """An index finds what brute force finds, whatever is asked beside it, and takes no codes but its own encoder's."""
 
 import doctest
+import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import reference as ref
 import torch
@@ -12,10 +14,10 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import pairwise_distances
 
 from latently import SearchIndex, load, save
-from latently.engine import nearest, store
+from latently.engine import flat, nearest, store
 from latently.engine.bits import turn
-from latently.errors import BadData, BadParameter, FileProblem
-from latently.tasks import search
+from latently.errors import BadData, BadParameter, FileProblem, MissingExtra
+from latently.tasks import measures, search
 from latently.tasks.search import Codes
 
 pytestmark = pytest.mark.filterwarnings("ignore::latently.errors.FitAlarm")
@@ -23,7 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::latently.errors.FitAlarm")
 OPTIONS = {
     "cosine": {},
     "euclidean": {"metric": "euclidean"},
-    "bits": {"bits": 16},
+    "bits": {"bits": 16, "metric": "hamming"},
 }
 
 
@@ -109,7 +111,7 @@ def test_bits_are_counted_right_with_and_without_numpy_2(count, size, monkeypatc
     monkeypatch.setattr(nearest, "_ones", count)
     rng = np.random.default_rng(0)
     a, b = rng.integers(0, 256, (6, size), np.uint8), rng.integers(0, 256, (40, size), np.uint8)
-    far, places = nearest.nearest(nearest.Bits(b), a, 40)
+    far, places = nearest.nearest(nearest.Bits, b, a, 40)
     expected = (np.unpackbits(a, axis=1)[:, None] != np.unpackbits(b, axis=1)).sum(2)
     assert_array_equal(places, np.argsort(expected, axis=1, kind="stable"))
     assert_array_equal(far, np.sort(expected, axis=1))
@@ -131,9 +133,176 @@ def test_the_rotation_loses_less_than_any_drawn_at_random(bits):
 def test_far_from_the_origin_near_rows_are_still_told_apart():
     rng = np.random.default_rng(0)
     items = (1000 + 1e-3 * rng.normal(size=(500, 4))).astype(np.float32)
-    _, places = nearest.nearest(nearest.Numbers(items), items[:50], 3)
+    _, places = nearest.nearest(nearest.Numbers, items, items[:50], 3)
     expected = np.square(items[:50, None].astype(float) - items).sum(2)
     assert_array_equal(places, np.argsort(expected, axis=1, kind="stable")[:, :3])
+
+
+@pytest.mark.parametrize("make", [nearest.Numbers, nearest.Bits, nearest.Weighed])
+def test_an_index_looked_at_in_blocks_is_the_index_looked_at_at_once(make, monkeypatch):
+    rng = np.random.default_rng(0)
+    numbers = make is nearest.Numbers
+    items = rng.integers(0, 3, (90, 2)).astype(np.float32 if numbers else np.uint8)
+    queries = items[:20] if make is not nearest.Weighed else rng.normal(size=(20, 16)).astype(np.float32)
+    radius = 2.0
+    whole = nearest.nearest(make, items, queries, 30), nearest.within(make, items, queries, radius)
+    monkeypatch.setattr(nearest, "BLOCK", 13)
+    parts = nearest.nearest(make, items, queries, 30), nearest.within(make, items, queries, radius)
+    for a, b in zip(whole[0], parts[0], strict=True):
+        assert_array_equal(a, b)
+    for a, b in zip(whole[1], parts[1], strict=True):
+        assert_array_equal(a[0], b[0])
+        assert_array_equal(a[1], b[1])
+
+
+# ---------------------------------------------------------------- numbers that ask bits
+
+
+def test_a_bit_that_differs_weighs_as_much_as_the_query_is_sure_of_it():
+    model, queries = index(bits=16), rows(120)[80:]
+    distances, names = model.query(queries, k=80)
+    numbers = model._numbers(queries).astype(float)
+    weights = 16 * np.abs(numbers) / np.abs(numbers).sum(1, keepdims=True)
+    kept = np.unpackbits(model.codes().values, axis=1).astype(bool)
+    expected = np.where(kept[None] != (numbers >= 0)[:, None], weights[:, None], 0).sum(2)
+    assert_allclose(np.take_along_axis(expected, names, 1), distances, atol=1e-5)
+    assert_allclose(np.sort(expected, axis=1), distances, atol=1e-5)
+    found = model.within(queries, 3.0)
+    assert [len(f) for f in found[0]] == (expected <= 3.0).sum(1).tolist()
+
+
+def test_bits_that_ask_bits_count_those_that_differ():
+    asymmetric, symmetric = index(bits=16), index(bits=16, metric="hamming")
+    for a, b in zip(asymmetric.query(asymmetric.codes(), 9), symmetric.query(symmetric.codes(), 9), strict=True):
+        assert_array_equal(a, b)
+
+
+# ---------------------------------------------------------------- metadata
+
+KNOWN = {
+    "topic": [["sports", "world", None, "arts"][i % 4] for i in range(80)],
+    "year": list(range(1980, 2060)),
+    "read": [i % 3 == 0 for i in range(80)],
+    "at": np.datetime64("2020-01-01") + np.arange(80),
+}
+
+
+@pytest.mark.parametrize("options", [{}, {"bits": 16}, {"bits": 16, "metric": "hamming"}], ids=str)
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ({"topic": "sports"}, [i for i in range(80) if i % 4 == 0]),
+        ({"topic": ["arts", "world"], "read": True}, [i for i in range(80) if i % 4 in (1, 3) and i % 3 == 0]),
+        ({"topic": None}, [i for i in range(80) if i % 4 == 2]),
+        ({"year": 1991.0}, [11]),
+        ({"year": [1991, 1992]}, [11, 12]),
+        ({"at": ["2020-01-03", "2020-01-01"]}, [0, 2]),
+        (lambda known: known["year"] > 2050, list(range(71, 80))),
+        (np.arange(80) < 5, list(range(5))),
+    ],
+)
+def test_within_what_metadata_picks_search_is_exact(options, where, expected):
+    model, queries = known_index(**options), rows(90)[80:]
+    distances, names = model.query(queries, len(expected), where=where)
+    assert_array_equal(np.sort(names, axis=1), [expected] * 10)
+    whole = model.query(queries, 80)
+    for i in range(10):
+        kept = np.isin(whole[1][i], expected)
+        assert_array_equal(names[i], whole[1][i][kept])
+        assert_allclose(distances[i], whole[0][i][kept])
+    radius = float(np.median(whole[0]))
+    inside = model.within(queries, radius, where=where)
+    for found, all_found in zip(inside[1], model.within(queries, radius)[1], strict=True):
+        assert_array_equal(found, all_found[np.isin(all_found, expected)])
+
+
+MADE = {}
+
+
+def known_index(**options):
+    """Indexes with metadata, never changed by a test."""
+    key = str(options)
+    if key not in MADE:
+        MADE[key] = SearchIndex(8, epochs=2, random_state=0, device="cpu", **options).fit(rows(), metadata=KNOWN)
+    return MADE[key]
+
+
+def test_metadata_comes_and_goes_with_its_rows_and_is_saved_with_them(tmp_path):
+    model = SearchIndex(8, epochs=2, random_state=0).fit(rows(), metadata=pd.DataFrame(KNOWN))
+    model.remove([0, 1]).add(rows(81)[80:], metadata={n: v[:1] for n, v in KNOWN.items()})
+    save(model, tmp_path / "index")
+    for again in (model, load(tmp_path / "index"), load(tmp_path / "index", mmap=True)):
+        assert again.query(rows(1), 1, where={"year": 1980})[1].item() == 80
+        assert again.metadata_["topic"].tolist() == [*KNOWN["topic"][2:], "sports"]
+        for name, values in again.metadata_.items():
+            assert values.dtype == model.metadata_[name].dtype
+            assert len(values) == 79
+    save(load(tmp_path / "index", mmap=True), tmp_path / "second")
+    assert (tmp_path / "second").read_bytes() == (tmp_path / "index").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ({"subject": "arts"}, "columns of metadata here: topic, year, read, at"),
+        ({"year": "1991"}, "holds numbers"),
+        ({"topic": 3}, "holds texts"),
+        ({"at": "soon"}, "holds dates"),
+        ({"topic": "chess"}, "holds 0 rows of which where is true"),
+        (np.ones(3, bool), "a truth value for each of 80 rows"),
+        (lambda known: known["year"], "a truth value for each of 80 rows"),
+    ],
+)
+def test_conditions_that_say_nothing_are_refused(where, message):
+    with pytest.raises(BadParameter, match=message):
+        known_index().query(rows(1), 1, where=where)
+
+
+def test_metadata_that_does_not_fit_is_refused_before_anything_is_learned_or_changed():
+    for wrong, message in (
+        ({"a": [1, 2]}, "a cell for each of 80 rows"),
+        ({"a": [{}] * 80}, "no column of numbers"),
+        ([1] * 80, "expected a frame"),
+    ):
+        with pytest.raises(BadData, match=message):
+            SearchIndex(8, epochs=1).fit(rows(), metadata=wrong)
+    model = SearchIndex(8, epochs=1, random_state=0).fit(rows(), metadata={"a": range(80)})
+    for wrong, message in ((None, "keeps a of each row"), ({"a": ["x"]}, "holds numbers here, and texts")):
+        with pytest.raises(BadData, match=message):
+            model.add(rows(1), metadata=wrong)
+    assert len(model.names_) == len(model.codes()) == len(model.metadata_["a"]) == 80
+
+
+# ---------------------------------------------------------------- faiss
+
+
+def test_without_faiss_its_extra_is_named_and_auto_goes_without(monkeypatch):
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    model = index(engine="faiss")
+    with pytest.raises(MissingExtra, match=r"latently\[search\]"):
+        model.query(rows(2), 2)
+    expected = model.set_params(engine="exact").query(rows(2), 2)[1]
+    assert_array_equal(model.set_params(engine="auto").query(rows(2), 2)[1], expected)
+
+
+@pytest.mark.parametrize("sort", ["numbers", "bits", "few ties", "many ties"])
+def test_faiss_finds_the_same_to_the_last_tie(sort):
+    pytest.importorskip("faiss")
+    rng = np.random.default_rng(0)
+    make, items = nearest.Numbers, rng.normal(size=(3000, 12)).astype(np.float32)
+    if sort == "bits":
+        make, items = nearest.Bits, rng.integers(0, 256, (3000, 2), np.uint8)
+    if sort.endswith("ties"):
+        items = items.round() if sort == "few ties" else np.repeat(items[:10], 300, axis=0)
+    found = flat.Flat(items).nearest(make, items[:50], 7)
+    for a, b in zip(found, nearest.nearest(make, items, items[:50], 7), strict=True):
+        assert_array_equal(a, b)
+
+
+def test_an_index_recommends_an_engine_by_its_size():
+    assert index().recommends_ == "exact"
+    assert measures.recommended("cosine", 10**7) == "faiss"
+    assert index().summary()["index"]["recommends"] == "exact"
 
 
 # ---------------------------------------------------------------- what a code keeps
@@ -176,6 +345,18 @@ def test_detail_weighs_the_rows_beside_their_code(metric):
         assert_allclose(squared[2], 2 * pairwise_distances(spread, metric="cosine"), atol=1e-3)
     else:
         assert_allclose(squared[2] * np.square(spread).sum(1).mean(), pairwise_distances(spread) ** 2, rtol=1e-3)
+
+
+@pytest.mark.parametrize("sort", ["array", "frame", "half"])
+def test_of_embeddings_the_angles_themselves_are_kept(sort):
+    x = np.random.default_rng(0).normal(size=(80, 24)).astype(np.float32)
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    given = {"array": unit, "frame": pd.DataFrame(unit).add_prefix("e"), "half": unit.astype(np.float16)}[sort]
+    assert measures.directed(given)
+    assert not measures.directed(x)
+    assert not measures.directed(unit[:, :4])
+    auto, fine = (SearchIndex(8, epochs=1, random_state=0, detail=d).fit(given) for d in ("auto", 1000))
+    assert_array_equal(auto.codes().values, fine.codes().values)
 
 
 def test_images_are_indexed_too():
@@ -242,6 +423,25 @@ def test_a_saved_index_finds_the_same_and_is_saved_the_same(small, tmp_path):
         assert_array_equal(a, b)
 
 
+def test_a_mapped_index_is_asked_as_it_is_and_takes_more_rows(small, tmp_path):
+    save(small, tmp_path / "index")
+    before = (tmp_path / "index").read_bytes()
+    mapped = load(tmp_path / "index", device="cpu", mmap=True)
+    for a, b in zip(mapped.query(rows(100), k=6), small.query(rows(100), k=6), strict=True):
+        assert_array_equal(a, b)
+    assert mapped.add(rows(81)[80:]).remove([0]).query(rows(81)[80:], k=1)[1].item() == 80
+    assert (tmp_path / "index").read_bytes() == before
+
+
+def test_a_file_that_cannot_be_mapped_is_refused(tmp_path):
+    (tmp_path / "text").write_text("no index of ours, though long enough for a header")
+    save(index(), tmp_path / "index")
+    (tmp_path / "short").write_bytes((tmp_path / "index").read_bytes()[:-100])
+    for name in ("absent", "text", "short"):
+        with pytest.raises(FileProblem, match=name):
+            load(tmp_path / name, mmap=True)
+
+
 def test_a_saved_index_goes_on(tmp_path):
     for names in (None, [f"ü {i}" for i in range(80)]):
         save(index(names=names).remove([0] if names is None else ["ü 0"]), tmp_path / "index")
@@ -294,6 +494,8 @@ def test_more_neighbours_than_rows_are_refused(small):
     [
         ({"metric": "l2"}, "one of auto, cosine"),
         ({"metric": "hamming"}, "say how many"),
+        ({"engine": "annoy"}, "one of auto, exact, faiss"),
+        ({"engine": "faiss", "bits": 8}, "no asymmetric distance"),
         ({"metric": "cosine", "bits": 8}, "keeps none of them"),
         ({"bits": 12}, "multiple of 8"),
         ({"bits": True}, "multiple of 8"),

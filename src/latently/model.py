@@ -100,6 +100,12 @@ class Composition(nn.Module):
         """The mean of every number and the probability of every level."""
         return self.likelihood.expected(self.decoder.plain(z))
 
+    @torch.no_grad()
+    def settle(self, batch: Batch) -> None:
+        """Let the bottleneck fix what inference needs of a finished encoder, if it can from rows not learned from."""
+        if self.bottleneck.settles:
+            self.bottleneck.settle(self.encoder.plain(self.door(batch)))
+
     # ------------------------------------------------------------------ what it costs
 
     def _cell_weights(self, batch: Batch, seen: Batch) -> Tensor | None:
@@ -120,14 +126,29 @@ class Composition(nn.Module):
         wide = batch.repeat(draws) if draws > 1 else batch
         each = self.likelihood.each(wide.x, done.params)
         weight = self._cell_weights(batch, done.seen)
-        if weight is not None:
-            each = each * (weight.repeat(draws, *[1] * (weight.ndim - 1)) if draws > 1 else weight)
-        costs = {"reconstruction": Cost(each.flatten(1).sum(1), Sort.NATS), **done.code.costs}
+        if weight is not None and draws > 1:
+            weight = weight.repeat(draws, *[1] * (weight.ndim - 1))
+        nats = (each if weight is None else each * weight).flatten(1).sum(1)
+        costs = {"reconstruction": Cost(nats, Sort.NATS), **done.code.costs}
+        if "revival" in self.weights:
+            costs["revival"] = Cost(self._revival(wide.x, done, weight, nats.detach()), Sort.PENALTY)
         features = self.door(done.seen) if len(self.penalties) else None
         for penalty in self._priced():
             value = penalty(self.encoder, features, self.code, rng)
             costs[penalty.name] = Cost(value, Sort.PENALTY)
         return costs
+
+    def _revival(self, x: Tensor, done: Pass, weight: Tensor | None, nats: Tensor) -> Tensor:
+        """What a row would cost, its own code held fixed, if the spare units had their say, less what it costs.
+
+        At squared errors the gradient is AuxK's (Gao 2024), `||e - D s||^2` with `e` the error that is left.
+        """
+        spare = done.code.spare
+        if spare is None:
+            return torch.zeros_like(nats)
+        said = self.decoder.plain(spare) - self.decoder.plain(torch.zeros_like(spare[:1]))
+        each = self.likelihood.each(x, done.params.detach() + said)
+        return (each if weight is None else each * weight).flatten(1).sum(1) - nats
 
     def loss(self, batch: Batch, rng: torch.Generator | None = None, progress: float = 1.0) -> Tensor:
         """The mean loss of a row by autograd: what `gradients` must agree with, and what validation reports."""
@@ -183,14 +204,33 @@ class Composition(nn.Module):
             if cost.sort is Sort.NATS:
                 priced = priced + self._weight(name, progress) * cost.value
         share = self.bound(priced)[1] * per_row
-        z_grad = self.decoder.back(down, self.likelihood.back(tail, _on_cells(share, weight, each.ndim)))
+        z_grad = cast(Tensor, self.decoder.back(down, self.likelihood.back(tail, _on_cells(share, weight, each.ndim))))
+        if code.spare is not None:
+            factor = self._weight("revival", progress) * per_row / draws
+            said, z_grad = self._revive(wide.x, params, code.spare, (weight, factor, rng), z_grad)
+            seen_costs["revival"] = said - nats
         factors = self._factors(code, progress, share, per_row, scale * rows)
-        h_grad = self.bottleneck.back(neck, z_grad, factors)  # type: ignore[arg-type]
+        h_grad = self.bottleneck.back(neck, z_grad, factors)
         if draws > 1:
             h_grad = h_grad.view(draws, rows, -1).sum(0)
         self.encoder.back(up, h_grad, to_input=False)
         self.bottleneck.observe(h)
+        seen_costs |= self.bottleneck.noted()
         return seen_costs | self._penalise(features, rng, progress, per_row, rows)
+
+    def _revive(
+        self, x: Tensor, params: Tensor, spare: Tensor, how: tuple[Tensor | None, Tensor | float, torch.Generator],
+        z_grad: Tensor,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        """The step's side of `_revival`: what rows would cost, and `z_grad` with the gradient of the spare units."""
+        weight, factor, rng = how
+        (own, down), (nothing, floor) = self.decoder.run(spare), self.decoder.run(torch.zeros_like(spare[:1]))
+        each, tail = self.likelihood.run(x, params + own - nothing, rng)
+        g = self.likelihood.back(tail, _on_cells(factor, weight, each.ndim))
+        self.decoder.back(floor, -g.sum(0, keepdim=True), to_input=False)
+        mine = cast(Tensor, self.decoder.back(down, g))
+        nats = (each if weight is None else each * weight).flatten(1).sum(1)
+        return nats, torch.where(spare != 0, mine, z_grad)
 
     def _factors(
         self, code: Code, progress: float, share: Tensor | float, per_row: Tensor | float, whole: float

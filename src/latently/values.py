@@ -86,6 +86,7 @@ class Code:
 
     z: Float[Tensor, "rows code"]
     costs: Mapping[str, Cost] = field(default_factory=dict)
+    spare: Float[Tensor, "rows code"] | None = None  #: units that `z` leaves out and that should learn nevertheless
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,10 @@ def _randomised(centred: Tensor, k: int, rng: torch.Generator) -> tuple[Tensor, 
 def start_linear(model: Composition, rows: Batch, rng: torch.Generator) -> bool:
     """Put the principal directions into the model's linear paths; False when it has none or they would not be PCA."""
     into, out = model.encoder.linear(), model.decoder.linear()
-    plain = model.bottleneck.activation is None and not any(model.door.levels)
+    named = any(model.door.levels)
+    if model.likelihood.linear and not named:
+        model.decoder.begin(rows.x.flatten(1).mean(0))
+    plain = model.bottleneck.activation is None and not named
     fits = model.likelihood.linear and plain and rows.given is None
     if not (fits and isinstance(into, MLP) and isinstance(out, MLP) and model.code <= min(len(rows), rows.cells)):
         return False

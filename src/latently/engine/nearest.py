@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-__all__ = ["Bits", "Numbers", "Shelf", "nearest", "within"]
+__all__ = ["Bits", "Numbers", "Shelf", "Weighed", "nearest", "within"]
 
+BLOCK = 2**16  # rows of an index looked at together: of a file that is mapped, no more are in memory
 AT_ONCE = 2**22  # rough distances held at a time
 SLACK = 1e-12  # of the squared lengths: the rounding of a product of some 9,000 numbers
 
@@ -85,8 +86,44 @@ class Bits:
         return np.asarray(_ones(words ^ self._words[places]).sum(1, dtype=np.int64).astype(np.float64))
 
 
-def nearest(shelf: Shelf, queries: NDArray[Any], k: int) -> tuple[Far, Places]:
-    """The `k` nearest rows of every query, nearest first, as distances and places `(queries, k)`."""
+class Weighed:
+    """Packed rows of bits under what the bits that differ from the signs of a query's numbers weigh: their sizes."""
+
+    def __init__(self, rows: Packed) -> None:
+        self._bits = np.unpackbits(rows, axis=1).astype(bool)
+        self._signs = torch.from_numpy(np.where(self._bits, 1.0, -1.0))
+
+    def __len__(self) -> int:
+        return len(self._bits)
+
+    def rough(self, queries: NDArray[Any]) -> tuple[NDArray[Any], Far]:
+        """By one product."""
+        q = torch.from_numpy(queries).double()
+        own = q.abs().sum(1)
+        return ((own[:, None] - q @ self._signs.t()) / 2).numpy(), SLACK * own.numpy()
+
+    def exact(self, query: NDArray[Any], places: Places) -> Far:
+        """The sum over bits that differ."""
+        sizes = np.abs(query.astype(np.float64))
+        return np.asarray(np.where(self._bits[places] != (query >= 0), sizes, 0.0).sum(1))
+
+
+Make = Callable[[NDArray[Any]], Shelf]
+
+
+def nearest(make: Make, rows: NDArray[Any], queries: NDArray[Any], k: int) -> tuple[Far, Places]:
+    """The `k` nearest of `rows` to every query, nearest first, as distances and places `(queries, k)`."""
+    far, places = np.empty((len(queries), 0)), np.empty((len(queries), 0), np.int64)
+    for start in range(0, len(rows), BLOCK):
+        shelf = make(rows[start : start + BLOCK])
+        more, found = _nearest(shelf, queries, min(k, len(shelf)))
+        far, places = np.concatenate([far, more], 1), np.concatenate([places, found + start], 1)
+        order = np.argsort(far, axis=1, kind="stable")[:, :k]
+        far, places = np.take_along_axis(far, order, 1), np.take_along_axis(places, order, 1)
+    return far, places
+
+
+def _nearest(shelf: Shelf, queries: NDArray[Any], k: int) -> tuple[Far, Places]:
     far, found = np.empty((len(queries), k)), np.empty((len(queries), k), np.int64)
 
     def limit(rough: NDArray[Any], slack: Far) -> Far:
@@ -98,13 +135,17 @@ def nearest(shelf: Shelf, queries: NDArray[Any], k: int) -> tuple[Far, Places]:
     return far, found
 
 
-def within(shelf: Shelf, queries: NDArray[Any], radius: float) -> list[tuple[Far, Places]]:
-    """All rows at most `radius` away from each query, nearest first, as distances and places."""
-    made = []
-    for distances, places in _candidates(shelf, queries, lambda _, slack: radius + slack):
-        count = int(np.searchsorted(distances, radius, side="right"))
-        made.append((distances[:count], places[:count]))
-    return made
+def within(make: Make, rows: NDArray[Any], queries: NDArray[Any], radius: float) -> list[tuple[Far, Places]]:
+    """All of `rows` at most `radius` away from each query, nearest first, as distances and places."""
+    made: list[list[tuple[Far, Places]]] = [[(np.empty(0), np.empty(0, np.int64))] for _ in queries]
+    for start in range(0, len(rows), BLOCK):
+        shelf = make(rows[start : start + BLOCK])
+        for i, (far, places) in enumerate(_candidates(shelf, queries, lambda _, slack: radius + slack)):
+            count = int(np.searchsorted(far, radius, side="right"))
+            made[i].append((far[:count], places[:count] + start))
+    joined = [tuple(np.concatenate(part) for part in zip(*each, strict=True)) for each in made]
+    orders = [np.argsort(far, kind="stable") for far, _ in joined]
+    return [(far[order], places[order]) for (far, places), order in zip(joined, orders, strict=True)]
 
 
 def _candidates(

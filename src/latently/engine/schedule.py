@@ -131,6 +131,7 @@ def _single(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: str
     schedule.watcher.stage(name)
     section = schedule.checkpoint.section(name)
     history = fit(model, Split(rows, valid), plan, rng, schedule.watcher, section)
+    model.settle((rows if valid is None else valid).take(slice(0, max(1, min(LEARNED, WIDEST // model.code)))))
     held_out = None if valid is None or not model.likelihood.measured else _compare(model, rows, valid, rng)
     judged = () if valid is None else (Judged(model, rows, valid),)
     return Outcome(model, history, held_out, linear, judged)

@@ -22,7 +22,7 @@ from torch import Tensor
 from latently.disk import replace
 from latently.errors import CheckpointMismatch, FileProblem
 
-__all__ = ["Checkpoint", "Section", "read", "sealed", "write"]
+__all__ = ["Checkpoint", "Section", "mapped", "read", "sealed", "write"]
 
 SCHEMA = 2
 READABLE = (1, 2)
@@ -50,6 +50,34 @@ def read(path: Path, what: str) -> tuple[Tensors, Facts]:
     body = _body(path, data)
     if sealed(data) != data:
         raise FileProblem(f"{path} is damaged: its checksum does not match. Restore it from a copy or fit again.")
+    _fits(path, what, body)
+    try:
+        tensors = safetensors.torch.load(data)
+    except (safetensors.SafetensorError, ValueError, KeyError, RuntimeError) as problem:
+        raise FileProblem(f"{path} is damaged ({problem}). Restore it from a copy or fit again.") from None
+    return tensors, body["facts"]
+
+
+def mapped(path: Path, what: str) -> tuple[Tensors, Facts]:
+    """As `read`, but tensors are pages of the file that are fetched when they are looked at, and nothing is summed.
+
+    The file must stay as it is for as long as they are in use; it cannot be written through them.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(8)
+            head += file.read(min(int.from_bytes(head, "little"), path.stat().st_size))
+        body = _body(path, head)
+        _fits(path, what, body)
+        with safetensors.safe_open(path, "pt") as held:
+            return {name: held.get_tensor(name) for name in held.keys()}, body["facts"]  # noqa: SIM118 - no mapping
+    except OSError as problem:
+        raise FileProblem(f"cannot read {path}: {problem.strerror}.") from None
+    except (safetensors.SafetensorError, ValueError) as problem:
+        raise FileProblem(f"{path} is damaged ({problem}). Restore it from a copy or fit again.") from None
+
+
+def _fits(path: Path, what: str, body: Facts) -> None:
     if body.get("schema") not in READABLE:
         raise FileProblem(
             f"{path} has file schema {body.get('schema')!r}; this version of latently reads up to {SCHEMA}. "
@@ -57,13 +85,8 @@ def read(path: Path, what: str) -> tuple[Tensors, Facts]:
         )
     if body.get("what") != what:
         raise FileProblem(f"{path} is a {body.get('what')}, expected a {what}.")
-    try:
-        tensors = safetensors.torch.load(data)
-    except (safetensors.SafetensorError, ValueError, KeyError, RuntimeError) as problem:
-        raise FileProblem(f"{path} is damaged ({problem}). Restore it from a copy or fit again.") from None
     if not isinstance(body.get("facts"), dict):
         raise FileProblem(f"{path} holds no facts.")
-    return tensors, body["facts"]
 
 
 def _body(path: Path, data: bytes) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Parts of a composition, one idea a class: pure torch, no device, chance only from the generator they are given."""
 
-from latently.parts.bottlenecks import L1, Bottleneck, Identity, KLSparse, Normal, TopK
+from latently.parts.bottlenecks import L1, Bottleneck, Identity, KLSparse, Normal
 from latently.parts.bounds import Bound, ImportanceWeighted, Single
+from latently.parts.clustered import Clustered
 from latently.parts.corruptions import (
     Chain,
     Corruption,
@@ -14,8 +15,9 @@ from latently.parts.corruptions import (
     Uniform,
 )
 from latently.parts.hiss import Mixed, Remixed
+from latently.parts.kept import BatchTopK, TopK
 from latently.parts.neighbours import Neighbours
-from latently.parts.networks import Conv, Dense, Network, Pyramid, Spectral
+from latently.parts.networks import Conv, Dense, Dictionary, Network, Pyramid, Spectral
 from latently.parts.part import Part
 from latently.parts.penalties import Contraction, Penalty
 from latently.parts.quantised import FSQ, Quantised, VectorQuantised
@@ -26,15 +28,18 @@ from latently.parts.typos import Typos
 __all__ = [
     "FSQ",
     "L1",
+    "BatchTopK",
     "BlindSpot",
     "Block",
     "Bottleneck",
     "Bound",
     "Chain",
+    "Clustered",
     "Contraction",
     "Conv",
     "Corruption",
     "Dense",
+    "Dictionary",
     "Gaussian",
     "GaussianRange",
     "Identity",

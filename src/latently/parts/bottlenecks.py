@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
@@ -17,7 +17,7 @@ from torch import Tensor
 from latently.parts.part import Part
 from latently.values import Code, Cost, Sizes, Sort, Weight
 
-__all__ = ["L1", "Bottleneck", "Identity", "KLSparse", "Normal", "TopK"]
+__all__ = ["L1", "Bottleneck", "Identity", "KLSparse", "Normal"]
 
 DEAD_SHARE = 0.1  # of the units: fewer are no cause for alarm
 COLLAPSED = 0.01  # nats: a unit that carries less says nothing of the input
@@ -31,6 +31,7 @@ class Bottleneck(Part):
     activation: str | None = None
     whiten = False  #: whether a linear start should give the codes unit variance
     priced = True  #: whether an overcomplete code is restrained by this part
+    settles = False  #: whether `settle` wants to see what a finished encoder delivers
     cure = "a smaller learning_rate"  #: what to try against units that are dead
 
     def inputs(self, code: int) -> int:
@@ -61,6 +62,13 @@ class Bottleneck(Part):
 
     def observe(self, h: Tensor) -> None:
         """Take note of what the encoder delivered for a training batch (running means)."""
+
+    def noted(self) -> dict[str, Tensor]:
+        """Figures besides the costs that the history should keep of a training step."""
+        return {}
+
+    def settle(self, h: Float[Tensor, "rows in_"]) -> None:
+        """Fix what inference needs to know, from what the finished encoder delivers for held-out rows, if there are."""
 
     def nearest(self, z: Float[Tensor, "rows code"]) -> Float[Tensor, "rows code"]:
         """What to decode instead of a code that no encoder made: the nearest one that the decoder may know."""
@@ -182,42 +190,6 @@ def bernoulli_divergence(rho: float, rate: Tensor) -> Tensor:
     rate = rate.clamp(1e-6, 1 - 1e-6)
     own = rho * math.log(rho) + (1 - rho) * math.log(1 - rho)
     return (own - rho * rate.log() - (1 - rho) * (1 - rate).log()).sum()
-
-
-class TopK(Bottleneck):
-    """Only the `k` largest rectified units of each row stay on (Makhzani 2013; Gao 2024).
-
-    `k="auto"` keeps a quarter of the units, at least one and at most 32.
-    """
-
-    cure = "a larger k"
-
-    def __init__(self, k: int | Literal["auto"] = "auto") -> None:
-        super().__init__()
-        self.k = k
-
-    def check(self, sizes: Sizes) -> None:
-        """`1 <= k <= n_components`."""
-        fits = self.k == "auto" or (isinstance(self.k, int) and 1 <= self.k <= sizes.code)
-        self.require(fits, "k", f"between 1 and n_components={sizes.code}, or 'auto'")
-
-    def build(self, sizes: Sizes) -> None:
-        """Fix the number of units kept."""
-        self.kept = max(1, min(32, sizes.code // 4)) if self.k == "auto" else int(self.k)
-
-    def forward(self, h: Tensor, rng: torch.Generator | None = None) -> Code:
-        """`z_j = relu(h_j)` for the `k` largest, else 0."""
-        top = h.topk(self.kept, dim=1)
-        return Code(torch.zeros_like(h).scatter(1, top.indices, top.values.relu()))
-
-    def run(self, h: Tensor, rng: torch.Generator | None) -> tuple[Code, Any]:
-        """The same; the tape is which units are on."""
-        code = self(h)
-        return code, code.z > 0
-
-    def back(self, tape: Any, g: Tensor, coefficients: Coefficients) -> Tensor:
-        """The gradient of the units that are on."""
-        return g * cast(Tensor, tape)
 
 
 class Normal(Bottleneck):

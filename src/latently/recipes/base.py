@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 from latently.errors import BadParameter
 from latently.model import Parts
 from latently.parts.bottlenecks import Normal
+from latently.parts.networks import Design
 from latently.parts.part import snake
 from latently.values import Sizes
 
@@ -27,6 +28,14 @@ class Recipe:
     def parts(self, n_components: int) -> Parts:
         """Unbound parts for a code of this width."""
         raise NotImplementedError
+
+    def network(self) -> Design | None:
+        """What `network="auto"` stands for with this kind; None leaves it to the data."""
+        return None
+
+    def width(self, cells: int) -> int | None:
+        """What `n_components="auto"` stands for with this kind and so many cells; None lets held-out rows choose."""
+        return None
 
     def check(self, sizes: Sizes) -> None:
         """Raise `BadParameter` when the options cannot work at these sizes."""

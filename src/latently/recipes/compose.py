@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from latently.errors import BadParameter
 from latently.model import Parts
-from latently.parts.bottlenecks import L1, Bottleneck, Identity, KLSparse, Normal, TopK
+from latently.parts.bottlenecks import L1, Bottleneck, Identity, KLSparse, Normal
 from latently.parts.bounds import Bound, ImportanceWeighted, Single
+from latently.parts.clustered import Clustered
 from latently.parts.corruptions import (
     Chain,
     Corruption,
@@ -19,6 +20,7 @@ from latently.parts.corruptions import (
     Swap,
     Uniform,
 )
+from latently.parts.kept import BatchTopK, TopK
 from latently.parts.neighbours import Neighbours
 from latently.parts.part import Part
 from latently.parts.penalties import Contraction, Penalty
@@ -62,10 +64,11 @@ WORDS: dict[str, type[Part]] = {
     "gaussian": Gaussian, "masking": Masking, "remasking": Remasking, "salt_and_pepper": SaltAndPepper, "swap": Swap,
     "uniform": Uniform, "block": Block, "typos": Typos,
     "denoising": Masking, "undercomplete": Identity, "l1": L1, "sparse": L1, "kl": KLSparse, "topk": TopK,
-    "variational": Normal, "vq": VectorQuantised, "fsq": FSQ,
+    "batch_topk": BatchTopK,
+    "variational": Normal, "vq": VectorQuantised, "fsq": FSQ, "clustering": Clustered,
     "contractive": Contraction, "importance": ImportanceWeighted, "neighbours": Neighbours,
 }  # fmt: skip
-COUNTS = {"topk", "importance", "vq", "fsq"}  # words whose number is whole
+COUNTS = {"topk", "batch_topk", "importance", "vq", "fsq", "clustering"}  # words whose number is whole
 
 
 def spelled(text: str) -> Compose:

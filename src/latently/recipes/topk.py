@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from latently.model import Parts
-from latently.parts.bottlenecks import TopK as Keep
+from latently.parts.kept import TopK as Keep
 from latently.recipes.base import Recipe
 
 __all__ = ["TopK"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -15,8 +16,9 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from latently import device as machine
 from latently import rng as chance
-from latently.errors import BadData, BadParameter
+from latently.errors import BadData, BadParameter, UnsupportedInput
 from latently.parts.bottlenecks import Normal
+from latently.parts.clustered import Clustered
 from latently.tasks.base import Task
 from latently.tasks.density import FEW, mixture
 from latently.tasks.topics import perplexity, topics
@@ -37,8 +39,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         Width of the code. "auto" starts from what stands out of noise in the PCA spectrum and narrows while the
         held-out error stays within 2 % of the mean predictor's; the curve is kept in `components_curve_`.
     kind : str, recipe class or recipe
-        "undercomplete", "sparse", "topk", "denoising", "contractive", "variational", "vector_quantised", "fsq", a
-        spelling of parts such as "masking:.3+topk:32+contractive", or a recipe with its options,
+        "undercomplete", "sparse", "topk", "dictionary", "denoising", "contractive", "variational", "vector_quantised",
+        "fsq", a spelling of parts such as "masking:.3+topk:32+contractive", or a recipe with its options,
         `Sparse(penalty="kl", rho=0.05)`.
     network : "auto", int, widths, Dense, Conv or (encoder, decoder)
         Hidden widths from input to code; the decoder mirrors them. "auto" follows from the data's size: fully connected
@@ -109,6 +111,20 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         """
         batch = self._batch(X)
         return self.data_.gathered(self._map(self.model_.encode, batch), X)
+
+    def clusters(self, X: Any) -> NDArray[np.int64]:
+        """For each row the learned centre nearest to its code, from 0, of the kind `clustering`.
+
+        Clusters are numbered as training left them, and one may be empty. Raises `UnsupportedInput` for other kinds.
+        """
+        check_is_fitted(self, "model_")
+        neck = self.model_.bottleneck
+        if not isinstance(neck, Clustered):
+            raise UnsupportedInput(
+                f"kind {self.recipe_.name!r} has learned no centres. Use kind='clustering:10', or cluster its codes."
+            )
+        device = next(self.model_.parameters()).device
+        return np.asarray(neck.nearest_centre(torch.from_numpy(self.transform(X)).to(device)).cpu())
 
     def inverse_transform(self, X: Any) -> NDArray[Any]:
         """Rows in user units from codes `(n, n_components_)`; an object array where columns are not all numbers."""
@@ -196,6 +212,20 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         else:
             z = mixture(self.codes_, FEW, int(rng.initial_seed() % 2**31)).draw(int(n_samples), rng)
         return self._drawn(z, rng)
+
+    def strongest(self, X: Any, unit: int, n: int = 10) -> tuple[NDArray[np.int64], Rows]:
+        """The rows of `X` on which a unit is greatest, greatest first: their places and its values, `n` at most.
+
+        Rows on which it is not above zero are left out: read together, these tell what a unit of a sparse code means.
+        """
+        check_is_fitted(self, "model_")
+        for name, value, low, high in (("unit", unit, 0, self.n_components_ - 1), ("n", n, 1, math.inf)):
+            if not isinstance(value, (int, np.integer)) or not low <= value <= high:
+                raise BadParameter(f"{name}={value!r}: expected a whole number from {low} to {high}.")
+        z = self.transform(X)[:, unit]
+        order = np.argsort(-z, kind="stable")[:n]
+        order = order[z[order] > 0]
+        return order, z[order]
 
     def topics(self, top: int = 10) -> list[list[str]]:
         """For every unit of a code of documents, the words that it brings forward most, most first.

@@ -106,10 +106,11 @@ class Task(BaseEstimator):
         seed = functools.partial(chance.seed_of, self.random_state)
         rows, remember = source.learn(self, data, sample_weight, parts_loss(recipe, self.loss) == "likelihood")
         given |= {n: v for n, v in source.plan(len(rows)).items() if given.get(n, "auto") == "auto"}
-        rows, network = rows.to(target), network_of(self.network, source)
+        rows, network = rows.to(target), network_of(self._named(recipe), source)
         plan = Blueprint(recipe, network, source, self.loss, 1, len(rows), target, self.precision, self.remasks)
         plan, given = self._suited(plan, given, rows)
         k, curve = given.pop("n_components"), None
+        k = (recipe.width(source.cells) or k) if k == "auto" else k
         fixed = replace(plan, code=1 if k == "auto" else k)
         fixed.check()
         given |= {n: v for n, v in fixed.pace().items() if given.get(n, "auto") == "auto"}
@@ -140,6 +141,11 @@ class Task(BaseEstimator):
     def _recipe(self, source: Modality) -> Recipe:
         """What `kind=` stands for with such data, before it is read."""
         return resolve(self.kind)
+
+    def _named(self, recipe: Recipe) -> Any:
+        """The option `network`, where it is "auto" what the kind calls for."""
+        auto = isinstance(self.network, str) and self.network == "auto"
+        return (recipe.network() or self.network) if auto else self.network
 
     def _modality(self, data: Any) -> Modality:
         """What reads the data of a fit."""
@@ -235,7 +241,12 @@ class Task(BaseEstimator):
         }  # fmt: skip
 
     def _carried(self) -> dict[str, Any]:
-        """Of a normal code: nats a row at the end of training, and units whose mean varies by more than .01."""
+        """At the end of training: the share of units that are dead, where it is told; of a normal code nats a row.
+
+        And how many of its units have a mean that varies by more than .01.
+        """
+        if "dead" in self.history_.columns:
+            return {"dead": self.history_.columns["dead"][-1]}
         if not isinstance(self.model_.bottleneck, Normal):
             return {}
         told = self.history_.columns.get("kl", [])

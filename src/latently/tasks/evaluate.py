@@ -107,7 +107,7 @@ def evaluate(est: Task, X: Any, y: Any = None, *, random_state: Any = 0) -> Eval
     - costs: the mean of every term of the loss before its weight (1,000 rows).
     - kl: of a variational code, nats per unit and the number of units whose posterior mean varies by more than .01.
     - neighbours: trustworthiness of the code, and of PCA's of the same rows (2,000 rows, 5 neighbours).
-    - probe: with `y`, five-fold accuracy of a logistic regression and NMI of k-means clusters for classes, R2 of a
+    - probe: with `y`, five-fold accuracy of a logistic regression, NMI and ARI of k-means clusters for classes, R2 of a
       ridge regression for numbers: on codes, on principal components of the same number, on all columns.
 
     A task adds figures of its own; a `Compressor` has only those: bits a pixel, PSNR in dB, bytes.

@@ -77,13 +77,17 @@ def load(
     kinds: Iterable[type[Recipe]] = (),
     network: tuple[nn.Module, nn.Module] | None = None,
     device: str = "auto",
+    mmap: bool = False,
 ) -> Any:
     """The estimator that `save` wrote, ready to predict, on this machine's device.
 
     `kinds` names recipes that are defined outside the package; `network` gives the torch modules (encoder, decoder)
-    again when the fit was given modules. Raises `FileProblem` on a missing, foreign, damaged or newer file.
+    again when the fit was given modules. With `mmap` arrays, the codes of a `SearchIndex` above all, stay in the file
+    until they are looked at: a large index is open at once, and of its size only as much is in memory as queries need.
+    The file is then not summed up, and must not be changed while it is in use. Raises `FileProblem` on a missing,
+    foreign, damaged or newer file.
     """
-    tensors, facts = store.read(Path(path), "model")
+    tensors, facts = (store.mapped if mmap else store.read)(Path(path), "model")
     target = machine.resolve(device)
     try:
         return _rebuilt(tensors, facts, {kind.name: kind for kind in kinds}, network, target)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latently.errors import BadData
+from latently.errors import BadData, BadParameter
 
-__all__ = ["named", "sort_of"]
+__all__ = ["fresh", "named", "sort_of", "standing"]
 
 Names = NDArray[Any]
 
@@ -37,3 +37,27 @@ def named(names: Any, count: int | None) -> Names:
 def sort_of(names: Names) -> str:
     """In words."""
     return "whole numbers" if names.dtype.kind == "i" else "texts"
+
+
+def fresh(names: Any, count: int, held: Names, next_number: int) -> Names:
+    """Names of `count` more rows beside those held: numbered on from `next_number` where None are given."""
+    if names is None and len(held) and held.dtype.kind != "i":
+        raise BadData("the rows of this index have names that are texts; give names for these, too.")
+    found = np.arange(next_number, next_number + count) if names is None else named(names, count)
+    if len(held) and found.dtype.kind != held.dtype.kind:
+        raise BadData(f"names are {sort_of(held)} here, and these are {sort_of(found)}; keep to one sort.")
+    known = np.isin(found, held)
+    if known.any():
+        raise BadData(f"the index has a row named {found[known][0]!r} already; remove it first, or name this anew.")
+    return found
+
+
+def standing(names: Any, held: Names) -> NDArray[np.int64]:
+    """Where among the names held these stand."""
+    wanted = names if isinstance(names, (list, tuple, np.ndarray)) else [names]
+    place = {name: i for i, name in enumerate(held.tolist())}
+    strange = [n for n in wanted if n not in place]
+    if strange:
+        more = f" and {len(strange) - 1} more" if strange[1:] else ""
+        raise BadParameter(f"no row of the index is named {strange[0]!r}{more}; names_ lists them.")
+    return np.array([place[n] for n in wanted], np.int64)

@@ -84,7 +84,7 @@ def probes(features: Matrix, codes: Matrix, labels: NDArray[Any], seed: int) -> 
     labels = np.unique(labels.astype(str), return_inverse=True)[1]
     return {
         "accuracy, logistic": _scores(features, codes, labels, seed, classes=True),
-        "nmi, k-means": _clusters(features, codes, labels, seed),
+        **_clusters(features, codes, labels, seed),
     }
 
 
@@ -118,10 +118,10 @@ def _scores(features: Matrix, codes: Matrix, y: NDArray[Any], seed: int, classes
 
 
 def _clusters(features: Matrix, codes: Matrix, y: NDArray[Any], seed: int) -> Section:
-    """Normalised mutual information of k-means clusters, as many as classes, with the classes."""
+    """Normalised mutual information and adjusted Rand index of k-means clusters, as many as classes, with them."""
     from sklearn.cluster import KMeans
     from sklearn.decomposition import PCA
-    from sklearn.metrics import normalized_mutual_info_score
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
     k = min(codes.shape[1], *features.shape)
     tried = {"model": codes, "pca": PCA(k, random_state=seed).fit_transform(features), "raw": features}
@@ -129,4 +129,5 @@ def _clusters(features: Matrix, codes: Matrix, y: NDArray[Any], seed: int) -> Se
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # fewer different codes than classes: the score says it
         found = {name: KMeans(count, n_init=10, random_state=seed).fit_predict(x) for name, x in tried.items()}
-    return {name: float(normalized_mutual_info_score(y, c)) for name, c in found.items()}
+    agreed = {"nmi, k-means": normalized_mutual_info_score, "ari, k-means": adjusted_rand_score}
+    return {figure: {name: float(score(y, c)) for name, c in found.items()} for figure, score in agreed.items()}

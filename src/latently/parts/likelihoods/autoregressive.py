@@ -22,7 +22,6 @@ END = 0  #: the piece that ends a row; nothing follows it
 GAP = 1  #: the piece that stands for one that is not known; never drawn
 BARRED = 1e4  # nats
 LETTERS = 256  # pieces: with fewer, a row is spelled letter by letter
-DROPPED = 0.2  # of longer pieces
 ROWS = 512  # drawn at once
 POSITIONS = 8192  # scored at once outside of training
 
@@ -42,10 +41,11 @@ class Autoregressive(Likelihood):
         LSTM cells are the fastest on a processor; attention has two layers.
     size, embed : int or "auto"
         Numbers in the memory and in an embedding: 128 and 48 under 256 pieces, which are letters, else 192 and 128.
-    dropped : float or "auto"
-        Share of the pieces of the history that is a gap while training, so that the code has something to tell: 0.2,
-        of letters none, for a name is soon told, and what is learned with gaps is drawn without them (names: n-gram
-        distance .116 with 0.2, .095 with 0).
+    dropped : float
+        Share of the pieces of the history that is a gap while training, so that the code has something to tell (word
+        dropout, Bowman 2016). None by default: a floor under the KL (`Variational(pooled=True)`) makes the code speak
+        as well, and what is learned with gaps is used without them. Held-out sentences: a bound of 95.8 nats with 0,
+        KL 3.9; names: n-gram distance .116 with 0.2, .095 with 0.
     temperature : float
         What logits are divided by in a draw: under 1 draws are more alike and more likely.
     """
@@ -55,7 +55,7 @@ class Autoregressive(Likelihood):
 
     def __init__(
         self, cell: str = "lstm", size: int | Literal["auto"] = "auto", embed: int | Literal["auto"] = "auto",
-        dropped: float | Literal["auto"] = "auto", temperature: float = 1.0,
+        dropped: float = 0.0, temperature: float = 1.0,
     ) -> None:  # fmt: skip
         super().__init__()
         self.cell, self.size, self.embed, self.dropped, self.temperature = cell, size, embed, dropped, temperature
@@ -65,8 +65,7 @@ class Autoregressive(Likelihood):
         self.require(self.cell in CELLS, "cell", f"one of {', '.join(CELLS)}")
         self.require(self.size == "auto" or self.size >= 1, "size", "at least 1, or 'auto'")
         self.require(self.embed == "auto" or self.embed >= 1, "embed", "at least 1, or 'auto'")
-        share = self.dropped == "auto" or 0 <= self.dropped < 1
-        self.require(share, "dropped", "in [0, 1), a share of the history, or 'auto'")
+        self.require(0 <= self.dropped < 1, "dropped", "in [0, 1), a share of the history")
         self.require(self.temperature > 0, "temperature", "positive")
 
     def build(self, sizes: Sizes) -> None:
@@ -74,7 +73,7 @@ class Autoregressive(Likelihood):
         rng, levels = child(0, "autoregressive"), max(sizes.levels)
         self.length, self.levels = sizes.cells, levels
         few = levels < LETTERS
-        self.share = (0.0 if few else DROPPED) if self.dropped == "auto" else float(self.dropped)
+        self.share = float(self.dropped)
         self.memory = (128 if few else 192) if self.size == "auto" else int(self.size)
         embed = (48 if few else 128) if self.embed == "auto" else int(self.embed)
         self.embedding = nn.Parameter(torch.empty(levels, embed).normal_(0.0, 0.1, generator=rng))

@@ -4,6 +4,7 @@ from latently.parts.networks.activations import ACTIVATIONS
 from latently.parts.networks.base import Design, Ends, Network, Wrapped
 from latently.parts.networks.conv import Conv
 from latently.parts.networks.dense import Dense
+from latently.parts.networks.dictionary import Dictionary
 from latently.parts.networks.gemm import Gemm
 from latently.parts.networks.lexical import Lexical
 from latently.parts.networks.mlp import MLP, Skip
@@ -16,6 +17,6 @@ from latently.parts.networks.temporal import Temporal
 from latently.parts.networks.tokens import Reader
 
 __all__ = [
-    "ACTIVATIONS", "MLP", "Conv", "Dense", "Design", "Ends", "Gemm", "Lexical", "Network", "Pyramid", "Reader",
-    "Recurrent", "Residual", "Shaped", "Skip", "Spectral", "Temporal", "Wrapped",
+    "ACTIVATIONS", "MLP", "Conv", "Dense", "Design", "Dictionary", "Ends", "Gemm", "Lexical", "Network", "Pyramid",
+    "Reader", "Recurrent", "Residual", "Shaped", "Skip", "Spectral", "Temporal", "Wrapped",
 ]  # fmt: skip

@@ -65,6 +65,9 @@ class Network(nn.Module):
         """The linear layer that spans input to output, if there is one: where a linear solution may be put."""
         return None
 
+    def begin(self, mean: Float[Tensor, " out"]) -> None:
+        """Where outputs may begin: the mean of what they should be."""
+
     def heads(self) -> list[Network]:
         """The fully connected stacks that end in a code, summed, or begin at one; empty where other layers do."""
         return []

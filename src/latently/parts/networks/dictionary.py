@@ -1,0 +1,187 @@
+"""Rows as sums of few atoms of length one: the networks of sparse dictionaries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from latently.parts.networks.activations import Activation
+from latently.parts.networks.base import Design, Ends, Network
+
+__all__ = ["Dictionary"]
+
+BATCH, STEPS = 256, 400  # with 3,200 rows, 30 epochs: the best look of 100 came after as many
+FEW = 0.05  # of the units on: up to here looking up beats multiplying (4,096 units of 384 cells, 256 rows)
+
+
+@dataclass
+class Dictionary(Design):
+    """`h = W (x - b) + c`, `x^ = b + sum_j z_j d_j`, every `d_j` of length one (Bricken 2023, Gao 2024).
+
+    Lengths cannot be traded against activations, so that prices and largest units mean the same for all. `b` starts at
+    the mean of the rows, W at the atoms themselves.
+    """
+
+    def count(self, ends: Ends) -> int:
+        """Parameters of both networks."""
+        return (ends.inputs + 1) * ends.delivered + (ends.code + 1) * ends.outputs
+
+    def plan(self, ends: Ends) -> dict[str, Any]:
+        """Larger batches, so that every unit is on in some row; fewer steps, for wide codes learn quickly."""
+        return {"batch_rows": BATCH, "steps": STEPS}
+
+    def build(self, ends: Ends, rng: torch.Generator) -> tuple[Network, Network]:
+        """Encoder and decoder; the atoms point anywhere."""
+        out = Synthesis(ends.code, ends.outputs)
+        nn.init.normal_(out.atoms, generator=rng)
+        out.atoms.data = functional.normalize(out.atoms.data, dim=1)
+        into = Analysis(ends.inputs, ends.delivered, ends.last or "linear", out)
+        if into.weight.shape == out.atoms.shape:
+            into.weight.data.copy_(out.atoms.data)
+        else:  # a mask beside the cells, or other ends that do not mirror each other
+            nn.init.xavier_uniform_(into.weight, generator=rng)
+        return into, out
+
+
+@dataclass(frozen=True)
+class Lit:
+    """The units that are on, by row."""
+
+    rows: Int[Tensor, " on"]
+    units: Int[Tensor, " on"]
+    values: Float[Tensor, " on"]
+    shape: tuple[int, int]
+
+    def times(self, table: Float[Tensor, "units width"]) -> Float[Tensor, "rows width"]:
+        """The product with a table of vectors, by looking up."""
+        return _pooled(self.rows, self.units, self.values, table, self.shape[0])
+
+    def transposed_times(self, table: Float[Tensor, "rows width"]) -> Float[Tensor, "units width"]:
+        """The product of the transposed with the rows of a table."""
+        order = self.units.argsort(stable=True)
+        return _pooled(self.units[order], self.rows[order], self.values[order], table, self.shape[1])
+
+
+def lit(z: Tensor) -> Lit | None:
+    """The units that are on; None where they are too many to look up."""
+    on = z.nonzero()
+    if len(on) > FEW * z.numel():
+        return None
+    rows, units = on.unbind(1)
+    return Lit(rows, units, z[rows, units], (z.shape[0], z.shape[1]))
+
+
+def _pooled(into: Tensor, of: Tensor, values: Tensor, table: Tensor, count: int) -> Tensor:
+    sizes = torch.bincount(into, minlength=count)
+    starts = sizes.cumsum(0) - sizes
+    return functional.embedding_bag(of, table, starts, mode="sum", per_sample_weights=values)
+
+
+def _outer(g: Tensor, x: Tensor) -> Tensor:
+    """`g' x`, where most of `g` may be zero."""
+    few = lit(g)
+    return g.t() @ x if few is None else few.transposed_times(x)
+
+
+class Synthesis(Network):
+    """The decoder: atoms, of any length inside, of length one in use."""
+
+    def __init__(self, code: int, outputs: int) -> None:
+        super().__init__()
+        self.inputs, self.outputs = code, outputs
+        self.atoms = nn.Parameter(torch.zeros(code, outputs))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def _units(self) -> tuple[Tensor, Tensor]:
+        size = self.atoms.norm(dim=1, keepdim=True).clamp(min=1e-12)
+        return self.atoms / size, size
+
+    def plain(self, x: Tensor) -> Tensor:
+        """The sum of the atoms."""
+        return x @ self._units()[0] + self.bias
+
+    @torch.no_grad()
+    def begin(self, mean: Tensor) -> None:
+        """The bias is the mean."""
+        self.bias.copy_(mean)
+
+    def run(self, x: Tensor) -> tuple[Tensor, Any]:
+        """The same; few atoms are looked up."""
+        with torch.no_grad():
+            atoms, size = self._units()
+            few = lit(x)
+            y = (x @ atoms if few is None else few.times(atoms)) + self.bias
+        return y, (x, few, atoms, size)
+
+    @torch.no_grad()
+    def back(self, tape: Any, g: Tensor, to_input: bool = True) -> Tensor | None:
+        """By hand; what would only change an atom's length is left out."""
+        x, few, atoms, size = tape
+        found = x.t() @ g if few is None else few.transposed_times(g)
+        found -= atoms * (atoms * found).sum(1, keepdim=True)
+        _add(self.atoms, found.div_(size))
+        _add(self.bias, g.sum(0))
+        if not to_input:
+            return None
+        if self.gemm.low([atoms], len(g)):
+            g, atoms = g.bfloat16(), atoms.bfloat16()
+        return self.gemm.input_grad(g, atoms.t()).to(x.dtype)
+
+    def stack(self) -> list[str]:
+        """One line."""
+        return [f"{self.inputs} -> {self.outputs} atoms of length one"]
+
+
+class Analysis(Network):
+    """The encoder: one layer, of rows from which the decoder's bias is taken where rows are what comes out there."""
+
+    def __init__(self, inputs: int, outputs: int, last: str, source: Synthesis) -> None:
+        super().__init__()
+        self.inputs, self.outputs, self.last = inputs, outputs, Activation(last)
+        self.weight = nn.Parameter(torch.zeros(outputs, inputs))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self._centre = [source] if inputs == source.outputs else []  # in a list: not a submodule, copied with its owner
+
+    def _centred(self, x: Tensor) -> Tensor:
+        return x - self._centre[0].bias if self._centre else x
+
+    def plain(self, x: Tensor) -> Tensor:
+        """`g(W (x - b) + c)`."""
+        return self.last(functional.linear(self._centred(x), self.weight, self.bias))
+
+    def run(self, x: Tensor) -> tuple[Tensor, Any]:
+        """The same, wide layers in bfloat16 where the machine has it."""
+        with torch.no_grad():
+            x = self._centred(x)
+            low = self.gemm.low([self.weight], len(x))
+            kind = torch.bfloat16 if low else x.dtype
+            a = self.gemm.linear(x.to(kind), self.weight.to(kind), self.bias.to(kind), relu=False).to(x.dtype)
+            y = self.last(a)
+        return y, (x, y if self.last.from_output else a)
+
+    @torch.no_grad()
+    def back(self, tape: Any, g: Tensor, to_input: bool = True) -> Tensor | None:
+        """By hand; of units that are off there is nothing to add."""
+        x, kept = tape
+        g = self.last.back(g, kept)
+        _add(self.weight, _outer(g, x))
+        total = g.sum(0)
+        _add(self.bias, total)
+        if self._centre:
+            _add(self._centre[0].bias, -(total @ self.weight))
+        return g @ self.weight if to_input else None
+
+    def stack(self) -> list[str]:
+        """One line."""
+        return [f"{self.inputs} -> {self.outputs} {self.last.name}{', centred' if self._centre else ''}"]
+
+
+def _add(parameter: Tensor, found: Tensor) -> None:
+    if parameter.grad is None:
+        parameter.grad = torch.zeros_like(parameter)
+    parameter.grad.add_(found)
