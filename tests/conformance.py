@@ -107,7 +107,7 @@ FEW_KINDS = ["undercomplete", "variational", "denoising", "vector_quantised", "r
 KINDS_OF = [(kind, "images") for kind in recipes.names()] + [(k, what) for what in SEQUENCES for k in FEW_KINDS]
 WITHOUT = {  # takes no such data
     "Compressor": list(SEQUENCES), "Imputer": ["documents", "names", "sounds"],
-    "PretrainedClassifier": ["long series"], "PretrainedRegressor": ["long series"],
+    "PretrainedClassifier": ["long series"], "PretrainedRegressor": list(SEQUENCES),  # which the other one tries
 }  # fmt: skip
 JOBS = [(name, "table") for name in TABLES] + [(name, "images") for name in sorted(tasks())]
 JOBS += [(name, what) for what in SEQUENCES for name in sorted(tasks()) if what not in WITHOUT.get(name, ())]

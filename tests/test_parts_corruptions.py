@@ -182,10 +182,12 @@ def test_unknown_cells_stay_filler_for_the_encoder(name):
 
 
 @each_corruption
-def test_without_a_generator_or_with_a_supplied_input_nothing_is_corrupted(name):
+def test_without_a_generator_nothing_is_corrupted_and_with_one_a_supplied_input_is(name):
     model, x = composition(name), cells()
     assert model.see(Batch(x), None).x is x
-    assert torch.equal(model.see(Batch(x, given=x + 1), ref.generator()).x, x + 1)
+    assert torch.equal(model.see(Batch(x, given=x + 1), None).x, x + 1)
+    seen = model.see(Batch(x, given=x + 1), ref.generator()).x
+    assert torch.equal(seen, model.see(Batch(x + 1), ref.generator()).x)
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,8 @@ def test_so_it_does_with_columns_of_all_sorts(kind):
     agree(model, batch, 1e-9)
 
 
-STRAIGHT_THROUGH = ("vector_quantised", "fsq")  # a step has no slope; what stands for it is tested with the parts
+# A step has no slope, and what clusters are pulled to stands still; what is there instead is tested with the parts.
+STRAIGHT_THROUGH = ("vector_quantised", "fsq", "clustering")
 
 
 @pytest.mark.parametrize("kind", [k for k in KINDS if k not in STRAIGHT_THROUGH])
@@ -145,7 +146,7 @@ def test_the_step_reports_the_costs_of_its_pass(kind):
     rng = ref.generator(SEED)
     want = model.costs(model(batch, rng), rng)
     got = model.gradients(batch, ref.generator(SEED), PROGRESS)
-    assert got.keys() == want.keys()
+    assert got.keys() - {"dead"} == want.keys()  # a figure, no cost
     for name, cost in want.items():
         ref.near(got[name], cost.value, 1e-12)
 

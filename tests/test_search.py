@@ -287,7 +287,6 @@ def test_without_faiss_its_extra_is_named_and_auto_goes_without(monkeypatch):
 
 @pytest.mark.parametrize("sort", ["numbers", "bits", "few ties", "many ties"])
 def test_faiss_finds_the_same_to_the_last_tie(sort):
-    pytest.importorskip("faiss")
     rng = np.random.default_rng(0)
     make, items = nearest.Numbers, rng.normal(size=(3000, 12)).astype(np.float32)
     if sort == "bits":

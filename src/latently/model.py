@@ -209,6 +209,8 @@ class Composition(nn.Module):
             factor = self._weight("revival", progress) * per_row / draws
             said, z_grad = self._revive(wide.x, params, code.spare, (weight, factor, rng), z_grad)
             seen_costs["revival"] = said - nats
+        elif "revival" in self.weights:
+            seen_costs["revival"] = torch.zeros_like(nats)
         factors = self._factors(code, progress, share, per_row, scale * rows)
         h_grad = self.bottleneck.back(neck, z_grad, factors)
         if draws > 1:

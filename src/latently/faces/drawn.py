@@ -10,7 +10,6 @@ from latently.errors import FileProblem
 from latently.faces import screen, tables
 from latently.faces.results import Results, new_folder
 from latently.faces.sorts import family
-from latently.modalities.frames import frame_of
 
 __all__ = ["check_drawn", "write_drawn"]
 
@@ -39,6 +38,8 @@ def write_drawn(generator: Any, made: Any, output: Path) -> str:
 
 def _rows(generator: Any, made: Any, output: Path) -> str:
     import pyarrow as pa
+
+    from latently.modalities.frames import frame_of
 
     frame, names = frame_of(made), generator.data_.names
     found = {n: pa.array(list(made[:, j])) for j, n in enumerate(names)} if frame is None else None

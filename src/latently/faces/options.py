@@ -94,7 +94,7 @@ KindOrNone = Annotated[
         "--kind",
         metavar="KIND",
         help="undercomplete, sparse, topk, denoising, remasking, contractive, neighbours, hashing, variational, "
-        "vector_quantised, fsq, compressive, clustering, or parts: masking:.3+topk:8.",
+        "vector_quantised, fsq, compressive, clustering, dictionary, or parts: masking:.3+topk:8.",
     ),
 ]
 Widths = Annotated[Any, Option(metavar="WIDTHS", parser=_layers, help="Hidden layers, as 64,32; or none.")]

@@ -100,7 +100,8 @@ class PretrainedClassifier(ClassifierMixin, Pretrained):
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """The probability of each class of `classes_`, calibrated, `(n, classes)`."""
-        return self.data_.gathered(probabilities(self._asked(X), self.temperature_), X)
+        found = self._asked(X)
+        return self.data_.gathered(probabilities(found, self.temperature_), X)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The most probable class of every row."""
