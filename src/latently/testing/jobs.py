@@ -42,7 +42,7 @@ def scikit_learn_accepts_it(task: type[Task]) -> None:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        brief: dict[str, Any] = {"tuning_epochs": 60} if "tuning_epochs" in task().get_params() else {}
+        brief: dict[str, Any] = {"tuning_epochs": 30} if "tuning_epochs" in task().get_params() else {}
         check_estimator(task(2, epochs=2, device="cpu", **brief), on_skip=None)
 
 
