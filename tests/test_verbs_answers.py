@@ -1,6 +1,7 @@
 """The promises of `latently classify`: who is answered, in which form, and each mistake in one line."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -73,6 +74,15 @@ def test_a_model_answers_every_row_of_a_table_without_the_column(wine, capsys):
     pyarrow.csv.write_csv(table.drop_columns(["sort", "alcohol"]), "new.csv")
     assert run("classify m.safetensors new.csv -o said.csv", capsys)[0] == 0
     assert pyarrow.csv.read_csv("said.csv").num_rows == table.num_rows
+
+
+def test_a_report_and_figures_open_with_how_good_answers_are(wine, capsys):
+    run("fit wine.csv --task classify --label sort --id name --drop alcohol -o m.safetensors", capsys)
+    run("report m.safetensors wine.csv -o r.html", capsys)
+    figures = json.loads(run("evaluate m.safetensors wine.csv --json", capsys)[1])["held-out answers"]
+    assert figures["rows"] == 133
+    told = f"On 133 rows with an answer, held out in turn: {100 * figures['accuracy']:.1f} % right."
+    assert told in Path("r.html").read_text(encoding="utf-8")
 
 
 def test_whole_numbers_of_few_values_are_classes_as_they_stand(capsys):

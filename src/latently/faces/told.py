@@ -12,7 +12,7 @@ import typer
 
 from latently.faces import screen
 
-__all__ = ["model"]
+__all__ = ["answered", "model"]
 
 STOPPED = {
     "schedule": "as planned",
@@ -210,3 +210,10 @@ def _held_out(held: dict[str, Any], told: dict[str, Any]) -> None:
         ("", "error", "of the mean's"),
         [(name, f"{error:.4f}", f"{100 * error / mean:.1f} %") for name, error in rows],
     )
+
+
+def answered(judged: dict[str, Any]) -> str:
+    """How good answers to held-out rows were, in a few words."""
+    if "r2" in judged:
+        return f"R2 {judged['r2']:.3f}, RMSE {judged['rmse']:.4g}"
+    return f"{100 * judged['accuracy']:.1f} % right"

@@ -84,19 +84,19 @@ class PretrainedClassifier(ClassifierMixin, Pretrained):
         targets[known] = index
         return targets, known, len(self._names)
 
-    def _judge(self, outcome: Outcome) -> None:
+    def _judge(self, outcome: Outcome) -> dict[str, Any] | None:
         self.classes_: NDArray[Any] = self._names
         logits, wanted = held_out(outcome)
         self.temperature_ = least(logits, wanted) if len(wanted) else 1.0
-        self.judged_: dict[str, Any] | None = None
-        if len(wanted):
-            p = probabilities(logits, self.temperature_)
-            own = p[np.arange(len(p)), wanted.astype(int)]
-            self.judged_ = {
-                "rows": len(p),
-                "accuracy": float((p.argmax(1) == wanted).mean()),
-                "log_loss": float(-np.log(own.clip(1e-12)).mean()),
-            }
+        if not len(wanted):
+            return None
+        p = probabilities(logits, self.temperature_)
+        own = p[np.arange(len(p)), wanted.astype(int)]
+        return {
+            "rows": len(p),
+            "accuracy": float((p.argmax(1) == wanted).mean()),
+            "log_loss": float(-np.log(own.clip(1e-12)).mean()),
+        }
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """The probability of each class of `classes_`, calibrated, `(n, classes)`."""

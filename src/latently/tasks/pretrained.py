@@ -84,7 +84,7 @@ class Pretrained(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task, ABC):
         stage = "tuning" if self.checkpoint is None else f"tuning {zlib.crc32(targets.tobytes() + known.tobytes()):08x}"
         outcome = train(lambda rng: answering(self.model_, classes), rows, schedule, stage)
         self.tuned_, self.labelled_ = outcome.model.eval(), int(known.sum())
-        self._judge(outcome)
+        self.judged_: dict[str, Any] | None = self._judge(outcome)
         return self
 
     @abstractmethod
@@ -92,7 +92,7 @@ class Pretrained(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task, ABC):
         """Targets of all rows, which of them are known, and how many classes there are (0: they are numbers)."""
 
     @abstractmethod
-    def _judge(self, outcome: Outcome) -> None:
+    def _judge(self, outcome: Outcome) -> dict[str, Any] | None:
         """What rows that were held out of the tuning say of it."""
 
     def _tuning(self) -> Any:
@@ -150,6 +150,9 @@ class Pretrained(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task, ABC):
         tuned = answering(self.model_, classes)
         tuned.load_state_dict({n[6:]: torch.from_numpy(v) for n, v in extra.items() if n.startswith("tuned.")})
         self.tuned_, self.labelled_ = tuned.eval(), extra["labelled"]
+
+    def _figures(self, X: Any, y: Any) -> dict[str, dict[str, Any]]:
+        return {} if self.judged_ is None else {"held-out answers": self.judged_}
 
     # ------------------------------------------------------------------ answers
 

@@ -59,14 +59,14 @@ class PretrainedRegressor(RegressorMixin, Pretrained):
         self._unit = mean, spread if spread > 0 else 1.0
         return np.nan_to_num((values - mean) / self._unit[1]).astype(np.float32), known, 0
 
-    def _judge(self, outcome: Outcome) -> None:
+    def _judge(self, outcome: Outcome) -> dict[str, Any] | None:
         self.mean_, self.scale_ = self._unit
         found, wanted = held_out(outcome)
-        self.judged_: dict[str, Any] | None = None
-        if len(wanted) > 1:
-            error = float(np.square(found[:, 0].astype(np.float64) - wanted).mean())
-            r2 = 1 - error / max(float(wanted.var()), 1e-12)
-            self.judged_ = {"rows": len(wanted), "r2": r2, "rmse": error**0.5 * self.scale_}
+        if len(wanted) < 2:
+            return None
+        error = float(np.square(found[:, 0].astype(np.float64) - wanted).mean())
+        r2 = 1 - error / max(float(wanted.var()), 1e-12)
+        return {"rows": len(wanted), "r2": r2, "rmse": error**0.5 * self.scale_}
 
     def predict(self, X: Any) -> NDArray[np.float64]:
         """The number of every row, in the unit of `y`."""

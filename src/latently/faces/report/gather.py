@@ -17,6 +17,7 @@ from latently.faces.report.texts import told as told_of
 from latently.faces.report.tracks import followed
 from latently.faces.rows import Rows
 from latently.faces.texts import Texts
+from latently.faces.told import answered
 from latently.faces.track import Track
 
 __all__ = ["facts_of"]
@@ -53,6 +54,8 @@ def facts_of(given: Given) -> dict[str, Any]:
     if strange.get("flagged") is not None:
         what = f"{strange.get('item', 'row')}s"
         head["verdict"] = f"Flags {strange['flagged']:,} of {strange['total']:,} {what} as unlike the others."
+    if judged := getattr(given.estimator, "judged_", None):
+        head["verdict"] = f"On {judged['rows']:,} {given.items} with an answer, held out in turn: {answered(judged)}."
     if told["curve"] is not None:
         facts["sizes"] = told["curve"] | {"chosen": told["components"]}
     return facts

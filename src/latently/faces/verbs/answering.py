@@ -9,6 +9,7 @@ import typer
 from latently.errors import BadData
 from latently.faces import options, screen, tables
 from latently.faces.given import Given, loaded
+from latently.faces.told import answered
 from latently.faces.verb import verb
 
 __all__ = ["classify"]
@@ -86,12 +87,7 @@ def _tell(given: Given, estimator: Any, written: Any) -> None:
         })  # fmt: skip
         return
     if judged is not None:
-        told = (
-            f"R2 {judged['r2']:.3f}, RMSE {judged['rmse']:.4g}"
-            if numbers
-            else f"{100 * judged['accuracy']:.1f} % right"
-        )
-        screen.note(f"on {judged['rows']:,} {given.items} with an answer, held out in turn: {told}")
+        screen.note(f"on {judged['rows']:,} {given.items} with an answer, held out in turn: {answered(judged)}")
     what = "a number" if numbers else f"one of {len(estimator.classes_)} classes"
     rows = screen.counted(written.num_rows, given.items[:-1])
     typer.echo(f"{given.output}: {rows}, {what} each, from {estimator.labelled_:,} answers")
