@@ -1,4 +1,4 @@
-"""How like real rows new ones of a table are: `python bench/generation_tables.py` (adult_train, judged by adult_test).
+"""How like real rows new ones of a table are: `python bench/generation_tables.py [seed ...]` (adult_train, adult_test).
 
 `Generator.report`, beside columns drawn by themselves, SMOTE-NC (Chawla 2002, section 6.1: five neighbours, the income
 a category like others) and the real rows of the fit. The first part fits half of adult_train, to see whether new rows
@@ -8,6 +8,7 @@ incomes among rows drawn for a sex and an education, and among those of adult_te
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Any
 
@@ -51,18 +52,25 @@ def clocked(work: Any) -> tuple[Any, float]:
 
 
 def main() -> None:
-    """Three tables."""
+    """Three tables a seed: of the halves, of the fit, of what is drawn."""
+    for seed in map(int, sys.argv[1:] or ["0"]):
+        print(f"seed {seed}", flush=True)
+        judged(seed)
+
+
+def judged(seed: int) -> None:
+    """One half, then all of adult_train, by the chance of `seed`."""
     train, test = (pd.read_csv(folder() / "tables" / f"adult_{part}.csv.gz") for part in ("train", "test"))
-    halves = np.array_split(np.random.default_rng(0).permutation(len(train) - len(train) % 2), 2)
+    halves = np.array_split(np.random.default_rng(seed).permutation(len(train) - len(train) % 2), 2)
     fit, held = (train.iloc[h].reset_index(drop=True) for h in halves)
-    half = Generator(random_state=0, verbose=False).fit(fit)
-    found = half.report(fit, held, beside={"SMOTE-NC": smote(fit, 0)})["closest rows"]
+    half = Generator(random_state=seed, verbose=False).fit(fit)
+    found = half.report(fit, held, beside={"SMOTE-NC": smote(fit, seed)})["closest rows"]
     print("fitted on half of the rows", flush=True)
     for figure, values in found.items():
         print(f"{figure:36s} " + "   ".join(f"{who} {value:.3f}" for who, value in values.items()), flush=True)
 
-    made, other = clocked(lambda: smote(train, 0))
-    model, fitted = clocked(lambda: Generator(random_state=0, verbose=False).fit(train))
+    made, other = clocked(lambda: smote(train, seed))
+    model, fitted = clocked(lambda: Generator(random_state=seed, verbose=False).fit(train))
     print(f"{len(train):,} rows: fit {fitted:.0f} s; SMOTE-NC {other:.0f} s", flush=True)
     print(model.report(train, test, target="income", beside={"SMOTE-NC": made}), flush=True)
 
@@ -71,7 +79,7 @@ def main() -> None:
         new = model.sample(DRAWN, given={"sex": sex, "education": education})["income"]
         real = test[(test["sex"] == sex) & (test["education"] == education)]["income"]
         high = [(found == ">50K").mean() for found in (new, real)]
-        print(f"{sex + ', ' + education + ', income >50K':32s}  {high[0]:.3f}  {high[1]:.3f}")
+        print(f"{sex + ', ' + education + ', income >50K':32s}  {high[0]:.3f}  {high[1]:.3f}", flush=True)
 
 
 if __name__ == "__main__":

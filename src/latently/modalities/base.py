@@ -37,7 +37,7 @@ class Modality:
     alike: ClassVar[str] = "hashing"  #: the kind whose codes tell best which of these rows are alike
     cropped: ClassVar[bool] = False  #: whether a row is a piece of what was given
     noise: ClassVar[str] = "gaussian:0.3"  #: what a denoiser takes out of these rows where nobody says otherwise
-    cut_from: ClassVar[str] = ""  #: what such a piece is cut from by a job that gives it back whole: "image", "sound"
+    cut_from: ClassVar[str] = ""  #: what a job that gives it back whole takes it for: a piece of an "image", a "cell"
     judge: ClassVar[str] = "columns"  #: what tells strange rows from normal ones, in `tasks.anomaly.JUDGES`
     gapless: ClassVar[str] = ""  #: why nothing in such data can be missing, and what to try instead
     quiet: ClassVar[tuple[str, ...]] = ()  #: names of alarms that mean nothing for such a reading

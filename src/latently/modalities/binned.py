@@ -45,6 +45,7 @@ class Binned(Table):
     loss: ClassVar[str] = "likelihood"
     quiet: ClassVar[tuple[str, ...]] = ("no better than the mean", "no better than PCA", "overfit")  # of bins
     readings: ClassVar[dict[str, str]] = {}
+    cut_from: ClassVar[str] = "cell"
 
     @classmethod
     def accepts(cls, data: Any) -> bool:

@@ -47,6 +47,7 @@ class Table(Modality):
     """
 
     readings: ClassVar[dict[str, str]] = {"walk": "binned"}
+    cut_from: ClassVar[str] = "row"
 
     label: Names = ()
     id: Names = ()

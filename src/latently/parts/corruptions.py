@@ -71,19 +71,23 @@ class _Share(Corruption):
 
 
 class Gaussian(_Noise):
-    """White noise of standard deviation `sigma`, in model units (standard deviations of a column)."""
+    """White noise of standard deviation `sigma`, in model units (standard deviations of a column), or one for each."""
 
-    def __init__(self, sigma: float = 0.3) -> None:
+    def __init__(self, sigma: float | list[float] = 0.3) -> None:
         super().__init__()
         self.sigma = sigma
 
     def check(self, sizes: Sizes) -> None:
-        """`sigma > 0`."""
-        self.require(self.sigma > 0, "sigma", "positive")
+        """`sigma > 0`; of several, none is less than 0 and one is more."""
+        least, most = (
+            (self.sigma, self.sigma) if isinstance(self.sigma, (int, float)) else (min(self.sigma), max(self.sigma))
+        )
+        self.require(most > 0 <= least, "sigma", "positive")
 
     def forward(self, x: Cells, rng: torch.Generator) -> Cells:
         """`x + sigma eps`."""
-        return self._add(x, self.sigma * torch.empty_like(x).normal_(generator=rng))
+        sigma = self.sigma if isinstance(self.sigma, (int, float)) else x.new_tensor(self.sigma)
+        return self._add(x, sigma * torch.empty_like(x).normal_(generator=rng))
 
 
 class GaussianRange(_Noise):

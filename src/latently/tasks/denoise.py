@@ -21,9 +21,11 @@ from latently.modalities.waves import as_float
 from latently.tasks import typed  # noqa: F401 - texts are among what it cleans
 from latently.tasks.assemble import Blueprint
 from latently.tasks.base import Task
+from latently.tasks.noise import swapped
 from latently.tasks.noisy_images import Images
 from latently.tasks.noisy_sounds import Clips
-from latently.tasks.ways import Way
+from latently.tasks.noisy_tables import ColumnCleaned
+from latently.tasks.ways import Way, unasked
 from latently.values import Batch
 
 __all__ = ["Denoiser"]
@@ -125,7 +127,13 @@ class Denoiser(OneToOneFeatureMixin, TransformerMixin, Task):
         return self
 
     def _modality(self, data: Any) -> Modality:
-        return super()._modality(data.seen if isinstance(data, Pair) else data)
+        found = super()._modality(data.seen if isinstance(data, Pair) else data)
+        return found.suited("walk") if swapped(self.noise) and unasked(self) else found
+
+    @property
+    def report_(self) -> list[ColumnCleaned]:
+        """Of each column that is cleaned, what that does to it."""
+        return [ColumnCleaned(**r) for r in self._facts.get("report", [])]
 
     def _suited(self, plan: Blueprint, given: dict[str, Any], rows: Batch) -> tuple[Blueprint, dict[str, Any]]:
         """The kind that undoes this noise, and the pace that suits it."""
@@ -135,6 +143,9 @@ class Denoiser(OneToOneFeatureMixin, TransformerMixin, Task):
     def _keep(self, plan: Blueprint, outcome: Outcome, rows: Batch, curve: Any) -> None:
         super()._keep(plan, outcome, rows, curve)
         self.noise_, self._facts = self._noise, Way.of(self, self.data_).kept(rows)
+
+    def _learn(self, outcome: Outcome, rows: Batch) -> None:
+        self._facts |= Way.of(self, self.data_).judged(outcome)
 
     def _extra(self) -> dict[str, Any]:
         return {"noise": self.noise_} | self._facts

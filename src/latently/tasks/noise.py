@@ -9,13 +9,15 @@ import torch
 from torch import Tensor
 
 from latently.errors import BadParameter
-from latently.parts.corruptions import Corruption, Gaussian, GaussianRange, Masking, SaltAndPepper, Uniform
+from latently.parts.corruptions import Corruption, Gaussian, GaussianRange, Masking, SaltAndPepper, Swap, Uniform
 from latently.parts.typos import Typos
 
-__all__ = ["Noise", "deviation", "noise_named"]
+__all__ = ["Noise", "deviation", "noise_named", "swapped"]
 
-SORTS = ("gaussian", "uniform", "masking", "salt_and_pepper", "typos", "unknown")
-SHARES: dict[str, type[Corruption]] = {"masking": Masking, "salt_and_pepper": SaltAndPepper, "typos": Typos}
+SORTS = ("gaussian", "uniform", "masking", "salt_and_pepper", "swap", "typos", "unknown")
+SHARES: dict[str, type[Corruption]] = {
+    "masking": Masking, "salt_and_pepper": SaltAndPepper, "swap": Swap, "typos": Typos,
+}  # fmt: skip
 PATCH = 5  # pixels a side; smaller where images are
 PLACES = 256  # images, or crops, that are looked at
 ALIKE = 1000  # small images: with as many as these, one corner of them all is a place
@@ -44,6 +46,11 @@ class Noise:
         if self.sort == "uniform":
             return Uniform(high / unit)
         return Gaussian(high / unit) if low == high else GaussianRange(low / unit, high / unit)
+
+
+def swapped(noise: Any) -> bool:
+    """Whether cells of a table are wrong; "auto" says so of tables."""
+    return isinstance(noise, str) and noise.partition(":")[0] in ("auto", "swap")
 
 
 def noise_named(noise: Any) -> Noise | None:

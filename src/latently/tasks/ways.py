@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import torch
 
+from latently.engine.schedule import Outcome
 from latently.modalities import Modality
 from latently.parts.networks import Pyramid
 from latently.parts.networks.pyramid import Descent
@@ -16,7 +17,7 @@ from latently.tasks.base import Task
 from latently.tasks.noise import Noise, noise_named
 from latently.values import Batch
 
-__all__ = ["Rows", "Way", "paced", "settled"]
+__all__ = ["Rows", "Way", "paced", "settled", "unasked"]
 
 STEPS = 6000
 MOST = 400  # epochs
@@ -24,6 +25,7 @@ MOST = 400  # epochs
 # after 6,500.
 PATIENCE = 2.5
 RATE = 4e-3
+ASKED = ("kind", "network", "loss")
 
 Suited = tuple[Blueprint, dict[str, Any], dict[str, Any]]
 
@@ -64,9 +66,18 @@ class Way:
         """Finish the fitted task; facts of the fit that cleaning needs, JSON values."""
         return {}
 
+    def judged(self, outcome: Outcome) -> dict[str, Any]:
+        """More such facts, from rows held out."""
+        return {}
+
     def cleaned(self, data: Any, passes: int | None) -> Any:
         """The data without noise, in its own form."""
         raise NotImplementedError
+
+
+def unasked(task: Task) -> bool:
+    """Whether nobody asked for a kind, networks or a loss, so that what suits the noise may be taken."""
+    return all(isinstance(v := getattr(task, n), str) and v in ("auto", "undercomplete") for n in ASKED)
 
 
 class Rows(Way):
