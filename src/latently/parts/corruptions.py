@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -73,20 +74,20 @@ class _Share(Corruption):
 class Gaussian(_Noise):
     """White noise of standard deviation `sigma`, in model units (standard deviations of a column), or one for each."""
 
+    sigma: Any
+
     def __init__(self, sigma: float | list[float] = 0.3) -> None:
         super().__init__()
         self.sigma = sigma
 
     def check(self, sizes: Sizes) -> None:
         """`sigma > 0`; of several, none is less than 0 and one is more."""
-        least, most = (
-            (self.sigma, self.sigma) if isinstance(self.sigma, (int, float)) else (min(self.sigma), max(self.sigma))
-        )
-        self.require(most > 0 <= least, "sigma", "positive")
+        each = self.sigma if isinstance(self.sigma, list) else [self.sigma]
+        self.require(max(each) > 0 <= min(each), "sigma", "positive")
 
     def forward(self, x: Cells, rng: torch.Generator) -> Cells:
         """`x + sigma eps`."""
-        sigma = self.sigma if isinstance(self.sigma, (int, float)) else x.new_tensor(self.sigma)
+        sigma = x.new_tensor(self.sigma) if isinstance(self.sigma, list) else self.sigma
         return self._add(x, sigma * torch.empty_like(x).normal_(generator=rng))
 
 

@@ -18,14 +18,14 @@ from latently.errors import BadData, BadParameter
 from latently.modalities import Modality
 from latently.modalities.crops import Pair
 from latently.modalities.waves import as_float
-from latently.tasks import typed  # noqa: F401 - texts are among what it cleans
+from latently.tasks import noisy_tables, typed  # noqa: F401 - tables and texts are among what it cleans
 from latently.tasks.assemble import Blueprint
 from latently.tasks.base import Task
 from latently.tasks.noise import swapped
 from latently.tasks.noisy_images import Images
 from latently.tasks.noisy_sounds import Clips
-from latently.tasks.noisy_tables import ColumnCleaned
 from latently.tasks.ways import Way, unasked
+from latently.tasks.wrong_cells import ColumnCleaned
 from latently.values import Batch
 
 __all__ = ["Denoiser"]

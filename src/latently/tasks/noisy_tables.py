@@ -1,9 +1,9 @@
-"""Noise in tables: numbers that were measured badly, and cells that contradict the rest of their row."""
+"""White noise in the numbers of a table: numbers that were measured badly."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,12 @@ from latently.recipes import Compose
 from latently.tasks.assemble import Blueprint
 from latently.tasks.noise import Noise, noise_named
 from latently.tasks.ways import Rows, Suited, unasked
+from latently.tasks.wrong_cells import ColumnCleaned
 from latently.values import Batch
 
-__all__ = ["Cells", "ColumnCleaned", "Numbers"]
+__all__ = ["Numbers"]
 
 Matrix = NDArray[np.float64]
-Places = NDArray[np.int64]
 
 ALPHA = 0.5  # noise that is added to noisy rows, as a share of theirs
 BATCH, RATE = 256, 3e-3  # noise makes gradients noisier than rows do; Stein's error of wine_red .263 to .261
@@ -34,26 +34,6 @@ PROBES = 4  # directions in which a slope is measured
 FAR = 3.0  # deviations of the noise, that a cell is corrected by at most: beyond all rows of the fit networks go astray
 STEP = 0.1  # deviations of the noise, in such a direction
 BLIND = 0.3  # deviations of a column, where clean rows are given and no strength
-GROUPS = 64  # cells of a row are judged one by one, of wider tables in so many groups
-CUTS = np.r_[0.02:0.9:45j]  # shares of wrong cells found, for each of which a limit is looked at
-SURE = 0.1  # of cells made wrong on purpose, found at least where their share is measured
-USUAL = 0.05  # share of wrong cells where nobody says, at most: what is measured is a limit, loose in small tables
-# Of 2,400 rows of letter and adult_train, cells mended and right ones changed: shares up to .5, hidden cells alone in the
-# loss 812 and 253, 314 and 289; up to 1 and .9 of the weight 736 and 230, 313 and 332.
-HIDING = (0.0, 0.5, 1.0)
-
-
-@dataclass(frozen=True)
-class ColumnCleaned:
-    """What cleaning does to one column, told from held-out rows as noisy as all others; None where it means nothing."""
-
-    column: str
-    noise: float | None = None  #: standard deviation of the noise of numbers, in the column's unit
-    left: float | None = None  #: error left after cleaning (Stein's estimate, which needs nothing clean)
-    changed: float | None = None  #: share of cells that are replaced
-    found: float | None = None  #: the same, of cells made wrong on purpose
-    mended: float | None = None  #: share of those that come back right, numbers with half of the error at most
-    broken: float | None = None  #: share of right cells that are replaced
 
 
 class Numbers(Rows):
@@ -77,7 +57,7 @@ class Numbers(Rows):
     def suited(self, plan: Blueprint, given: dict[str, Any], rows: Batch) -> Suited:
         """Corrections of the input; a kind, a code or a network that was asked for is taken as it is."""
         named = Noise("gaussian") if isinstance(self.noise, Mapping) else noise_named(self.noise)
-        if not unasked(self.task) or given.get("n_components", "auto") != "auto":
+        if not unasked(self.task):
             if isinstance(self.noise, Mapping):
                 raise BadParameter("noise by columns: leave n_components, kind, network and loss, or name one noise.")
             return super().suited(plan, given, rows)
@@ -109,13 +89,13 @@ class Numbers(Rows):
         if not noisy.any():
             raise BadParameter(f"noise={self.noise!r}: white noise is of numbers, and no column holds any. Try 'swap'.")
         measured = None if named.low is not None or clean else _least(rows, noisy)
-        return noisy * (named.low or measured or BLIND), measured
+        return np.asarray(noisy * (named.low or measured or BLIND), np.float64), measured
 
     def judged(self, outcome: Outcome) -> dict[str, Any]:
         """How far to go, and the error that is left."""
         if not isinstance(self.task.network_, Residual):
             return {}
-        clean, sigma = self.task.noise_["clean"], self._sigma()
+        clean, sigma = self.noise_["clean"], self._sigma()
         rng = torch.Generator().manual_seed(0)  # which directions are looked at is no part of the fit's chance
         push, pull, count = (np.zeros(len(sigma)) for _ in range(3))
         for one in outcome.judged:
@@ -137,13 +117,13 @@ class Numbers(Rows):
 
     def _sigma(self) -> Matrix:
         """Deviations of the noise in model units."""
-        return np.array(self.task.model_.corruption.sigma) / (1.0 if self.task.noise_["clean"] else ALPHA)
+        return np.array(vars(self.task.model_.corruption)["sigma"]) / (1.0 if self.noise_["clean"] else ALPHA)
 
     def _corrections(self, model: Composition, batch: Batch) -> Matrix:
         """What is to be added to each cell, in model units, of columns without noise nothing."""
         far = self.task._map(lambda b: model.decode(model.encode(b)) - b.x, batch).astype(np.float64)
-        far *= 1.0 if self.task.noise_["clean"] else 1 + ALPHA**-2
-        return np.clip(far, -FAR * self._sigma(), FAR * self._sigma())
+        far *= 1.0 if self.noise_["clean"] else 1 + ALPHA**-2
+        return np.asarray(np.clip(far, -FAR * self._sigma(), FAR * self._sigma()))
 
     def _slopes(self, model: Composition, batch: Batch, far: Matrix, sigma: Matrix, rng: torch.Generator) -> Matrix:
         """`sigma^2` times the derivative of each correction by its own cell, from random directions (Ramani 2008)."""
@@ -177,7 +157,8 @@ def _starts(likelihood: Likelihood, rows: Batch) -> list[int]:
     """Where the decoder's outputs for each cell begin, of a number its one."""
     if not isinstance(likelihood, Mixed):
         return list(range(rows.cells))
-    found, first = {}, 0
+    found: dict[int, int] = {}
+    first = 0
     for group, part in likelihood.groups:
         width = part.width(len(group))
         found |= {j: first + i for i, j in enumerate(group)}  # right for numbers, which alone are asked for

@@ -25,7 +25,7 @@ MOST = 400  # epochs
 # after 6,500.
 PATIENCE = 2.5
 RATE = 4e-3
-ASKED = ("kind", "network", "loss")
+ASKED = ("n_components", "kind", "network", "loss")
 
 Suited = tuple[Blueprint, dict[str, Any], dict[str, Any]]
 
@@ -40,6 +40,11 @@ class Way:
     def __init__(self, task: Task, data: Modality) -> None:
         self.task, self.data = task, data
         self.noise: Any = vars(task)["noise"]
+
+    @property
+    def noise_(self) -> dict[str, Any]:
+        """What was taken for the noise."""
+        return vars(self.task)["noise_"]  # type: ignore[no-any-return]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -76,7 +81,7 @@ class Way:
 
 
 def unasked(task: Task) -> bool:
-    """Whether nobody asked for a kind, networks or a loss, so that what suits the noise may be taken."""
+    """Whether nobody asked for a code, a kind, networks or a loss, so that what suits the noise may be taken."""
     return all(isinstance(v := getattr(task, n), str) and v in ("auto", "undercomplete") for n in ASKED)
 
 
