@@ -1,6 +1,6 @@
 """Noise in tables: `python bench/denoise_tables.py [set ...]` (california_housing, default_credit, adult, letter).
 
-8,000 rows of each drawn by chance (seed 1), four fifths to learn from and one to judge by; both are noisy. First white
+6,000 rows of each drawn by chance (seed 1), four fifths to learn from and one to judge by; both are noisy. First white
 noise of .3 standard deviations in every number: root mean squared error of the cells of the judged rows, in standard
 deviations. Beside leaving them as they are: principal components (their number chosen with the truth), the best line
 (shrunken components, the noise known), the mean of the nearest rows (their number chosen with the truth), a forest that
@@ -26,7 +26,7 @@ from sklearn.neighbors import KNeighborsRegressor
 from latently import Denoiser
 
 FILES = {"california_housing": "california_housing", "default_credit": "tables", "adult": "tables", "letter": "tables"}
-ROWS, SIGMA, SHARE = 8000, 0.3, 0.05
+ROWS, SIGMA, SHARE = 6000, 0.3, 0.05
 FEW = 15  # values of a number, and fewer are levels
 Matrix = NDArray[np.float64]
 
@@ -59,7 +59,7 @@ def coded(frame: pd.DataFrame, like: pd.DataFrame) -> Matrix:
             else frame[c].map({v: i for i, v in enumerate(sorted(like[c].dropna().unique()))})
         )
         found[c] = x.astype(float).fillna(x.median())
-    return pd.DataFrame(found).to_numpy()
+    return pd.DataFrame(found).to_numpy().copy()
 
 
 def fitted(rows: pd.DataFrame, **options: Any) -> tuple[Denoiser, float]:
@@ -79,7 +79,7 @@ def forest(train: Matrix, test: Matrix, columns: list[int]) -> tuple[Matrix, Mat
     """Each column told from the others, and that and the cell itself by how far off they are."""
     alone, both = np.empty((len(test), len(columns))), np.empty((len(test), len(columns)))
     for k, j in enumerate(columns):
-        trees = RandomForestRegressor(30, min_samples_leaf=5, max_features=0.5, oob_score=True, random_state=0)
+        trees = RandomForestRegressor(20, min_samples_leaf=5, max_features=0.5, oob_score=True, random_state=0)
         trees.fit(others(train, j), train[:, j])
         off = np.mean((trees.oob_prediction_ - train[:, j]) ** 2)
         weight = max(off - SIGMA**2, 0) / off  # of the cell: what the forest misses beyond its noise
@@ -92,7 +92,7 @@ def white(frame: pd.DataFrame) -> None:
     draw, named, cut = np.random.default_rng(2), numbers(frame), len(frame) * 4 // 5
     spread, gaps = frame[named].std(), frame[named].isna().to_numpy()
     noisy = frame.copy()
-    noisy[named] = frame[named] + SIGMA * spread * draw.standard_normal((len(frame), len(named)))
+    noisy[named] = frame[named] + SIGMA * spread.to_numpy() * draw.standard_normal((len(frame), len(named)))
     mean = noisy[named].iloc[:cut].mean()
     y, x = (((f[named] - mean) / spread).to_numpy() for f in (noisy, frame))
     filled, wide = np.nan_to_num(y), coded(noisy, frame)
@@ -114,7 +114,7 @@ def white(frame: pd.DataFrame) -> None:
     noise = dict(SIGMA * spread)
     for name, rows, options in (
         ("Denoiser", noisy, {"noise": noise}),
-        ("Denoiser, noise measured", noisy, {"noise": "gaussian"}),
+        ("Denoiser, not told how much", noisy, {"noise": "gaussian"}),
         ("Denoiser, from clean rows", frame, {"noise": noise, "clean": True}),
     ):
         model, spent = fitted(rows.iloc[:cut], **options)
@@ -140,7 +140,7 @@ def unlikely(train: Matrix, test: Matrix, categories: list[int]) -> tuple[Matrix
     """How unlikely a forest finds each cell, and what it would have there."""
     score, guess = np.empty(test.shape), np.empty(test.shape)
     for j in range(train.shape[1]):
-        options = {"n_estimators": 30, "min_samples_leaf": 5, "random_state": 0}
+        options = {"n_estimators": 20, "min_samples_leaf": 5, "random_state": 0}
         if j in categories:
             trees = RandomForestClassifier(**options).fit(others(train, j), train[:, j])
             p = trees.predict_proba(others(test, j))
@@ -182,13 +182,16 @@ def swapped(frame: pd.DataFrame) -> None:
         found["forest", sort] = max(tried, key=lambda c: c[1] - c[3], default=np.zeros(4))
     for name, rows, options in (
         ("Denoiser", dirty, {}),
-        ("Denoiser, share known", dirty, {"noise": f"swap:{SHARE}"}),
         ("Denoiser, from clean rows", frame, {"noise": f"swap:{SHARE}", "clean": True}),
     ):
         model, spent = fitted(rows.iloc[:cut], **options)
         made = coded(model.transform(dirty.iloc[cut:]), frame)
         each = counts(made, b, t, known, categories)
         found |= {(name, sort): each[:, columns].sum(1) for sort, columns in sorts.items()}
+        if not options:  # the rows of the fit themselves
+            made = coded(model.transform(dirty.iloc[:cut]), frame)
+            each = counts(made, a, truth[:cut], frame.notna().to_numpy()[:cut], categories)
+            found |= {("rows of the fit", sort): each[:, columns].sum(1) for sort, columns in sorts.items()}
         print(f"  {name}: {spent:.0f} s; measured {model.noise_['measured']}", flush=True)
     for (name, sort), (wrong, mended, right, changed) in found.items():
         if wrong:

@@ -261,6 +261,60 @@ def test_rows_of_a_table_lose_noise_and_keep_their_container_and_gaps():
     assert np.nanmean(((made - clean) / unit) ** 2) < 0.8 * np.nanmean(((frame - clean) / unit) ** 2)
 
 
+@pytest.fixture(scope="module")
+def people() -> pd.DataFrame:
+    """Sizes follow from heights, and so does nearly everything else."""
+    rng = np.random.default_rng(0)
+    height = rng.normal(172, 9, 900)
+    sizes = pd.Categorical(np.select([height > 180, height > 168], ["L", "M"], "S"))
+    return pd.DataFrame({
+        "height": height, "shoe": (height / 4 - 1).round().astype(int), "size": sizes,
+        "name": [f"n{i}" for i in range(900)], "weight": height - 100 + rng.normal(0, 3, 900),
+    })  # fmt: skip
+
+
+def test_wrong_cells_of_a_table_are_mended_and_the_others_stay_to_the_bit(people):
+    dirty = people.copy()
+    dirty["size"] = dirty["size"].where(np.arange(900) % 20 > 0, np.random.default_rng(1).permutation(people["size"]))
+    dirty.loc[5, "weight"] = np.nan
+    model = Denoiser(noise="swap:.05", epochs=30, validation_fraction=0.3, random_state=0).fit(dirty)
+    made = model.transform(dirty)
+    assert list(made.dtypes) == list(dirty.dtypes)
+    wrong = dirty["size"] != people["size"]
+    assert (made["size"] == people["size"])[wrong].mean() > 0.5
+    assert (made["size"] != dirty["size"])[~wrong].mean() < 0.02
+    assert np.isnan(made.loc[5, "weight"])
+    same = made["weight"] == dirty["weight"]
+    assert same.mean() > 0.95
+    report = {r.column: r for r in model.report_}
+    assert list(report) == ["height", "shoe", "size", "weight"]
+    assert report["size"].mended > 0.5 > 0.03 > report["size"].broken
+
+
+def test_noise_of_a_known_strength_leaves_numbers_and_the_error_left_is_told(people, tmp_path):
+    noisy = people.assign(height=people["height"] + np.random.default_rng(5).normal(0, 3, 900))
+    model = Denoiser(noise={"height": 3}, epochs=40, validation_fraction=0.2, random_state=0).fit(noisy)
+    made = model.transform(noisy)
+    left = float((made["height"] - people["height"]).std())
+    assert left < 1.6
+    [told] = model.report_
+    assert (told.column, told.noise) == ("height", pytest.approx(3))
+    assert told.left == pytest.approx(left, rel=0.3)
+    pd.testing.assert_frame_equal(made.drop(columns="height"), noisy.drop(columns="height"))
+    save(model, tmp_path / "m.safetensors")
+    again = load(tmp_path / "m.safetensors")
+    pd.testing.assert_frame_equal(again.transform(noisy), made)
+    assert again.report_ == model.report_
+
+
+@pytest.mark.parametrize(
+    ("noise", "said"), [({"size": 1}, "no column of numbers"), ({"height": -1}, "above 0"), ({}, "above 0")]
+)
+def test_noise_by_columns_that_cannot_be_is_refused(noise, said, people):
+    with pytest.raises(BadParameter, match=said):
+        Denoiser(noise=noise, epochs=1).fit(people)
+
+
 # ---------------------------------------------------------------- what is refused
 
 

@@ -55,13 +55,17 @@ class Denoiser(OneToOneFeatureMixin, TransformerMixin, Task):
         which is what "auto" means with clean clips; or a recording of the noise, the path of a file or an array at the
         rate of the clips, of which pieces are mixed in at -5 to 20 dB. Of noisy clips alone the strength is always told
         from the clips.
-        In tables and series the unit is a column's standard deviation, and "auto" is 0.3. In texts it is "typos:.1",
+        Of tables "auto" is "swap": cells that contradict the rest of their row are replaced, and all others come back
+        to the bit; how many are wrong, at most 5 %, is measured, or said: "swap:.02". A number, or "gaussian:.3", is
+        white noise in all numbers, in standard deviations of their columns ("gaussian": at most .3, less where
+        measured so), and {"weight": 0.5} that of some columns, in their units.
+        In series the unit is a channel's standard deviation, and "auto" is 0.3. In texts it is "typos:.1",
         the share of letters or pieces that is swapped, left out, doubled or replaced.
     clean : bool or "auto"
         Whether what is fitted is clean. "auto" measures: white noise of less than 2 % of the range of the pixels, or
         more than 20 dB softer than the sound, counts as clean; so do clips that come with a recording of noise. Say
         `clean=False` when the noise is weaker than that, and `clean=True` when clean images are grainy, or clean clips
-        hiss.
+        hiss. Tables are noisy unless it is True.
     passes : int or "auto"
         How many predictions are averaged: of images, turned and mirrored if crops were; and each with noise of its own
         where the fit had noisy data alone. "auto": 4 of images, 1 of sounds, with noisy data alone 8. Images of over
@@ -73,6 +77,9 @@ class Denoiser(OneToOneFeatureMixin, TransformerMixin, Task):
         What was taken for the noise: "sort", "low" and "high" (strengths, None where unknown), "clean", and
         "measured", the standard deviation that was told from the images, or the ratio of sound to noise in dB (None for
         tables and pairs).
+    report_ : list of ColumnCleaned
+        Of tables, what cleaning does to each column, told from held-out rows that were as noisy as the others: the
+        error left of white noise; of wrong cells the shares that are found, mended and broken.
     history_, held_out_, alarms_, model_ : fitted state, as `Autoencoder`'s
 
     Notes
@@ -83,8 +90,9 @@ class Denoiser(OneToOneFeatureMixin, TransformerMixin, Task):
     silent. Of a clip of a higher rate than that of the fit, what lies above the model's hearing stays as it is.
     With noisy clips alone no more is taken out than answers as noise does (Stein's lemma), so that clips with less
     noise than those of the fit do not suffer.
-    Results have the dtype, range and size, the rate and channels, of what came in. Rows of a table are reconstructed
-    through a narrow code; missing cells stay missing. Of texts only words that the fit did not have are changed.
+    Results have the dtype, range and size, the rate and channels, of what came in. Missing
+    cells stay missing; a table is seen through a narrow code only if n_components, kind or network ask for one.
+    Of texts only words that the fit did not have are changed.
 
     Examples
     --------

@@ -33,7 +33,7 @@ BATCH, RATE = 256, 3e-3  # noise makes gradients noisier than rows do; Stein's e
 PROBES = 4  # directions in which a slope is measured
 FAR = 3.0  # deviations of the noise, that a cell is corrected by at most: beyond all rows of the fit networks go astray
 STEP = 0.1  # deviations of the noise, in such a direction
-BLIND = 0.3  # deviations of a column, where clean rows are given and no strength
+BLIND = 0.3  # deviations of a column where nobody says, at most: what is measured is a limit, and may be far too high
 
 
 class Numbers(Rows):
@@ -89,7 +89,7 @@ class Numbers(Rows):
         if not noisy.any():
             raise BadParameter(f"noise={self.noise!r}: white noise is of numbers, and no column holds any. Try 'swap'.")
         measured = None if named.low is not None or clean else _least(rows, noisy)
-        return np.asarray(noisy * (named.low or measured or BLIND), np.float64), measured
+        return np.asarray(noisy * (named.low or min(measured or BLIND, BLIND)), np.float64), measured
 
     def judged(self, outcome: Outcome) -> dict[str, Any]:
         """How far to go, and the error that is left."""

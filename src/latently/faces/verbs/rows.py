@@ -56,15 +56,15 @@ def reconstruct(given: Rows) -> None:
     written_rows(given, given.estimator.reconstruct(given.rows), "reconstructed")
 
 
-def written_rows(given: Rows, made: Any, what: str) -> None:
+def written_rows(given: Rows, made: Any, what: str, **more: Any) -> None:
     """Write what became of the table, and say of how many columns."""
     table = given.written(made)
     tables.write(table, _table(given))
     learned = given.learned_columns
     copied = table.num_columns - learned
-    more = f", {copied} copied" if copied else ""
+    rest = f", {copied} copied" if copied else ""
     items = screen.counted(table.num_rows, given.items[:-1])
-    _report(given, table, f"{items}, {screen.counted(learned, 'column')} {what}{more}")
+    _report(given, table, f"{items}, {screen.counted(learned, 'column')} {what}{rest}", **more)
 
 
 @verb("Imputer", options.ToEither, images=albums.impute, text=False)
