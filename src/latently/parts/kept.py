@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 import torch
@@ -26,6 +27,7 @@ class TopK(Bottleneck):
     """
 
     cure = "a larger k, revival=1/32"
+    kept: int
     idle: Tensor
 
     def __init__(self, k: int | Literal["auto"] = "auto", revival: float = 0.0) -> None:
@@ -113,3 +115,8 @@ class BatchTopK(TopK):
     def settle(self, h: Tensor) -> None:
         """Fix the threshold."""
         self.threshold.copy_(self._least(h))
+
+    @torch.no_grad()
+    def agree(self, others: Sequence[Bottleneck]) -> None:
+        """The mean of theirs."""
+        self.threshold.copy_(torch.stack([cast(BatchTopK, o).threshold for o in others]).mean())
