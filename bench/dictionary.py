@@ -5,8 +5,8 @@ judge by. 4,096 units, k = 32 with seeds 0, 1 and 2, k = 16 and 64 with seed 0, 
 BatchTopK instead of TopK. The L1 dictionary has the same networks (atoms of length one, a learned centre), noise,
 batches and epochs, rectified units and the price `alpha sum_j |z_j|`, with an alpha for each k that leaves as many on.
 `alpha [noise]` looks for these: it learns from 3,200 of the training rows and counts in the other 800; `per` compares
-`row` and `batch` there. `outside`: orthogonal matching pursuit, which solves for the code of every row judged by, with
-atoms that were not learned (the training rows) and with those of our dictionary.
+`row` and `batch` there. `outside`: PCA, and orthogonal matching pursuit, which solves for the code of each of 250 rows,
+with atoms that were not learned (the training rows) and with those of our dictionary.
 
 Unexplained: squared error over the squared distance to the training mean, on rows not learned from. Dead: on for no
 training row; `history` is what the fit noted last: on for none of as many rows as the training set has, mean of an
@@ -24,6 +24,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 from sets import folder
+from sklearn.decomposition import PCA
 from sklearn.linear_model import orthogonal_mp_gram
 
 from latently import Autoencoder
@@ -98,7 +99,10 @@ def solved(atoms: Rows, train: Rows, held: Rows, k: int) -> float:
 
 
 def outside(train: Rows, held: Rows, k: int = K) -> None:
-    """Codes that are solved for."""
+    """PCA, and codes that are solved for."""
+    pca = PCA(k, random_state=0).fit(train)
+    again = pca.inverse_transform(pca.transform(held)).astype(np.float32)
+    print(f"PCA, {k} components: unexplained {unexplained(held, again, train.mean(0)):.4f}")
     start = time.process_time()
     left = solved(train - train.mean(0), train, held, k)
     print(

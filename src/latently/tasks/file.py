@@ -84,7 +84,7 @@ def _full(tensors: dict[str, torch.Tensor]) -> NDArray[np.float32]:
     if "codes" in tensors:
         return np.asarray(tensors["codes"].numpy())
     at, values, shape = (tensors[f"codes.{n}"] for n in ("at", "values", "shape"))
-    return np.asarray(torch.sparse_coo_tensor(at, values, shape.tolist()).to_dense().numpy())
+    return np.asarray(torch.sparse_coo_tensor(at, values, shape.tolist(), check_invariants=True).to_dense().numpy())
 
 
 def load(
