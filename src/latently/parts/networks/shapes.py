@@ -62,7 +62,7 @@ class Shaped(Network):
 
     @torch.no_grad()
     def settle(self, features: Tensor) -> None:
-        """Thresholds, and the principal directions of the shares, of these rows; once, since later layers build on them."""
+        """Thresholds, and the principal directions of the shares, of these rows; once: later layers build on them."""
         if bool(self.project.any()):
             return
         x, seen = self._series(features)
