@@ -17,7 +17,7 @@ from latently import AnomalyDetector, Autoencoder, Denoiser, Generator, Imputer,
 from latently.errors import FitAlarm
 from latently.faces.sheets import heated, visible
 from latently.modalities.encode import write
-from latently.recipes import Dictionary
+from latently.recipes.dictionary import Dictionary
 
 OUT = Path(__file__).parents[1] / "docs" / "_static" / "images"
 DIGITS = load_digits()

@@ -218,16 +218,6 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
 
         Rows on which it is not above zero are left out: read together, these tell what a unit of a sparse code means.
         Places count what has a code: rows, documents, images, windows of one long series.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from latently import Autoencoder
-        >>> X = np.random.default_rng(0).normal(size=(200, 8))
-        >>> model = Autoencoder(32, kind="dictionary", epochs=2, random_state=0).fit(X)
-        >>> rows, values = model.strongest(X, unit=3, n=5)
-        >>> bool((model.transform(X)[rows, 3] == values).all())
-        True
         """
         check_is_fitted(self, "model_")
         for name, value, low, high in (("unit", unit, 0, self.n_components_ - 1), ("n", n, 1, math.inf)):

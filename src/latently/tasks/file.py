@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
@@ -53,6 +52,7 @@ def save(estimator: Task, path: str | Path) -> None:
         "network": encoded(estimator.network_),
         "rows": estimator.rows_,
         "components": estimator.n_components_,
+        "coded": list(estimator.codes_.shape),
         "columns": estimator.n_features_in_,
         "names": [str(n) for n in getattr(estimator, "feature_names_in_", [])],
         "modality": estimator.data_.key,
@@ -68,23 +68,10 @@ def save(estimator: Task, path: str | Path) -> None:
     tensors = {f"model.{name}": t for name, t in estimator.model_.state_dict().items()}
     tensors |= {f"data.{name}": torch.from_numpy(np.asarray(v)) for name, v in arrays.items()}
     tensors |= {f"extra.{name}": torch.from_numpy(v) for name, v in extra.items() if isinstance(v, np.ndarray)}
-    tensors |= _thin(estimator.codes_)
+    codes, few = torch.from_numpy(estimator.codes_), torch.from_numpy(estimator.codes_).to_sparse()
+    thin = few.values().numel() * 8 < codes.numel()  # a dictionary's would weigh as much as its atoms
+    tensors |= {"codes.at": few.indices(), "codes.on": few.values()} if thin else {"codes": codes}
     store.write(Path(path), "model", tensors, facts)
-
-
-def _thin(codes: NDArray[np.float32]) -> dict[str, torch.Tensor]:
-    """Codes as they are, or what is not zero where that is little: a dictionary's would weigh as much as its atoms."""
-    dense, few = torch.from_numpy(codes), torch.from_numpy(codes).to_sparse()
-    if few.values().numel() * 8 > dense.numel():
-        return {"codes": dense}
-    return {"codes.at": few.indices(), "codes.values": few.values(), "codes.shape": torch.tensor(codes.shape)}
-
-
-def _full(tensors: dict[str, torch.Tensor]) -> NDArray[np.float32]:
-    if "codes" in tensors:
-        return np.asarray(tensors["codes"].numpy())
-    at, values, shape = (tensors[f"codes.{n}"] for n in ("at", "values", "shape"))
-    return np.asarray(torch.sparse_coo_tensor(at, values, shape.tolist(), check_invariants=True).to_dense().numpy())
 
 
 def load(
@@ -144,7 +131,9 @@ def _rebuilt(
     estimator.held_out_ = None if facts["held_out"] is None else HeldOut(**facts["held_out"])
     estimator.alarms_ = [Alarm(**a) for a in facts["alarms"]]
     estimator.components_curve_ = None if facts["curve"] is None else Curve(**facts["curve"])
-    estimator.codes_ = _full(tensors)
+    at = tensors.get("codes.at")
+    on = None if at is None else torch.sparse_coo_tensor(at, tensors["codes.on"], facts["coded"], check_invariants=True)
+    estimator.codes_ = (tensors["codes"] if on is None else on.to_dense()).numpy()
     plan = Blueprint(
         estimator.recipe_, estimator.network_, estimator.data_, estimator.loss, estimator.n_components_,
         estimator.rows_, target, estimator.precision, estimator.remasks,

@@ -13,11 +13,10 @@ from latently.engine.view import View
 from latently.tasks.base import Task
 from latently.values import Batch
 
-__all__ = ["again", "brought", "column_errors", "lit", "plane", "retold", "strangest", "walks"]
+__all__ = ["again", "column_errors", "plane", "retold", "strangest", "walks"]
 
 MOST = 20_000  # rows looked at for errors
 POINTS = 5000
-SPARSE = 0.5  # of the numbers of codes are not zero: fewer in a sparse code
 
 
 @torch.no_grad()
@@ -125,26 +124,3 @@ def walks(estimator: Task, units: int, steps: int) -> list[tuple[int, NDArray[An
         cells = estimator._map(lambda b: model.decode(b.x), rows)
         found.append((int(unit), data.shown(data.values(torch.from_numpy(cells)))))
     return found
-
-
-def lit(estimator: Any, X: Any, units: int, rows: int) -> list[tuple[int, float, list[tuple[int, float]]]]:
-    """Of a sparse code the units that are on for most rows: unit, share of the rows, strongest rows and its values."""
-    if not hasattr(estimator, "strongest") or not 0 < np.mean(estimator.codes_ != 0) < SPARSE:
-        return []
-    z = estimator.transform(X)
-    share = (z > 0).mean(0)
-    found = []
-    for unit in np.argsort(-share, kind="stable")[: min(units, np.count_nonzero(share))]:
-        order = np.argsort(-z[:, unit], kind="stable")[:rows]
-        found.append((int(unit), float(share[unit]), [(int(i), float(z[i, unit])) for i in order if z[i, unit] > 0]))
-    return found
-
-
-def brought(estimator: Any, unit: int, value: float, top: int = 3) -> list[tuple[str, float]]:
-    """The columns that a unit alone moves most, and by how much: in standard deviations, words in shares of a text."""
-    if any(estimator.model_.door.levels):
-        return []
-    z = torch.zeros(2, estimator.n_components_)
-    z[1, unit] = value
-    moved = np.diff(estimator._map(lambda b: estimator.model_.decode(b.x), Batch(z)), axis=0)[0]
-    return [(str(estimator.data_.names[j]), float(moved[j])) for j in np.argsort(-np.abs(moved), kind="stable")[:top]]

@@ -5,37 +5,51 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from latently.faces.given import Given
-from latently.faces.report.words import plain
 
 __all__ = ["drawn", "told"]
 
 UNITS = 16
-SHOWN = 8  # images a unit
-NAMED = 4  # rows a unit
-NOTE = "The units that are on for most of the data, each with that on which it is greatest."
+SPARSE = 0.5  # of the numbers of codes are not zero: fewer in a sparse code
+NOTE = "The units that are on most often, each with that on which it is greatest. "
 BRINGS = "Brings: what it alone moves most there, in spreads of a column or shares of a text."
 
 
 def told(given: Given, name: Callable[[int], str]) -> list[dict[str, Any]]:
     """A listing of units and rows, which `name` names; none where the code is not sparse."""
-    from latently.tasks.portrait import brought, lit
-
     lines = []
-    for unit, share, rows in lit(given.estimator, given.rows, UNITS, NAMED):
-        moved = ", ".join(f"{n} {by:+.2g}" for n, by in brought(given.estimator, unit, rows[0][1]))
-        head = [plain(unit), f"{share:.1%}", moved]
+    for unit, share, rows in _lit(given, 4):
+        head = [str(unit), share, _brought(given.estimator, unit, rows[0][1])]
         lines += [[*(head if not k else [""] * 3), f"{v:.3g}", name(i)] for k, (i, v) in enumerate(rows)]
     heads = ["unit", "on in", "brings", "value", given.items[:-1]]
-    return [{"title": "Units", "heads": heads, "rows": lines, "note": f"{NOTE} {BRINGS}"}] if lines else []
+    return [{"title": "Units", "heads": heads, "rows": lines, "note": NOTE + BRINGS}] if lines else []
 
 
 def drawn(given: Given, picture: Callable[[int], str]) -> dict[str, Any] | None:
     """A gallery of units and images, sources by `picture`."""
-    from latently.tasks.portrait import lit
-
-    found = [] if given.estimator.data_.cropped else lit(given.estimator, given.rows, UNITS, SHOWN)
-    lines = [
-        {"name": f"unit {u}, on in {share:.1%}", "images": [picture(i) for i, _ in rows]} for u, share, rows in found
-    ]
+    found = [] if given.estimator.data_.cropped else _lit(given, 8)
+    lines = [{"name": f"unit {u}, on in {share}", "images": [picture(i) for i, _ in rows]} for u, share, rows in found]
     return {"title": "Units", "lines": lines, "note": NOTE} if lines else None
+
+
+def _lit(given: Given, most: int) -> list[tuple[int, str, list[tuple[int, float]]]]:
+    """Units, the share of the rows that each is on for, its strongest rows with its values."""
+    if not hasattr(given.estimator, "strongest") or not 0 < np.mean(given.estimator.codes_ != 0) < SPARSE:
+        return []
+    z, found = given.estimator.transform(given.rows), []
+    on = (z > 0).mean(0)
+    for u in np.argsort(-on, kind="stable")[: min(UNITS, np.count_nonzero(on))]:
+        rows = [(int(i), float(z[i, u])) for i in np.argsort(-z[:, u], kind="stable")[:most] if z[i, u] > 0]
+        found.append((int(u), f"{on[u]:.1%}", rows))
+    return found
+
+
+def _brought(estimator: Any, unit: int, value: float) -> str:
+    """The three columns that a unit alone moves most; nothing where a column has several cells."""
+    z = np.zeros((2, estimator.n_components_), np.float32)
+    z[1, unit] = value
+    moved = np.diff(estimator._decode(z).numpy(), axis=0)[0]
+    order = [] if any(estimator.model_.door.levels) else np.argsort(-np.abs(moved), kind="stable")[:3]
+    return ", ".join(f"{estimator.data_.names[j]} {moved[j]:+.2g}" for j in order)
