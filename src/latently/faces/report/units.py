@@ -51,5 +51,5 @@ def _brought(estimator: Any, unit: int, value: float) -> str:
     z = np.zeros((2, estimator.n_components_), np.float32)
     z[1, unit] = value
     moved = np.diff(estimator._decode(z).numpy(), axis=0)[0]
-    order = [] if any(estimator.model_.door.levels) else np.argsort(-np.abs(moved), kind="stable")[:3]
+    order = np.argsort(-np.abs(moved), kind="stable")[: 0 if any(estimator.model_.door.levels) else 3]
     return ", ".join(f"{estimator.data_.names[j]} {moved[j]:+.2g}" for j in order)
