@@ -11,8 +11,7 @@ from latently.faces.given import Given
 
 __all__ = ["drawn", "told"]
 
-UNITS = 16
-SPARSE = 0.5  # of the numbers of codes are not zero: fewer in a sparse code
+UNITS, SPARSE = 16, 0.5  # of the numbers of a code are not zero: fewer in a sparse one
 NOTE = "The units that are on most often, each with that on which it is greatest. "
 BRINGS = "Brings: what it alone moves most there, in spreads of a column or shares of a text."
 
@@ -38,18 +37,16 @@ def _lit(given: Given, most: int) -> list[tuple[int, str, list[tuple[int, float]
     """Units, the share of the rows that each is on for, its strongest rows with its values."""
     if not hasattr(given.estimator, "strongest") or not 0 < np.mean(given.estimator.codes_ != 0) < SPARSE:
         return []
-    z, found = given.estimator.transform(given.rows), []
+    z = given.estimator.transform(given.rows)
     on = (z > 0).mean(0)
-    for u in np.argsort(-on, kind="stable")[: min(UNITS, np.count_nonzero(on))]:
-        rows = [(int(i), float(z[i, u])) for i in np.argsort(-z[:, u], kind="stable")[:most] if z[i, u] > 0]
-        found.append((int(u), f"{on[u]:.1%}", rows))
-    return found
+    units = np.argsort(-on, kind="stable")[: min(UNITS, np.count_nonzero(on))]
+    best = {u: np.argsort(-z[:, u], kind="stable")[:most] for u in units}
+    return [(int(u), f"{on[u]:.1%}", [(int(i), float(z[i, u])) for i in best[u] if z[i, u] > 0]) for u in units]
 
 
 def _brought(estimator: Any, unit: int, value: float) -> str:
     """The three columns that a unit alone moves most; nothing where a column has several cells."""
-    z = np.zeros((2, estimator.n_components_), np.float32)
-    z[1, unit] = value
+    z = np.array([[0], [value]], np.float32) * (np.arange(estimator.n_components_) == unit)
     moved = np.diff(estimator._decode(z).numpy(), axis=0)[0]
     order = np.argsort(-np.abs(moved), kind="stable")[: 0 if any(estimator.model_.door.levels) else 3]
     return ", ".join(f"{estimator.data_.names[j]} {moved[j]:+.2g}" for j in order)
