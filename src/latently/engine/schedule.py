@@ -127,7 +127,7 @@ def _single(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: str
     rng = schedule.generator(name, rows.x.device)
     model = build(schedule.generator(f"{name}/weights"))
     linear = start_linear(model, rows, rng)
-    model.encoder.settle(model.door(_some(rows)))
+    model.encoder.settle(model.door(model.see(_some(rows), None)))
     schedule.watcher.stage(name)
     section = schedule.checkpoint.section(name)
     history = fit(model, Split(rows, valid), plan, rng, schedule.watcher, section)
@@ -161,6 +161,7 @@ def _crossed(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: st
     looks = None if plan.whole else _best_look([o.history.columns["validation"] for o in outcomes])
     final = replace(_time_left(plan, start_seconds, 1), stop_after=looks)
     done = _single(build, rows, schedule, final, name, None)
+    done.model.bottleneck.agree([o.model.bottleneck for o in outcomes])
     parts = [o.held_out for o in outcomes if o.held_out is not None]
     held_out = _pooled(parts) if parts else None
     seconds = start_seconds + done.history.seconds
