@@ -74,7 +74,8 @@ def test_numbers_are_off_by_no_more_than_was_said(done, refused):
     assert sizes["--max-error price=0.1"] == sizes["--max-error 0.1"] < sizes[""]
     pyarrow.csv.write_csv(table.append_column("town", pa.array(["Rome"] * 900)), "towns.csv")
     said = refused("compress towns.csv -o t.ltn --max-error town=1")
-    assert "column 'town': got 1, and the column holds string; expected a column of numbers" in said
+    assert "--max-error town=1" in said
+    assert "column 'town' holds string; expected a column of numbers" in said
     for wrong in ("much", "price=much", "1 --max-error price=2", "cost=1", "-1"):
         assert "max-error" in refused(f"compress t.csv -o t.ltn --max-error {wrong}")
 

@@ -54,13 +54,15 @@ def generate() -> None:
     new = Generator(random_state=0).fit(real).sample(len(real))
     figure, axes = plt.subplots(1, 4, figsize=(10, 2.3), layout="constrained")
     edges = np.linspace(real["weight"].min(), real["weight"].max(), 40)
-    for frame, colour, name in ((real, GREY, "rows of the fit"), (new, BLUE, "new rows")):
-        axes[0].hist(frame["weight"], edges, color=colour, alpha=0.6, label=name)
+    for frame, colour in ((real, GREY), (new, BLUE)):
+        axes[0].hist(frame["weight"], edges, color=colour, alpha=0.6)
     axes[0].set_title("weight")
-    axes[0].legend(frameon=False, fontsize=7)
     levels = ["S", "M", "L"]
     for i, (frame, colour) in enumerate(((real, GREY), (new, BLUE))):
-        axes[1].bar(np.arange(3) + 0.4 * i, frame["size"].value_counts()[levels], 0.4, color=colour)
+        name = ("rows of the fit", "new rows")[i]
+        axes[1].bar(np.arange(3) + 0.4 * i, frame["size"].value_counts()[levels], 0.4, color=colour, label=name)
+    axes[1].legend(frameon=False, fontsize=7)
+    axes[1].set_ylim(0, 2000)
     axes[1].set_xticks(np.arange(3) + 0.2, levels)
     axes[1].set_title("size")
     for ax, frame, name in ((axes[2], real, "rows of the fit"), (axes[3], new, "new rows")):
@@ -88,7 +90,8 @@ def compress() -> None:
     ax.set_yticks(place + 0.2, names, fontsize=7)
     ax.invert_yaxis()
     ax.set_xlabel("bits a cell; 64 in memory")
-    ax.legend(frameon=False, fontsize=8)
+    ax.set_xlim(0, 24)
+    ax.legend(frameon=False, fontsize=8, loc="center right")
     keep(figure, "compress")
 
 

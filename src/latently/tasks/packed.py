@@ -91,16 +91,15 @@ class Tables(Packing):
         if not isinstance(given, Mapping):
             return [float(given or 0) * number for number in numbers]
         names = [str(name) for name in schema.names]
-        for name in given:
+        for name, error in given.items():
             if str(name) not in names:
                 raise BadParameter(
-                    f"max_error of column {name!r}: there is none of that name; the first are {', '.join(names[:8])}."
+                    f"max_error={name}={error}: there is no column {name!r}; the first are {', '.join(names[:8])}."
                 )
             if not numbers[names.index(str(name))]:
                 raise BadParameter(
-                    f"max_error of column {name!r}: got {float(given[name]):g}, and the column holds "
-                    f"{schema.field(names.index(str(name))).type}; expected a column of numbers. Leave it out: it is "
-                    "kept exact."
+                    f"max_error={name}={error}: column {name!r} holds {schema.field(names.index(str(name))).type}; "
+                    "expected a column of numbers. Leave it out: it is kept exact."
                 )
         wanted = {str(name): float(error) for name, error in given.items()}
         return [wanted.get(name, 0.0) for name in names]
