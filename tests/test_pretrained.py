@@ -118,7 +118,7 @@ def test_the_step_by_hand_is_the_gradient_of_the_loss_where_rows_are_answers(tun
     seen = tuned._batch(x[:20])
     shown = torch.rand(seen.x.shape, generator=torch.Generator().manual_seed(0)) < 0.8
     batch = Batch(torch.from_numpy(y[:20].astype(np.float32))[:, None], given=seen.x * shown, shown=shown)
-    model = answering(tuned.model_, 3)
+    model = answering(tuned.model_, 3, ())
     torch.nn.init.normal_(model.decoder.weights[0], generator=torch.Generator().manual_seed(1))
     for p in model.parameters():
         p.grad = None
@@ -186,7 +186,7 @@ def test_a_fit_that_calibrates_runs_to_its_end_and_keeps_the_last_weights(tuned)
     rows = Batch(torch.from_numpy(y.astype(np.float32))[:, None], given=seen.x)
     split = Split(rows.take(slice(0, 40)), rows.take(slice(40, None)))
     plan = Plan(epochs=60, batch_rows=20, learning_rate=0.03, patience=1, whole=True)
-    model = answering(tuned.model_, 3)
+    model = answering(tuned.model_, 3, ())
     history = train_once(
         model, split, plan, torch.Generator().manual_seed(0), watcher_for(False), Checkpoint(None, "").section("x")
     )

@@ -42,6 +42,8 @@ def model(told: dict[str, Any], alarms: bool = True) -> None:
         typer.echo("held-out error: not measured, no rows were held out")
     else:
         _held_out(held, told)
+    if told.get("answers"):
+        typer.echo(f"answers to held-out {_one(told)}s ({told['answers']['rows']:,}): {answered(told['answers'])}")
     for alarm in told["alarms"] if alarms else []:
         typer.echo(f"note: {alarm['name']}: {alarm['message']}")
 
@@ -54,6 +56,7 @@ def _facts(told: dict[str, Any]) -> screen.Pairs:
         ("kind", ", ".join([told["kind"], *_chosen(told)])),
         (WORDS[_sort(told)].title, FORMS[_sort(told)](told)),
         ("rows", f"{told['rows']:,} different" if _sort(told) == "table" else ""),
+        ("answers", f"{told['labelled']:,} learned from" if "labelled" in told else ""),
         ("code", _plural(told["components"], "number") + _each(told)),
         ("loss", told["loss"]),
         ("parameters", f"{told['parameters']:,}"),

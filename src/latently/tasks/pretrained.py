@@ -82,7 +82,7 @@ class Pretrained(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task, ABC):
         given |= {"whole": True, "max_time": self.max_time}
         schedule = replace(schedule, given=given, validation=plain(self)["validation"], together=1)
         stage = "tuning" if self.checkpoint is None else f"tuning {zlib.crc32(targets.tobytes() + known.tobytes()):08x}"
-        outcome = train(lambda rng: answering(self.model_, classes), rows, schedule, stage)
+        outcome = train(lambda rng: answering(self.model_, classes, self.data_.shape), rows, schedule, stage)
         self.tuned_, self.labelled_ = outcome.model.eval(), int(known.sum())
         self.judged_: dict[str, Any] | None = self._judge(outcome)
         return self
@@ -147,9 +147,12 @@ class Pretrained(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task, ABC):
         return tuned | {"labelled": self.labelled_}
 
     def _adopted(self, extra: dict[str, Any], classes: int) -> None:
-        tuned = answering(self.model_, classes)
+        tuned = answering(self.model_, classes, self.data_.shape)
         tuned.load_state_dict({n[6:]: torch.from_numpy(v) for n, v in extra.items() if n.startswith("tuned.")})
         self.tuned_, self.labelled_ = tuned.eval(), extra["labelled"]
+
+    def _carried(self) -> dict[str, Any]:
+        return super()._carried() | {"labelled": self.labelled_, "answers": self.judged_}
 
     def _figures(self, X: Any, y: Any) -> dict[str, dict[str, Any]]:
         return {} if self.judged_ is None else {"held-out answers": self.judged_}
