@@ -219,4 +219,5 @@ def answered(judged: dict[str, Any]) -> str:
     """How good answers to held-out rows were, in a few words."""
     if "r2" in judged:
         return f"R2 {judged['r2']:.3f}, RMSE {judged['rmse']:.4g}"
-    return f"{100 * judged['accuracy']:.1f} % right"
+    usual = f"; {100 * judged['most_common']:.1f} % are of the most common class" if "most_common" in judged else ""
+    return f"{100 * judged['accuracy']:.1f} % right{usual}"
