@@ -32,7 +32,7 @@ def answering(model: Composition, classes: int, shape: tuple[int, ...]) -> Compo
 
     It sees `Batch.given` through the door and a copy of the encoder of `model`, has a linear head that starts at zero
     for a decoder, and pays nothing for its code. Rows are spoiled as those of the pretraining were, and where something
-    spoiled them and they are images (a `shape` of three numbers) they are shifted, too.
+    spoiled them and they are images, of a `shape` of three numbers, they are shifted, too.
     """
     body = copy.deepcopy(model)
     likelihood: Likelihood = (Categorical([classes]) if classes else SquaredError()).bind(Sizes(1, model.code))
