@@ -25,9 +25,9 @@ class PretrainedClassifier(ClassifierMixin, Pretrained):
     """Classes from few labels: learned first from all rows without them, then from the labelled rows.
 
     An autoencoder of all rows comes first; its encoder, with a linear layer on the code, then learns the labels, all of
-    it together (Hinton 2006; Vincent 2010). Rows without a label teach the encoder and are not asked afterwards: to
-    learn from one's own guesses helps where classes lie apart and harms where they do not. `fit(X, y)` takes -1, NaN,
-    None and "" for rows without a label. Where there would be one class only without -1, as in labels of -1 and 1, it
+    it together (Hinton 2006; Vincent 2010). Rows without a label teach the encoder and are not asked afterwards:
+    to learn from guesses about them helped on digits, and harmed on clothes. `fit(X, y)` takes -1, NaN, None and "" for
+    rows without a label. Where there would be one class only without -1, as in labels of -1 and 1, it
     is a class.
 
     Parameters
