@@ -28,7 +28,6 @@ import datetime
 import importlib.metadata
 import os
 import platform
-import sys
 import tempfile
 from pathlib import Path
 
@@ -53,6 +52,12 @@ def machine() -> str:
         f"{name}, family {facts.get('cpu family', '?')} model {facts.get('model', '?')} ({', '.join(wide)}), "
         f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start"
     )
+
+
+def command(options: argparse.Namespace) -> str:
+    """What prints the tables again, without folders."""
+    named = [f" --{name} {value}" for name in ("rounds", "only", "engines") if (value := getattr(options, name))]
+    return f"`python bench/peers{''.join(named)}{' --quick' * options.quick}`"
 
 
 def versions(workload: Workload) -> str:
@@ -90,8 +95,7 @@ def main() -> None:
     if unknown:
         parser.error(f"--only: unknown {', '.join(sorted(unknown))}")
     options.rounds = options.rounds or (1 if options.quick else 7)
-    print(f"`python bench/peers {' '.join(a for a in sys.argv[1:] if os.sep not in a)}`, {datetime.date.today()}")
-    print(f"\n{machine()}.")
+    print(f"{command(options)}, {datetime.date.today()}\n\n{machine()}.")
     with tempfile.TemporaryDirectory() as folder:
         for workload in WORKLOADS:
             if not wanted or workload.name in wanted:
