@@ -116,6 +116,7 @@ WORKLOADS = (
         (
             Entry("latently, Autoencoder()", HERE, "ours", "defaults"),
             Entry("latently, Autoencoder(16)", HERE, "ours", "defaults", {"n_components": 16}),
+            Entry("latently, Autoencoder(16, epochs=1)", HERE, "ours", "defaults", {"n_components": 16, "epochs": 1}),
             Entry("PyOD, AutoEncoder()", "pyod", "peers", "pyod_defaults"),
         ),
         base="latently, Autoencoder(16)", quick=(5000, 1), wall=True,
