@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from worker import Clock, Job, mean_square
+from worker import Clock, Job, mean_square, unscored
 
 from latently import Autoencoder
 from latently.engine import schedule
@@ -67,7 +67,7 @@ def score(job: Job, clock: Clock) -> float:
         _models["here"] = Autoencoder(job.widths[-1], network=network, epochs=1, verbose=False).fit(job.held)
     with clock:
         scores = _models["here"].score_samples(job.rows)
-    return float(scores.mean())
+    return unscored(scores, job)
 
 
 ENGINES: dict[str, Callable[[Job, Clock], float]] = {"train": train, "defaults": defaults, "score": score}

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from loops import network
-from worker import Clock, Job, lean, mean_square
+from worker import Clock, Job, lean, mean_square, unscored
 
 __all__ = ["ENGINES"]
 
@@ -71,7 +71,7 @@ def pyod_score(job: Job, clock: Clock) -> float:
         _detectors["here"] = _pyod_alike(job, 1).fit(job.held)
     with clock:
         scores = _detectors["here"].decision_function(job.rows, batch_size=256)
-    return float(scores.mean())
+    return unscored(scores, job)
 
 
 def pythae(job: Job, clock: Clock) -> float:

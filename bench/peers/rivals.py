@@ -10,7 +10,7 @@ import torch
 from loops import network
 from torch import Tensor, nn
 from torch.nn import functional
-from worker import Clock, Job, lean, mean_square
+from worker import Clock, Job, lean, mean_square, unscored
 
 __all__ = ["ENGINES"]
 
@@ -76,7 +76,7 @@ def score_torch(job: Job, clock: Clock) -> float:
     net, rows = network(job), torch.from_numpy(job.rows)
     with torch.inference_mode(), clock:
         scores = torch.cat([(net(x) - x).square().sum(1) for x in rows.split(CHUNK)])
-    return float(scores.mean())
+    return unscored(scores, job)
 
 
 def score_numpy(job: Job, clock: Clock) -> float:
@@ -94,7 +94,7 @@ def score_numpy(job: Job, clock: Clock) -> float:
                     np.maximum(y, 0, out=y)
             y -= x
             done.append(np.einsum("ij,ij->i", y, y))
-    return float(np.concatenate(done).mean())
+    return unscored(np.concatenate(done), job)
 
 
 ENGINES: dict[str, Callable[[Job, Clock], float]] = {
