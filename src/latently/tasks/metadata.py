@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from latently.errors import BadData, BadParameter
 __all__ = ["Metadata", "Where"]
 
 Array = NDArray[Any]
+ORDERED = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}
 Where = Mapping[str, Any] | Callable[[dict[str, Array]], Any] | NDArray[np.bool_]
 
 
@@ -67,11 +69,52 @@ class Metadata:
             )
         return np.flatnonzero(found)
 
-    def _equal(self, name: str, wanted: Any) -> NDArray[np.bool_]:
+    def said(self, words: Sequence[str], count: int) -> NDArray[np.bool_]:
+        """Which of `count` rows conditions such as "topic=sports" and "year>=2003" pick: all of them must hold.
+
+        Of one column several "=" are alternatives. Raises `BadParameter`.
+        """
+        picked, alike = np.ones(count, bool), dict[str, list[Any]]()
+        for word in words:
+            found = re.fullmatch(r"([^<>=]+)(<=|>=|<|>|==?)(.*)", word, re.DOTALL)
+            if found is None:
+                raise BadParameter(
+                    f"condition {word!r}: expected COLUMN=VALUE, or <, <=, > or >= for =. Try 'year>=2003'."
+                )
+            name, sign, text = (part.strip() for part in found.groups())
+            column, value = self._column(name), self._value(name, text)
+            if sign not in ORDERED:
+                alike.setdefault(name, []).append(value)
+            elif column.dtype.kind in "Ob":
+                raise BadParameter(f"condition {word!r}: {_sort(column)} have no order here. Try '{name}={text}'.")
+            else:
+                picked &= ORDERED[sign](column, value)
+        for name, values in alike.items():
+            picked &= self._equal(name, values)
+        return picked
+
+    def _value(self, name: str, text: str) -> Any:
+        """What a word means in a column."""
+        column = self.columns[name]
+        try:
+            if column.dtype.kind == "b":
+                return {"true": True, "false": False}[text.lower()]
+            return (text or None) if column.dtype.kind == "O" else np.array([text]).astype(_wide(column))[0]
+        except (ValueError, KeyError):
+            shown = next(iter(column.tolist()), "")
+            raise BadParameter(
+                f"condition on {name!r}: the column holds {_sort(column)}, and {text!r} is none. Try a value such as "
+                f"{str(shown).lower() if column.dtype.kind == 'b' else shown}."
+            ) from None
+
+    def _column(self, name: str) -> Array:
         if name not in self.columns:
             known = ", ".join(self.columns) or "none (give metadata= with the rows)"
             raise BadParameter(f"where names {name!r}; columns of metadata here: {known}.")
-        column = self.columns[name]
+        return self.columns[name]
+
+    def _equal(self, name: str, wanted: Any) -> NDArray[np.bool_]:
+        column = self._column(name)
         values = np.atleast_1d(np.asarray(wanted, object if column.dtype.kind == "O" else None))
         if column.dtype.kind == "O":
             fits = all(v is None or isinstance(v, str) for v in values.tolist())
@@ -123,6 +166,11 @@ def _column(name: str, given: Any, count: int | None) -> Array:
     if not all(t is None or isinstance(t, str) for t in v.tolist()):
         raise BadData(f"metadata column {name!r} is no column of numbers, truth values, dates or texts alone.")
     return v.astype(object)
+
+
+def _wide(column: Array) -> Any:
+    """The type in which a word is compared with a column: 2.5 lies between whole numbers."""
+    return np.float64 if column.dtype.kind == "i" else column.dtype
 
 
 def _sort(v: Array) -> str:
