@@ -1,5 +1,8 @@
 """New rows of tables: like those of the fit, whatever is asked for, in the container that came in."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -207,3 +210,20 @@ def test_the_command_line_asks_for_columns(model, tmp_path, monkeypatch, capsys)
         capsys.readouterr()
         assert main(["sample", "model.safetensors", "-o", "no.csv", "--given", wrong]) == 2
         assert word in capsys.readouterr().err
+
+
+def test_evaluate_and_the_report_tell_of_new_rows_not_of_bins(model, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    save(model, "model.safetensors")
+    people(200, 2).to_csv("real.csv", index=False)
+    assert main(["evaluate", "model.safetensors", "real.csv", "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert "reconstruction" not in figures
+    assert set(figures["new rows"]["told from real rows, AUC"]) == {"new", "independent columns"}
+    assert main(["report", "model.safetensors", "real.csv", "-o", "report.html"]) == 0
+    page = Path("report.html").read_text()
+    assert "tells new rows from these" in page
+    assert "Some new rows" in page
+    assert "Reconstruction by column" not in page
+    assert main(["info", "model.safetensors"]) == 0
+    assert "loss on held-out rows" in capsys.readouterr().out

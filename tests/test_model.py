@@ -10,6 +10,7 @@ import reference as ref
 import torch
 
 from latently import recipes
+from latently.errors import BadParameter
 from latently.model import Composition
 from latently.parts import Masking, Normal
 from latently.parts.likelihoods import Gaussian, Likelihood
@@ -248,6 +249,13 @@ def test_only_a_training_step_moves_the_running_mean():
     assert torch.equal(model.bottleneck.average, before)
     model.gradients(batch, ref.generator(), 1.0)
     ref.near(model.bottleneck.average, model.encode(batch).mean(0), 1e-12)
+
+
+def test_the_number_after_a_kind_that_is_no_part_is_its_first_option():
+    assert recipes.resolve("dictionary:8") == recipes.Dictionary(k=8)
+    assert recipes.resolve("hashing:1.5") == recipes.Hashing(alpha=1.5)
+    with pytest.raises(BadParameter, match="'few' after the colon is no number"):
+        recipes.resolve("dictionary:few")
 
 
 def test_a_spelled_option_holds_beside_importance_weighting():

@@ -18,7 +18,7 @@ from latently.model import Composition, Parts
 from latently.parts.corruptions import Masking
 from latently.parts.doors import Door
 from latently.parts.likelihoods import SquaredError
-from latently.parts.networks import MLP, Dense
+from latently.parts.networks import MLP, Dense, Temporal
 from latently.tasks.tuning import answering, labelled, least, probabilities
 from latently.values import Batch, Sizes
 
@@ -245,6 +245,23 @@ def test_rows_with_missing_cells_and_items_of_several_windows_have_answers_too()
     answers = [i % 2 if i < 8 else None for i in range(12)]
     model = PretrainedClassifier(8, data=Series(window=64), epochs=2, random_state=0).fit(waves, answers)
     assert model.predict_proba(waves).shape == (12, 2)
+
+
+def test_columns_of_heavy_tails_and_shapes_of_series_are_seen_by_the_head_as_they_were_while_pretraining():
+    rng = np.random.default_rng(0)
+    y = np.arange(120) % 2
+    few = np.where(np.arange(120) % 3 > 0, y, -1)
+    tails = np.column_stack([rng.normal(size=(120, 3)), np.exp(3 * rng.normal(size=120)) * (1 + y)])
+    assert PretrainedClassifier(4, **QUICK).fit(tails, few).tuned_.door.bends
+    waves = np.sin(np.arange(40) * (0.3 + 0.4 * y[:, None])) + 0.1 * rng.normal(size=(120, 40))
+    shaped = {"kind": "undercomplete", "network": Temporal(shapes=True, code_activation="linear")}
+    model = PretrainedClassifier(8, data=Series(), **shaped, **QUICK).fit(list(waves), few)
+    for name in ("edge", "project"):
+        before = dict(model.model_.encoder.named_buffers())
+        after = dict(model.tuned_.encoder.named_buffers())
+        assert any(n.endswith(name) for n in before)
+        for key in (n for n in before if n.endswith(name)):
+            assert_array_equal(before[key], after[key])
 
 
 def test_other_labels_do_not_go_on_from_the_checkpoint_of_these(tmp_path):

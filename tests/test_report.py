@@ -19,9 +19,9 @@ from latently.faces.report.words import cell, number, share
 
 HOSTILE = '<script>alert(\'x\')</script>" onload="alert(1)" &amp; \x00\ud800 ]]> --> </style></title>'
 SECTIONS = {
-    "alarms": "Alarms", "columns": "Columns and their roles", "training": "Training", "codes": "Map of the codes",
-    "reconstruction": "Reconstruction by column", "strange": "Strangest rows", "sizes": "Code size",
-    "made": "How it was made",
+    "alarms": "Alarms", "new": "New rows", "columns": "Columns and their roles", "training": "Training",
+    "codes": "Map of the codes", "reconstruction": "Reconstruction by column", "strange": "Strangest rows",
+    "sizes": "Code size", "made": "How it was made",
 }  # fmt: skip
 
 
@@ -98,6 +98,15 @@ def facts():
             "x": codes[:, 0].tolist(), "y": codes[:, 1].tolist(), "axes": ["first", "second"],
             "method": "the code itself", "rows": list(range(60)), "label": ["red", "white", None] * 20,
             "label_name": "colour",
+        },
+        "new": {
+            "columns": [
+                {"name": "ash", "apart": 0.12, "chance": 0.1, "real": [1, 4, 2], "new": [2, 3, 2]},
+                {"name": "colour", "apart": 0.02, "chance": 0.03, "real": [9, 3], "new": [8, 4],
+                 "names": ["red", "blue"]},
+            ],
+            "figures": {"told from real rows, AUC": {"new": 0.61, "independent columns": 0.9}},
+            "heads": ["ash", "colour"], "rows": [[2.1, "red"], [2.3, None]],
         },
         "strange": {
             "rows": [{

@@ -104,7 +104,7 @@ class Composition(nn.Module):
     def settle(self, batch: Batch) -> None:
         """Let the bottleneck fix what inference needs of a finished encoder, if it can from rows not learned from."""
         if self.bottleneck.settles:
-            self.bottleneck.settle(self.encoder.plain(self.door(batch)))
+            self.bottleneck.settle(self.encoder.plain(self.door(self.see(batch, None))))
 
     # ------------------------------------------------------------------ what it costs
 

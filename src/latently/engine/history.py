@@ -20,6 +20,13 @@ class History:
     seconds: float = 0.0
     folds: list[list[float]] = field(default_factory=list)  #: validation losses of cross-validation
 
+    @property
+    def judged(self) -> float | None:
+        """The loss of held-out rows at the look that was kept, the mean of the folds; None where none were held out."""
+        curves = self.folds or [self.columns.get("validation") or [math.nan]]
+        found = sum(curve[min(self.best_look, len(curve) - 1)] for curve in curves) / len(curves)
+        return found if math.isfinite(found) else None
+
     def add(self, row: dict[str, float]) -> None:
         """Append one look; a column that is new starts with blanks."""
         length = max((len(c) for c in self.columns.values()), default=0)

@@ -127,7 +127,7 @@ def _single(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: str
     rng = schedule.generator(name, rows.x.device)
     model = build(schedule.generator(f"{name}/weights"))
     linear = start_linear(model, rows, rng)
-    model.encoder.settle(model.door(_some(rows)))
+    model.encoder.settle(model.door(model.see(_some(rows), None)))
     schedule.watcher.stage(name)
     section = schedule.checkpoint.section(name)
     history = fit(model, Split(rows, valid), plan, rng, schedule.watcher, section)

@@ -38,10 +38,12 @@ def model(told: dict[str, Any], alarms: bool = True) -> None:
     )
     typer.echo()
     held = told["held_out"]
-    if held is None:
-        typer.echo("held-out error: not measured, no rows were held out")
-    else:
+    if held is not None:
         _held_out(held, told)
+    elif told["validation"] is not None:
+        typer.echo(f"loss on held-out {_one(told)}s: {told['validation']:.4g}, {told['loss']}")
+    else:
+        typer.echo(f"held-out error: not measured, no {_one(told)}s were held out")
     for alarm in told["alarms"] if alarms else []:
         typer.echo(f"note: {alarm['name']}: {alarm['message']}")
 

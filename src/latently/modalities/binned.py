@@ -81,7 +81,9 @@ class Binned(Table):
     def likelihood(self, numbers: Likelihood | None = None) -> Likelihood:
         """Cross-entropy of every column, with a place for missing cells."""
         columns = [Column(str(j), "category", levels=tuple(range(n))) for j, n in enumerate(self.levels)]
-        return likelihood(columns, np.zeros(len(columns), bool), None)
+        found = likelihood(columns, np.zeros(len(columns), bool), None)
+        found.measured = False  # a code tells new rows cell by cell: how it gives back a whole row is no aim
+        return found
 
     def limits(self) -> tuple[torch.Tensor, torch.Tensor]:
         """The first and the last level."""

@@ -6,11 +6,12 @@ import functools
 import importlib
 import inspect
 import pkgutil
+from dataclasses import fields
 from importlib.metadata import entry_points
 
 from latently.errors import BadParameter
 from latently.recipes.base import Recipe
-from latently.recipes.compose import Compose, spelled
+from latently.recipes.compose import WORDS, Compose, spelled
 
 __all__ = ["Compose", "Recipe", "kinds", "names", "resolve"]
 
@@ -42,11 +43,22 @@ def resolve(kind: object) -> Recipe:
     if isinstance(kind, str) and kind in kinds() and kind != "compose":
         return kinds()[kind]()
     if isinstance(kind, str) and ("+" in kind or ":" in kind):
-        return spelled(kind)
+        name, _, value = kind.partition(":")
+        return _first(kinds()[name], value) if name in kinds() and name not in WORDS else spelled(kind)
     raise BadParameter(
         f"kind={kind!r}: expected one of {', '.join(names())}, a spelling such as 'masking+topk+contractive', "
         "a recipe class, or a recipe."
     )
+
+
+def _first(recipe: type[Recipe], value: str) -> Recipe:
+    """A kind that is no part, such as `dictionary:32`: the number after the colon is its first option."""
+    option = fields(recipe)[0]
+    try:
+        number = float(value)
+    except ValueError:
+        raise BadParameter(f"kind='{recipe.name}:{value}': {value!r} after the colon is no number.") from None
+    return recipe(**{option.name: int(number) if number.is_integer() else number})
 
 
 def __getattr__(name: str) -> type[Recipe]:

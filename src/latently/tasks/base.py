@@ -235,7 +235,7 @@ class Task(BaseEstimator):
             "loss": self.data_.loss or parts_loss(self.recipe_, self.loss),
             "epochs": int(history.columns["epoch"][-1]), "stopped": history.stopped, "seconds": history.seconds,
             "curve": None if self.components_curve_ is None else asdict(self.components_curve_),
-            "held_out": None if self.held_out_ is None else asdict(self.held_out_),
+            "held_out": None if self.held_out_ is None else asdict(self.held_out_), "validation": history.judged,
             "alarms": [asdict(a) for a in self.alarms_],
             "versions": {"latently": latently_version(), "torch": torch.__version__},
         }  # fmt: skip

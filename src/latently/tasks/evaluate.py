@@ -110,12 +110,13 @@ def evaluate(est: Task, X: Any, y: Any = None, *, random_state: Any = 0) -> Eval
     - probe: with `y`, five-fold accuracy of a logistic regression, NMI and ARI of k-means clusters for classes, R2 of a
       ridge regression for numbers: on codes, on principal components of the same number, on all columns.
 
-    A task adds figures of its own; a `Compressor` has only those: bits a pixel, PSNR in dB, bytes.
+    A task adds figures of its own; some have only those: a `Compressor` bits a pixel, PSNR in dB, bytes; a `Generator`
+    of tables how like new rows are.
     """
     if not isinstance(est, Task):
         raise UnsupportedInput(f"evaluate takes a fitted estimator of latently, not {type(est).__name__}.")
     check_is_fitted(est, "model_")
-    if est.data_.cropped:
+    if est.data_.cropped or est.data_.walked:
         return _of_pieces(est, X, y)
     whole = est._batch(X)
     owners = est.data_.owners(X)
@@ -141,11 +142,11 @@ def evaluate(est: Task, X: Any, y: Any = None, *, random_state: Any = 0) -> Eval
 
 
 def _of_pieces(est: Task, X: Any, y: Any) -> Evaluation:
-    """The figures of a task that learns from pieces: a piece and its code say nothing of the whole."""
+    """The figures of a task that learns from pieces, or cell after cell: their codes say nothing of the whole."""
     found = {n: section for n, section in est._figures(X, y).items() if section}
     if not found:
         raise BadData(f"there is nothing here to judge by: this {type(est).__name__} is judged by {est.judged}.")
-    count = est.data_.count(X)
+    count = len(est._batch(X)) if est.data_.walked else est.data_.count(X)
     item = "step" if est.data_.stepwise(X) else est.data_.item
     return Evaluation(type(est).__name__, est.recipe_.name, count, count, int(est.n_components_), found, item)
 

@@ -16,12 +16,14 @@ from latently.errors import BadData, BadParameter
 from latently.tasks.base import Task
 from latently.tasks.walk import drawn_values
 
-__all__ = ["Judge", "likeness", "reported"]
+__all__ = ["Judge", "compared", "likeness", "reported"]
 
 GROUPS = 8  # of a column of numbers, in pairs
 MOST_PAIRS = 300
 FIT = "rows of the fit"
 MOST = 8000  # rows that a classifier tells apart
+SHOWN = 5000  # rows that a picture of columns is drawn from
+BARS = 24
 CLOSEST = 2000  # made rows whose nearest real ones are looked for
 AT_ONCE = 2**24  # distances
 FOLDS = 4
@@ -33,6 +35,33 @@ def likeness(task: Task, rows: Any) -> dict[str, dict[str, Any]]:
     """New rows beside columns drawn by themselves, judged by `rows`: a section of figures."""
     judge = Judge(task.data_, _asked(task, rows), 0)
     return {"new rows": judge.told(_made(task, judge.real))}
+
+
+def compared(task: Task, rows: Any) -> tuple[list[dict[str, Any]], Any, dict[str, dict[str, float]]]:
+    """What a picture needs: each column in `rows` and in new rows, the new rows in user units, and the figures.
+
+    A column is its name, the total variation (`apart`), what of it two samples of the same rows would have (`chance`,
+    `sum_v sqrt(p_v (1 - p_v) / (pi n))`, of v levels or bins of share p), and counts (`real`, `new`) of its commonest
+    levels (`names`) or of equal parts of its range.
+    """
+    known = _asked(task, rows)
+    known = known[torch.randperm(len(known), generator=chance.child(0, "shown"))[:SHOWN].numpy()]
+    data: Any = task.data_
+    judge, made, columns = Judge(data, known, 0), _made(task, known), []
+    for j, (column, (apart, luck)) in enumerate(zip(data.learned, judge.apart(made["new"]), strict=True)):
+        sides = [x[~np.isnan(x[:, j]), j] for x in (known, made["new"])]
+        fact: dict[str, Any] = {"name": column.name, "apart": apart, "chance": luck}
+        if column.width:
+            counts = [np.bincount(s.astype(np.int64), minlength=column.width) for s in sides]
+            order = np.argsort(-counts[0], kind="stable")[:BARS]
+            fact["names"] = [str(column.levels[k]) for k in order]
+            counts = [c[order] for c in counts]
+        else:
+            both = np.concatenate(sides)
+            ends = (float(both.min()), float(both.max())) if len(both) else (0.0, 1.0)
+            counts = [np.histogram(s, BARS, ends)[0] for s in sides]
+        columns.append(fact | {who: c.tolist() for who, c in zip(("real", "new"), counts, strict=True)})
+    return columns, data.framed(made["new"]), judge.told(made)
 
 
 def reported(
@@ -74,7 +103,7 @@ class Judge:
     def told(self, made: Mapping[str, Matrix]) -> dict[str, dict[str, float]]:
         """Figure, and who: total variation of columns and of pairs, and how surely a classifier tells rows apart."""
         return {
-            "columns, total variation": {n: self._columns(x) for n, x in made.items()},
+            "columns, total variation": {n: float(np.mean([v for v, _ in self.apart(x)])) for n, x in made.items()},
             "pairs, total variation": {n: self._pairs(x) for n, x in made.items()},
             "told from real rows, AUC": {n: self._apart(x) for n, x in made.items()},
         }
@@ -88,9 +117,10 @@ class Judge:
                 places[:, j] = np.where(places[:, j] >= n, groups, places[:, j] * groups // n)
         return np.asarray(places)
 
-    def _columns(self, x: Matrix) -> float:
+    def apart(self, x: Matrix) -> list[tuple[float, float]]:
+        """Total variation of every column, and what of it is chance among so few rows."""
         a, b = self._places(self.real), self._places(x)
-        return float(np.mean([_variation(a[:, j], b[:, j]) for j in range(a.shape[1])]))
+        return [(_variation(a[:, j], b[:, j]), _luck(a[:, j])) for j in range(a.shape[1])]
 
     def _pairs(self, x: Matrix) -> float:
         a, b = self._places(self.real, GROUPS), self._places(x, GROUPS)
@@ -190,3 +220,9 @@ def _variation(a: NDArray[np.int64], b: NDArray[np.int64]) -> float:
     values, place = np.unique(np.concatenate([a, b]), return_inverse=True)
     shares = [np.bincount(p, minlength=len(values)) / max(len(p), 1) for p in (place[: len(a)], place[len(a) :])]
     return float(np.abs(shares[0] - shares[1]).sum() / 2)
+
+
+def _luck(places: NDArray[np.int64]) -> float:
+    """The total variation to be expected between two samples of as many rows from one distribution."""
+    share = np.unique(places, return_counts=True)[1] / max(len(places), 1)
+    return float(np.sqrt(share * (1 - share) / (np.pi * max(len(places), 1))).sum())

@@ -14,7 +14,7 @@ from typing import Any, TypedDict, cast
 
 __all__ = [
     "Alarm", "Codes", "Column", "Error", "Facts", "Fold", "Gallery", "Head", "HeldOut", "Histogram", "Level", "Line",
-    "Made", "Reason", "Reconstruction", "Row", "Sizes", "Strange", "Training", "tidy",
+    "Made", "New", "Reason", "Reconstruction", "Row", "Sizes", "Strange", "Training", "tidy",
 ]  # fmt: skip
 
 HUGE = 10**300  # a larger integer has no float to draw it by
@@ -220,6 +220,15 @@ class Listing(TypedDict, total=False):
     note: str
 
 
+class New(TypedDict, total=False):
+    """Rows of a table that a generator drew."""
+
+    columns: Sequence[Mapping[str, Any]]  #: name, apart, and counts `real` and `new`; of levels their names
+    figures: Mapping[str, Mapping[str, float]]  #: of whom, by what is measured
+    heads: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+
+
 class Track(TypedDict, total=False):
     """A line of a chart."""
 
@@ -249,6 +258,7 @@ class Facts(TypedDict, total=False):
     columns: Sequence[Column]
     training: Training
     reconstruction: Reconstruction
+    new: New
     galleries: Sequence[Gallery]
     codes: Codes
     strange: Strange

@@ -13,6 +13,7 @@ from latently.faces.clips import Clips
 from latently.faces.given import Given
 from latently.faces.report.album import pictured
 from latently.faces.report.clips import heard
+from latently.faces.report.fresh import made_up
 from latently.faces.report.texts import told as told_of
 from latently.faces.report.tracks import followed
 from latently.faces.rows import Rows
@@ -37,7 +38,7 @@ def facts_of(given: Given) -> dict[str, Any]:
     }  # fmt: skip
     facts: dict[str, Any] = {
         "head": head, "alarms": told["alarms"], "training": _training(estimator, told),
-        "codes": {} if estimator.data_.cropped else _codes(given), "made": _made(given, told),
+        "codes": {} if estimator.data_.cropped or estimator.data_.walked else _codes(given), "made": _made(given, told),
     }  # fmt: skip
     if isinstance(given, Album):
         facts |= pictured(given)
@@ -48,6 +49,10 @@ def facts_of(given: Given) -> dict[str, Any]:
     elif isinstance(given, Rows):
         head |= {"columns": given.reading.table.num_columns, "learned": told["columns"]}
         facts["columns"] = _columns(given)
+        if estimator.data_.walked:
+            facts |= made_up(given)
+            head["verdict"] = facts.pop("verdict")
+            return facts
         tabled = {"reconstruction": _reconstruction, "strange": _strange}
         facts |= followed(given) if isinstance(given, Track) else {n: make(given) for n, make in tabled.items()}
     strange = facts.get("strange", {})

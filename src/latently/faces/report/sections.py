@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from latently.faces.report.codes import codes
 from latently.faces.report.facts import Facts
+from latently.faces.report.fresh import fresh
 from latently.faces.report.gallery import gallery
 from latently.faces.report.listing import listings
 from latently.faces.report.made import made
@@ -32,6 +33,7 @@ class Section:
 
 DRAWN: Sequence[tuple[str, str, Callable[[Facts], Html | None]]] = (
     ("alarms", "Alarms", alarms),
+    ("new", "New rows", fresh),
     ("reconstruction", "Reconstruction by column", reconstruction),
     ("galleries", "Images", gallery),
     ("stretches", "Series", stretches),

@@ -73,7 +73,7 @@ def _predicted(estimator: Any, rows: Any) -> dict[str, Any]:
     if not hasattr(estimator, "classes_"):
         return {"prediction": estimator.predict(rows).tolist()}
     p = estimator.predict_proba(rows)
-    classes = estimator.classes_.tolist()
+    classes = [int(c) if isinstance(c, float) and c.is_integer() else c for c in estimator.classes_.tolist()]
     best = [classes[k] for k in p.argmax(1)]
     return {"prediction": best} | {f"p_{name}": p[:, k].tolist() for k, name in enumerate(classes)}
 

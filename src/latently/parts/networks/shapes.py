@@ -62,7 +62,9 @@ class Shaped(Network):
 
     @torch.no_grad()
     def settle(self, features: Tensor) -> None:
-        """Thresholds, and the principal directions of the shares, of these rows."""
+        """Thresholds, and the principal directions of the shares, of these rows; once: later layers build on them."""
+        if bool(self.project.any()):
+            return
         x, seen = self._series(features)
         for part, step in zip(torch.arange(len(self.edge)).split(FILTERS), self.steps, strict=True):
             found = self._filtered(x, part[0], step).permute(1, 0, 2).flatten(1).cpu()
