@@ -48,7 +48,7 @@ class Parts:
         bound = self.bound.bind(sizes)
         return Parts(self.bottleneck.bind(sizes), corruption, penalties, bound, self.emphasis, self.loss)
 
-    def plan(self) -> dict[str, int]:
+    def plan(self) -> dict[str, float]:
         """What "auto" stands for in a plan of training, where one of the parts asks for something."""
         return {name: value for part in self.all() for name, value in part.plan.items()}
 

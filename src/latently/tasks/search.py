@@ -240,7 +240,7 @@ class SearchIndex(Task):
 
     @property
     def recommends_(self) -> str:
-        """The engine to take here: "faiss" from 100,000 rows by numbers or "hamming", else "exact"."""
+        """The engine to take here: "faiss" from 30,000 rows by numbers, 100,000 by "hamming", else "exact"."""
         check_is_fitted(self, "names_")
         return measures.recommended(self._measure, len(self.names_))
 
@@ -272,7 +272,7 @@ class SearchIndex(Task):
         return measures.told(self._measure, far), self.names_[found if places is None else places[found]]
 
     def within(self, X: Any, radius: float, *, where: Where | None = None) -> tuple[list[Array], list[Names]]:
-        """All rows of the index at most `radius` away from each of `X`, nearest first: an array a query; see `query`."""
+        """All rows at most `radius` away from each of `X`, nearest first, an array a query (see `query`)."""
         asked, rows, places = self._asked(X), *self._picked(where)
         found = exact.within(self._shelf, rows, asked, measures.inner(self._measure, radius))
         names = self.names_ if places is None else self.names_[places]
