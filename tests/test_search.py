@@ -597,7 +597,7 @@ MISTAKEN = {
     "sports": "expected COLUMN=VALUE",
     "subject=arts": "columns of metadata here: topic, year, read, at",
     "year=late": "holds numbers, and 'late' is none",
-    "read=maybe": "Try a value such as true",
+    "read=maybe": "Try 'True'",
     "topic>a": "no order here. Try 'topic=a'",
     "at=soon": "holds dates",
 }
@@ -629,5 +629,13 @@ def test_the_command_line_keeps_columns_beside_an_index_and_picks_rows_by_them(t
     assert (found["year"] >= 2040).all()
     assert "leaves none of 80 rows" in run("search query i.safetensors new.csv -o f.csv --where colour=green", 2)
     assert "Did you mean 'colour'" in run("search build t.csv --meta color -o j.safetensors", 2)
+    made = pd.read_csv(tmp_path / "t.csv").astype({"colour": "category"})
+    made.loc[0, "colour"] = None
+    made.to_parquet(tmp_path / "t.parquet")
+    run("search build t.parquet --meta colour --drop query -o k.safetensors --epochs 1")
+    run("search query k.safetensors t.parquet -o f.csv -k 1 --where colour=")
+    assert (pd.read_csv(tmp_path / "f.csv")["name"] == 0).all()
     run("search build new.csv -o j.safetensors --epochs 1")
-    assert "Build it with --meta" in run("search query j.safetensors new.csv -o f.csv --where a=1", 2)
+    assert "none (give metadata= with the rows, or --meta)" in run(
+        "search query j.safetensors new.csv -o f.csv --where a=1", 2
+    )

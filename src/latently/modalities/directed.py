@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,6 @@ class Directed(Table):
 
     A scale for each column would put other rows among the ten nearest, one of sixteen of sentence embeddings.
     """
-
-    readings: ClassVar[dict[str, str]] = {}
 
     @classmethod
     def accepts(cls, data: Any) -> bool:

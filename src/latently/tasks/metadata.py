@@ -94,22 +94,21 @@ class Metadata:
         return picked
 
     def _value(self, name: str, text: str) -> Any:
-        """What a word means in a column."""
+        """What a word means in a column; 2.5 lies between whole numbers."""
         column = self.columns[name]
         try:
-            if column.dtype.kind == "b":
-                return {"true": True, "false": False}[text.lower()]
-            return (text or None) if column.dtype.kind == "O" else np.array([text]).astype(_wide(column))[0]
+            if column.dtype.kind in "Ob":
+                return {"true": True, "false": False}[text.lower()] if column.dtype.kind == "b" else text or None
+            return np.array([text]).astype(np.float64 if column.dtype.kind == "i" else column.dtype)[0]
         except (ValueError, KeyError):
-            shown = next(iter(column.tolist()), "")
+            some = str(next(iter(column.tolist()), ""))
             raise BadParameter(
-                f"condition on {name!r}: the column holds {_sort(column)}, and {text!r} is none. Try a value such as "
-                f"{str(shown).lower() if column.dtype.kind == 'b' else shown}."
+                f"condition {name}, {text}: the column holds {_sort(column)}, and {text!r} is none. Try {some!r}."
             ) from None
 
     def _column(self, name: str) -> Array:
         if name not in self.columns:
-            known = ", ".join(self.columns) or "none (give metadata= with the rows)"
+            known = ", ".join(self.columns) or "none (give metadata= with the rows, or --meta)"
             raise BadParameter(f"where names {name!r}; columns of metadata here: {known}.")
         return self.columns[name]
 
@@ -166,11 +165,6 @@ def _column(name: str, given: Any, count: int | None) -> Array:
     if not all(t is None or isinstance(t, str) for t in v.tolist()):
         raise BadData(f"metadata column {name!r} is no column of numbers, truth values, dates or texts alone.")
     return v.astype(object)
-
-
-def _wide(column: Array) -> Any:
-    """The type in which a word is compared with a column: 2.5 lies between whole numbers."""
-    return np.float64 if column.dtype.kind == "i" else column.dtype
 
 
 def _sort(v: Array) -> str:

@@ -85,17 +85,12 @@ def _known(given: Given, words: list[str]) -> None:
     table = given.reading.table
     names = [n for w in words for n in ([w] if w in table.column_names else w.split(","))]
     tables.select(given.data, table.column_names, names, "which --meta names")
-    given.common["metadata"] = {n: _plain(table.column(n)) for n in names}
+    columns = {n: table.column(n) for n in names}
+    spelled = {n: c.to_pylist() for n, c in columns.items() if hasattr(c.type, "value_type")}  # categories
+    given.common["metadata"] = {n: spelled[n] if n in spelled else c.to_numpy() for n, c in columns.items()}
     taken = {n for role in ROLES for n in given.common.get(role, [])}
     if given.sort == "table":
         given.common["drop"] = [*given.common["drop"], *(n for n in dict.fromkeys(names) if n not in taken)]
-
-
-def _plain(column: Any) -> Any:
-    """A column of pyarrow as an array, categories spelled out."""
-    import pyarrow as pa
-
-    return (column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column).to_numpy()
 
 
 class _Shelf:
@@ -198,21 +193,10 @@ def _found(given: Given, nearest: int, where: Sequence[str]) -> tuple[Any, Any]:
         return index.query(given.rows, k=min(nearest, len(index.names_)))  # type: ignore[no-any-return]
     from latently.tasks.metadata import Metadata
 
-    if not index.metadata_:
-        raise BadParameter(
-            f"--where {where[0]}: {given.model} keeps names and codes alone. Build it with --meta COLUMN."
-        )
     picked = Metadata(index.metadata_).said(where, len(index.names_))
     if not picked.any():
-        asked = " ".join(f"--where '{word}'" for word in where)
-        raise BadParameter(f"{asked} leaves none of {len(picked):,} rows; the first of them say {_first(index)}.")
+        raise BadParameter(f"--where {' --where '.join(where)} leaves none of {len(picked):,} rows. Try fewer of them.")
     return index.query(given.rows, k=min(nearest, int(picked.sum())), where=picked)  # type: ignore[no-any-return]
-
-
-def _first(index: Any) -> str:
-    """A few values of each column of metadata."""
-    some = {name: list(dict.fromkeys(values.tolist()))[:3] for name, values in index.metadata_.items()}
-    return "; ".join(f"{name}: {', '.join(map(str, values))}" for name, values in some.items())
 
 
 def _table(given: Given, distances: Any, names: Any) -> Any:
