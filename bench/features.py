@@ -80,7 +80,7 @@ def clusters(name: str, k: int) -> None:
             if who == "clustering, its own":
                 guess = fits[seed].clusters(x)
             else:
-                usual = Autoencoder(k, f"clustering:{CLUSTERS}", random_state=seed)
+                usual = Autoencoder(k, kind=f"clustering:{CLUSTERS}", random_state=seed)
                 fits[seed] = encoders(k, seed).get(who, usual).fit(x)
                 guess = KMeans(CLUSTERS, n_init=10, random_state=seed).fit_predict(fits[seed].transform(x))
             found.append((normalized_mutual_info_score(y, guess), adjusted_rand_score(y, guess)))
