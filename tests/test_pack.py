@@ -15,6 +15,13 @@ from latently.engine.plan import Plan
 PLAN = Plan(epochs=4, batch_rows=4, learning_rate=1e-2)
 
 
+@pytest.fixture(autouse=True, params=["here", "there"])
+def way(request, monkeypatch):
+    """On the processor, and as on a device that no step may read."""
+    if request.param == "there":
+        monkeypatch.setattr(Packed, "_step_here", lambda self, norm, rate: self._step_there(torch.tensor(norm), rate))
+
+
 def layers() -> nn.Module:
     model = nn.Sequential(nn.Linear(5, 3), nn.Linear(3, 7), nn.PReLU())
     for i, p in enumerate(model.parameters()):

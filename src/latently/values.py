@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -57,7 +58,7 @@ class Batch:
     @property
     def cells(self) -> int:
         """How many numbers a row has."""
-        return self.x[0].numel() if len(self) else 0
+        return math.prod(self.x.shape[1:]) if len(self) else 0
 
     def take(self, index: Tensor | slice) -> Batch:
         """The rows at `index`."""

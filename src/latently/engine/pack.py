@@ -44,19 +44,37 @@ class Packed:
         self.plan = plan
 
     def step(self, rate: float) -> None:
-        """Clip, step and clear. A gradient that is not finite is counted and left out; nothing is read back."""
+        """Clip, step and clear. A gradient that is not finite is counted and left out; no other device is read."""
+        self.tried += 1
         norm = torch.linalg.vector_norm(self.grad)
+        if self.flat.device.type == "cpu":  # where a number costs less to read than a tensor to work on
+            self._step_here(float(norm), rate)
+        else:
+            self._step_there(norm, rate)
+        self.grad.zero_()
+
+    def _step_here(self, norm: float, rate: float) -> None:
+        if not math.isfinite(norm):
+            return
+        self.steps += 1
+        if norm > self.plan.clip:
+            self.grad.mul_(self.plan.clip / norm)
+        if self.plan.weight_decay:
+            self.matrices.mul_(1 - rate * self.plan.weight_decay)
+        self._adam(rate)
+
+    def _step_there(self, norm: Tensor, rate: float) -> None:
         torch.lt(norm, math.inf, out=self.sound)  # 1 when finite, 0 when not, no synchronisation
         self.steps.add_(self.sound)
-        self.tried += 1
         if self.plan.weight_decay:
             self.matrices.mul_(1 - self.sound * (rate * self.plan.weight_decay))
+        self._adam(rate, grad_scale=norm.div_(self.plan.clip).clamp_(min=1.0), found_inf=1 - self.sound)
+
+    def _adam(self, rate: float, **checks: Tensor) -> None:
         torch._fused_adamw_(
             [self.flat], [self.grad], [self.first], [self.second], [], [self.steps],
-            lr=rate, beta1=BETAS[0], beta2=BETAS[1], weight_decay=0.0, eps=EPS, amsgrad=False, maximize=False,
-            grad_scale=norm.div_(self.plan.clip).clamp_(min=1.0), found_inf=1 - self.sound,
+            lr=rate, beta1=BETAS[0], beta2=BETAS[1], weight_decay=0.0, eps=EPS, amsgrad=False, maximize=False, **checks,
         )  # fmt: skip
-        self.grad.zero_()
 
     def average(self, share: float) -> None:
         """Move the running average of the weights a `share` of the way to the weights."""

@@ -6,6 +6,7 @@ no_grad and on float32 only; everything else goes through `torch.nn.functional.l
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -26,34 +27,37 @@ class Gemm:
         """Whether a stack of these weights computes in bfloat16 while it is trained on batches of `rows`."""
         return self.low_from is not None and rows >= self.low_rows and max(w.numel() for w in weights) >= self.low_from
 
-    def _onednn(self, x: Tensor, numel: int) -> bool:
-        if x.dtype == torch.bfloat16:
+    def direct(self, w: Tensor) -> bool:
+        """Whether the products of a layer go to oneDNN: of bfloat16 all, of float32 those of layers large enough."""
+        if w.dtype == torch.bfloat16:
             return True
-        return self.onednn_from is not None and numel >= self.onednn_from and x.dtype == torch.float32
+        return self.onednn_from is not None and w.numel() >= self.onednn_from and w.dtype == torch.float32
 
-    def linear(self, x: Tensor, w: Tensor, b: Tensor, relu: bool) -> Tensor:
-        """`x w' + b`, cut off at zero when `relu`."""
-        if self._onednn(x, w.numel()):
+    def linear(self, x: Tensor, w: Tensor, b: Tensor, relu: bool, direct: bool | None = None) -> Tensor:
+        """`x w' + b`, cut off at zero when `relu`. `direct` is found out if not given."""
+        if self.direct(w) if direct is None else direct:
             return torch.ops.mkldnn._linear_pointwise(x, w, b, "relu" if relu else "none", [], "")  # type: ignore[no-any-return]
         y = torch.addmm(b, x, w.t())
         return y.relu_() if relu else y
 
-    def input_grad(self, g: Tensor, w: Tensor) -> Tensor:
+    def input_grad(self, g: Tensor, w: Tensor, direct: bool | None = None) -> Tensor:
         """`g w`: the gradient that a layer passes down."""
-        if g.dtype == torch.float32 and self._onednn(g, w.numel()):
+        if (self.direct(w) if direct is None else direct) and g.dtype == torch.float32:
             return torch.ops.mkldnn._linear_pointwise(g, w.t(), None, "none", [], "")  # type: ignore[no-any-return]
-        return g @ w
+        return torch.mm(g, w)
 
-    def weight_grad(self, g: Tensor, x: Tensor, total: Tensor) -> None:
-        """Add `g' x`, the gradient of the weights, to `total`."""
-        if g.dtype == total.dtype:
-            total.addmm_(g.t(), x)
+    @staticmethod
+    def add_grads(g: Tensor, x: Tensor, weights: Tensor, biases: Tensor) -> None:
+        """Add `g' x`, the gradient of the weights, and the column sums of `g`, that of the biases."""
+        up = g.t()
+        if g.dtype == weights.dtype:
+            weights.addmm_(up, x)
+            biases.addmv_(up, _ones(g.shape[0], g.dtype, g.device))
         else:
-            total.add_(g.t() @ x)
+            weights.add_(up @ x)
+            biases.add_(g.sum(0, dtype=biases.dtype))
 
-    def bias_grad(self, g: Tensor, total: Tensor) -> None:
-        """Add the column sums of `g`, the gradient of the biases, to `total`."""
-        if g.dtype == total.dtype:
-            total.addmv_(g.t(), g.new_ones(1).expand(len(g)))
-        else:
-            total.add_(g.sum(0, dtype=total.dtype))
+
+@functools.lru_cache(maxsize=8)
+def _ones(rows: int, kind: torch.dtype, device: torch.device) -> Tensor:
+    return torch.ones(1, dtype=kind, device=device).expand(rows)

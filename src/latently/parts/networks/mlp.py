@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,27 @@ from latently.parts.networks.base import Ends, Network
 from latently.parts.networks.gemm import Gemm
 
 __all__ = ["MLP", "Skip", "beside_lines"]
+
+
+class Layer(NamedTuple):
+    """What a step needs of a layer: weights and bias without their history, and where gradients are added."""
+
+    w: Tensor
+    b: Tensor
+    w_grad: Tensor
+    b_grad: Tensor
+    act: Activation
+    relu: bool
+    direct: bool  #: whether its products go to oneDNN
+
+
+class Held(NamedTuple):
+    """The layers, and what tells that they are still in their place: the last bias's gradient, and where it lies."""
+
+    layers: list[Layer]
+    grad: Tensor | None
+    place: int
+    gemm: Gemm
 
 
 class MLP(Network):
@@ -35,6 +56,7 @@ class MLP(Network):
         self.weights = nn.ParameterList(own)
         self.biases = nn.ParameterList([nn.Parameter(torch.zeros(b)) for _, b in pairs])
         self._source = [source] if source else []  # in a list: not a submodule, still copied with its owner
+        self._held: Held | None = None
         self.gemm = Gemm()
 
     def start(self, rng: torch.Generator, zero_last: bool = False) -> MLP:
@@ -53,20 +75,35 @@ class MLP(Network):
         return self.gemm.low(self.matrices(), rows)
 
     @property
-    def _own(self) -> list[Tensor]:
-        return list(self.weights._parameters.values())  # type: ignore[arg-type]  # iterating a ParameterList is slow
-
-    @property
     def _shift(self) -> list[Tensor]:
-        return list(self.biases._parameters.values())  # type: ignore[arg-type]
+        return list(self.biases._parameters.values())  # type: ignore[arg-type]  # iterating a ParameterList is slow
 
     def matrices(self) -> list[Tensor]:
         """The weights of each layer, `(out, in)`."""
-        return [w.t() for w in reversed(self._source[0].matrices())] if self._source else list(self._own)
+        if self._source:
+            return [w.t() for w in reversed(self._source[0].matrices())]
+        return list(self.weights._parameters.values())  # type: ignore[arg-type]
 
     def _weight_grads(self) -> list[Tensor]:
-        grads = self._source[0]._weight_grads() if self._source else [_grad(w) for w in self._own]
-        return [g.t() for g in reversed(grads)] if self._source else grads
+        if self._source:
+            return [g.t() for g in reversed(self._source[0]._weight_grads())]
+        return [_grad(w) for w in self.matrices()]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_held": None}  # a copy holds its own
+
+    def _layers(self) -> list[Layer]:
+        """Looked up once for as long as parameters, gradients and the choice of products stay."""
+        last: Tensor = next(reversed(self.biases._parameters.values()))  # type: ignore[assignment]
+        held = self._held
+        if held is None or held.grad is not last.grad or held.place != last.data_ptr() or held.gemm is not self.gemm:
+            made = zip(self.matrices(), self._shift, self._weight_grads(), self.activations, strict=True)
+            layers = [
+                Layer(w.detach(), b.detach(), g, _grad(b), act, act.name == "relu", self.gemm.direct(w))
+                for w, b, g, act in made
+            ]
+            held = self._held = Held(layers, last.grad, last.data_ptr(), self.gemm)
+        return held.layers
 
     def plain(self, x: Tensor) -> Tensor:
         """The stack by ordinary torch calls."""
@@ -76,28 +113,30 @@ class MLP(Network):
 
     def run(self, x: Tensor) -> tuple[Tensor, Any]:
         """Forward under no_grad; the tape holds each layer's input, weights and what its activation needs."""
-        weights, low = self.matrices(), x.dtype == torch.bfloat16 or self.low(len(x))
+        layers, gemm = self._layers(), self.gemm
+        low = x.dtype == torch.bfloat16 or (gemm.low_from is not None and self.low(x.shape[0]))
         y, tape = (x.bfloat16() if low else x), []
-        for w, b, act in zip(weights, self._shift, self.activations, strict=True):
-            w, b = (w.bfloat16(), b.bfloat16()) if low else (w.detach(), b.detach())
-            a = self.gemm.linear(y, w, b, relu=act.name == "relu")
-            out = a if act.name in ("relu", "linear") else act(a)
+        for w, b, _, _, act, relu, direct in layers:
+            if low:
+                w, b, direct = w.bfloat16(), b.bfloat16(), True
+            a = gemm.linear(y, w, b, relu, direct)
+            out = a if relu or act.name == "linear" else act(a)
             tape.append((y, w, out if act.from_output else a))
             y = out
         return (y.float() if low else y), tape
 
     def back(self, tape: Any, g: Tensor, to_input: bool = True) -> Tensor | None:
         """Backward by hand, from the last layer to the first."""
-        grads, shift = self._weight_grads(), self._shift
+        layers, gemm = self._layers(), self.gemm
         g = g.to(tape[0][0].dtype)
         for i in range(len(tape) - 1, -1, -1):
-            x, w, kept = tape[i]
-            g = self.activations[i].back(g, kept)
-            self.gemm.weight_grad(g, x, grads[i])
-            self.gemm.bias_grad(g, _grad(shift[i]))
+            (x, w, kept), layer = tape[i], layers[i]
+            if layer.act.name != "linear":
+                g = layer.act.back(g, kept)
+            gemm.add_grads(g, x, layer.w_grad, layer.b_grad)
             if i or to_input:
-                g = self.gemm.input_grad(g, w)
-        return g.to(shift[0].dtype) if to_input else None
+                g = gemm.input_grad(g, w, layer.direct)
+        return g.to(layers[0].b.dtype) if to_input else None
 
     def tangent(self, x: Tensor, v: Tensor) -> Tensor:
         """`J(x) v`: the stack's own directional derivative, layer by layer."""
