@@ -85,6 +85,7 @@ class Contrast(Neighbours):
     """
 
     name = "contrast"
+    plan: ClassVar = {"together": 256, "steps": 1600}
 
     def __init__(
         self, alpha: float = 0.25, perplexity: float = 3.0, noise: float = 0.6, temperature: float = 0.5
