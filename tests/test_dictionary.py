@@ -1,17 +1,20 @@
 """Sparse dictionaries: what is kept, what is revived, atoms of length one, and a known dictionary found again."""
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import reference as ref
 import torch
 from scipy.optimize import linear_sum_assignment
+from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from torch import Tensor
 
-from latently import Autoencoder, evaluate, recipes
+from latently import Autoencoder, PretrainedClassifier, evaluate, load, recipes, save
 from latently.errors import BadParameter, FitAlarm
+from latently.faces.report import units
 from latently.model import Composition
 from latently.parts import BatchTopK, TopK
 from latently.parts.doors import Door
@@ -37,7 +40,7 @@ def sparse_rows(n: int = 1500, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 @pytest.fixture(scope="module")
 def found() -> Autoencoder:
     x, _ = sparse_rows()
-    kind = recipes.Dictionary(k=ON, noise=0)
+    kind = recipes.Dictionary(k=ON, per="batch", noise=0)
     model = Autoencoder(
         UNITS, kind=kind, epochs=60, batch_size=64, learning_rate=1e-2, validation_fraction=0.1, random_state=0
     )
@@ -99,6 +102,81 @@ def test_units_that_there_are_not_have_no_rows(found, unit, n, word):
         Autoencoder(3).strongest(sparse_rows()[0], 0)
 
 
+def test_about_k_units_are_on_in_new_rows_although_few_were_learned_from():
+    """Their own threshold would leave 15 on: 200 rows of 64 columns are soon known by heart."""
+    rng = np.random.default_rng(0)
+    mix = rng.normal(size=(64, 64)) * np.linspace(1, 0.5, 64)
+    x, new = (rng.normal(size=(n, 64)) @ mix.T for n in (200, 500))
+    kind = recipes.Dictionary(k=8, per="batch", noise=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FitAlarm)
+        model = Autoencoder(256, kind=kind, epochs=40, batch_size=64, random_state=0).fit(x)
+    codes = model.transform(new)
+    assert (codes > 0).sum(1).mean() == pytest.approx(8, rel=0.15)
+    for i in range(5):
+        np.testing.assert_array_equal(model.transform(new[i : i + 1])[0], codes[i], err_msg="depends on the batch")
+
+
+def test_a_classifier_is_tuned_on_such_codes():
+    x, z = sparse_rows(90)[0], np.arange(90) % 2
+    model = PretrainedClassifier(24, kind="batch_topk:4", network=(16,), epochs=2, tuning_epochs=2, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FitAlarm)
+        model.fit(x, z)
+    np.testing.assert_array_equal(model.transform(x)[:2], model.transform(x[:2]))
+
+
+def test_pca_of_equal_size_has_as_many_components_as_units_are_on(found):
+    x = sparse_rows(200, seed=2)[0]
+    told = evaluate(found, x)
+    assert told["code"]["l0"] == pytest.approx(ON, rel=0.2)
+    own = PCA(ON).fit(x)  # cross-fitting leaves a little more
+    left = np.square(own.inverse_transform(own.transform(x)) - x).mean() / x.var()
+    assert told["reconstruction"]["error"]["pca"] == pytest.approx(left, rel=0.1)
+    assert told["reconstruction"]["error"]["model"] < 0.5 * told["reconstruction"]["error"]["pca"]
+
+
+def test_a_wide_code_has_the_same_jacobian(found):
+    x = sparse_rows(3, seed=2)[0]
+
+    def code(row: Tensor) -> Tensor:
+        return found.model_.bottleneck(found.encoder_.plain(found.model_.door(Batch(row[None])))).z[0]
+
+    rows = found._batch(x).x
+    want = torch.stack([torch.autograd.functional.jacobian(code, row) for row in rows])
+    ref.near(torch.from_numpy(found.jacobian(x)), want, 1e-5)
+
+
+def test_a_file_holds_sparse_codes_by_what_is_on(found, tmp_path):
+    save(found, tmp_path / "model.safetensors")
+    again = load(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(again.codes_, found.codes_)
+    x = sparse_rows()[0]
+    np.testing.assert_array_equal(again.transform(x), found.transform(x))
+    assert (tmp_path / "model.safetensors").stat().st_size < found.codes_.nbytes / 2
+
+
+def test_a_report_shows_the_units_on_most_and_what_they_are_greatest_on(found):
+    x = sparse_rows()[0]
+    given = SimpleNamespace(estimator=found, rows=x, items="rows")
+    listing = units.told(given, lambda i: f"row {i}")[0]
+    z = found.transform(x)
+    unit = int((z > 0).sum(0).argmax())
+    rows, values = found.strongest(x, unit, 4)
+    lines = listing["rows"][:4]
+    assert [line[0] for line in lines] == [str(unit), "", "", ""]
+    assert lines[0][1] == f"{(z[:, unit] > 0).mean():.1%}"
+    assert [line[3:] for line in lines] == [[f"{v:.3g}", f"row {i}"] for i, v in zip(rows, values, strict=True)]
+    column, by = lines[0][2].split(", ")[0].split(" ")
+    most = int(np.abs(directions(found)[unit]).argmax())
+    assert column == found.data_.names[most]
+    assert np.sign(float(by)) == np.sign(directions(found)[unit][most])
+    gallery = units.drawn(given, str)
+    assert gallery["lines"][0]["images"][:4] == [str(i) for i in rows]
+    dense = SimpleNamespace(estimator=Autoencoder(3, epochs=1, random_state=0).fit(x[:100]), rows=x[:9], items="rows")
+    assert (units.told(dense, str), units.drawn(dense, str)) == ([], None)
+
+
 # ---------------------------------------------------------------- what is kept
 
 
@@ -141,7 +219,7 @@ def test_it_is_spelled(spelling):
 @pytest.mark.parametrize(
     ("kind", "word"),
     [
-        (recipes.Dictionary(k=0), "k=0"), (recipes.Dictionary(per="column"), "'batch' or 'row'"),
+        (recipes.Dictionary(k=0), "k=0"), (recipes.Dictionary(per="column"), "'row' or 'batch'"),
         (recipes.Dictionary(expansion=0.0), "expansion=0"), (recipes.Dictionary(revival=-1.0), "revival=-1"),
     ],
 )  # fmt: skip

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from latently.errors import BadParameter
 from latently.model import Composition, Parts
-from latently.parts import BlindSpot, Block, Corruption, Dense
+from latently.parts import BlindSpot, Block, Corruption, Dense, Shift
 from latently.parts.doors import Door
 from latently.parts.likelihoods import SquaredError
 from latently.parts.networks import Ends
@@ -20,7 +20,7 @@ CHANNELS, HEIGHT, WIDTH = 2, 12, 20
 SHAPE = (CHANNELS, HEIGHT, WIDTH)
 CELLS = CHANNELS * HEIGHT * WIDTH
 ROWS = 600
-PARTS = {"block": Block(), "fixed block": Block(size=(3, 5)), "blind spot": BlindSpot(0.1)}
+PARTS = {"block": Block(), "fixed block": Block(size=(3, 5)), "blind spot": BlindSpot(0.1), "shift": Shift(0.4)}
 each_part = pytest.mark.parametrize("name", PARTS)
 
 
@@ -55,8 +55,8 @@ def test_chance_comes_from_the_generator_alone(name):
 
 @each_part
 def test_the_images_of_a_batch_are_drawn_each_for_itself(name):
-    touched = make(PARTS[name])(numbered(), ref.generator()) != numbered()
-    assert len(torch.unique(touched, dim=0)) > 0.5 * min(ROWS, 8 * 15)
+    made = make(PARTS[name])(numbered(), ref.generator())
+    assert len(torch.unique(made, dim=0)) > 0.5 * min(ROWS, 8 * 15)
 
 
 # ---------------------------------------------------------------- block
@@ -223,3 +223,27 @@ def test_options_of_another_sort_are_refused(part, name, value):
     setattr(part, name, value)
     with pytest.raises(BadParameter, match=f"{name} must be"):
         make(part)
+
+
+# ---------------------------------------------------------------- shifted images
+
+
+def test_a_shifted_image_is_one_of_those_a_share_of_its_sides_away_with_its_edges_repeated():
+    clean, moved = images(numbered())[0], images(make(Shift(0.2))(numbered(), ref.generator()))
+    padded = np.pad(clean.numpy(), ((0, 0), (2, 2), (4, 4)), mode="edge")
+    allowed = {padded[:, i : i + HEIGHT, j : j + WIDTH].tobytes() for i in range(5) for j in range(9)}
+    assert {image.numpy().tobytes() for image in moved} == allowed
+
+
+def test_what_is_known_of_an_image_moves_with_it():
+    known = torch.rand(ROWS, CELLS, generator=ref.generator(1)) < 0.7
+    x = numbered() * known
+    moved, still = make(Shift()).hide(x, known, ref.generator())
+    assert torch.equal(moved != 0, still)
+    assert not torch.equal(still, known)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (6,), (2, 30)])
+def test_small_images_and_what_is_no_image_stay_where_they_are(shape):
+    x = torch.rand(20, int(np.prod(shape)), generator=ref.generator())
+    assert torch.equal(make(Shift(), shape)(x, ref.generator(1)), x)

@@ -118,7 +118,7 @@ def test_the_step_by_hand_is_the_gradient_of_the_loss_where_rows_are_answers(tun
     seen = tuned._batch(x[:20])
     shown = torch.rand(seen.x.shape, generator=torch.Generator().manual_seed(0)) < 0.8
     batch = Batch(torch.from_numpy(y[:20].astype(np.float32))[:, None], given=seen.x * shown, shown=shown)
-    model = answering(tuned.model_, 3)
+    model = answering(tuned.model_, 3, ())
     torch.nn.init.normal_(model.decoder.weights[0], generator=torch.Generator().manual_seed(1))
     for p in model.parameters():
         p.grad = None
@@ -186,13 +186,31 @@ def test_a_fit_that_calibrates_runs_to_its_end_and_keeps_the_last_weights(tuned)
     rows = Batch(torch.from_numpy(y.astype(np.float32))[:, None], given=seen.x)
     split = Split(rows.take(slice(0, 40)), rows.take(slice(40, None)))
     plan = Plan(epochs=60, batch_rows=20, learning_rate=0.03, patience=1, whole=True)
-    model = answering(tuned.model_, 3)
+    model = answering(tuned.model_, 3, ())
     history = train_once(
         model, split, plan, torch.Generator().manual_seed(0), watcher_for(False), Checkpoint(None, "").section("x")
     )
     curve = history.columns["validation"]
     assert (history.stopped, history.best_look) == ("schedule", len(curve) - 1)
     assert min(curve) < curve[-1]  # it would have stopped there
+
+
+def test_images_are_moved_while_answers_are_learned_where_something_spoils_them():
+    sizes = Sizes(256, 4, shape=(1, 16, 16))
+    image = torch.zeros(200, 1, 16, 16)
+    image[:, :, 5:8, 5:8] = 1.0
+    batch = Batch(torch.zeros(200, 1), given=image.view(200, 256))
+
+    def spoiled(corruption, shape):
+        into, out = MLP((256, 4)), MLP((4, 256))
+        parts = Parts(corruption=corruption).bind(sizes)
+        model = Composition(Door((0,) * 256, False), into, out, SquaredError().bind(sizes), parts, 4)
+        return answering(model, 2, shape).see(batch, torch.Generator().manual_seed(0)).x.view(200, 16, 16)
+
+    moved = spoiled(Masking(0.01), sizes.shape)
+    assert len({tuple(m.any(1 - d).nonzero()[0].tolist()) for d in (0, 1) for m in moved}) == 3  # one pixel each way
+    for still in (spoiled(None, sizes.shape), spoiled(Masking(0.01), ())):
+        assert torch.equal(still.bool() & ~image[:, 0].bool(), torch.zeros(200, 16, 16, dtype=torch.bool))
 
 
 # ---------------------------------------------------------------- answers in and out

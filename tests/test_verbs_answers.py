@@ -61,7 +61,7 @@ def test_labels_that_are_amounts_get_numbers_and_it_is_said(wine, capsys):
     said = pa.parquet.read_table("said.parquet")
     told = json.loads(out)
     assert (code, told["predicts"], told["labelled"], told["rows"]) == (0, "numbers", 133, 45)
-    assert said.column_names == ["name", "alcohol", "prediction"]
+    assert said.column_names == ["name", "prediction"]
     assert np.corrcoef(said.column("prediction").to_numpy(), wine[1])[0, 1] > 0.5
 
 
@@ -76,13 +76,15 @@ def test_a_model_answers_every_row_of_a_table_without_the_column(wine, capsys):
     assert pyarrow.csv.read_csv("said.csv").num_rows == table.num_rows
 
 
-def test_a_report_and_figures_open_with_how_good_answers_are(wine, capsys):
+def test_a_report_figures_and_info_tell_how_good_answers_are(wine, capsys):
     run("fit wine.csv --task classify --label sort --id name --drop alcohol -o m.safetensors", capsys)
     run("report m.safetensors wine.csv -o r.html", capsys)
     figures = json.loads(run("evaluate m.safetensors wine.csv --json", capsys)[1])["held-out answers"]
     assert figures["rows"] == 133
-    told = f"On 133 rows with an answer, held out in turn: {100 * figures['accuracy']:.1f} % right."
+    told = f"On 133 rows with an answer, held out in turn: {100 * figures['accuracy']:.1f} % right; "
     assert told in Path("r.html").read_text(encoding="utf-8")
+    out = run("info m.safetensors", capsys)[1]
+    assert f"answers to held-out rows (133): {100 * figures['accuracy']:.1f} % right" in out
 
 
 def test_whole_numbers_of_few_values_are_classes_as_they_stand(capsys):

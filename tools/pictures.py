@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/images.md anew: `python tools/pictures.py`, a few minutes of processor.
+"""Draw the pictures of docs/images.md and docs/kinds.md anew: `python tools/pictures.py`, a few minutes of processor.
 
 Every picture is made by the library from data that scikit-learn ships.
 """
@@ -17,6 +17,7 @@ from latently import AnomalyDetector, Autoencoder, Denoiser, Generator, Imputer,
 from latently.errors import FitAlarm
 from latently.faces.sheets import heated, visible
 from latently.modalities.encode import write
+from latently.recipes.dictionary import Dictionary
 
 OUT = Path(__file__).parents[1] / "docs" / "_static" / "images"
 DIGITS = load_digits()
@@ -48,6 +49,18 @@ def defect() -> None:
     )
 
 
+def units() -> None:
+    """What each of six units of a dictionary adds to an image (grey: nothing), and digits on which it is greatest."""
+    kind, train = Dictionary(k=8), IMAGES[:1500]
+    model = Autoencoder(128, kind=kind, random_state=0).fit(train)
+    on = (model.transform(train) > 0).mean(0)
+    chosen = np.argsort(-on)[4:52:8]  # from those on for many to those on for few
+    atoms = model.inverse_transform(10 * np.eye(128, dtype=np.float32)).astype(float)
+    atoms -= model.inverse_transform(np.zeros((1, 128), np.float32)).astype(float)
+    added = [128 + 127 * atoms[u].reshape(8, 8) / np.abs(atoms[u]).max() for u in chosen]
+    strip("units", *([a, *train[model.strongest(train, u, 12)[0]]] for a, u in zip(added, chosen, strict=True)))
+
+
 def main() -> None:
     """All of them."""
     OUT.mkdir(parents=True, exist_ok=True)
@@ -74,6 +87,7 @@ def main() -> None:
     axes = Map(random_state=0).fit(IMAGES).plot(IMAGES, images=True)
     axes.figure.savefig(OUT / "map.png", dpi=110)
     defect()
+    units()
 
 
 if __name__ == "__main__":

@@ -161,6 +161,7 @@ def _crossed(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: st
     looks = None if plan.whole else _best_look([o.history.columns["validation"] for o in outcomes])
     final = replace(_time_left(plan, start_seconds, 1), stop_after=looks)
     done = _single(build, rows, schedule, final, name, None)
+    done.model.bottleneck.agree([o.model.bottleneck for o in outcomes])
     parts = [o.held_out for o in outcomes if o.held_out is not None]
     held_out = _pooled(parts) if parts else None
     seconds = start_seconds + done.history.seconds

@@ -44,6 +44,8 @@ def model(told: dict[str, Any], alarms: bool = True) -> None:
         typer.echo(f"loss on held-out {_one(told)}s: {told['validation']:.4g}, {told['loss']}")
     else:
         typer.echo(f"held-out error: not measured, no {_one(told)}s were held out")
+    if told.get("answers"):
+        typer.echo(f"answers to held-out {_one(told)}s ({told['answers']['rows']:,}): {answered(told['answers'])}")
     for alarm in told["alarms"] if alarms else []:
         typer.echo(f"note: {alarm['name']}: {alarm['message']}")
 
@@ -56,6 +58,7 @@ def _facts(told: dict[str, Any]) -> screen.Pairs:
         ("kind", ", ".join([told["kind"], *_chosen(told)])),
         (WORDS[_sort(told)].title, FORMS[_sort(told)](told)),
         ("rows", f"{told['rows']:,} different" if _sort(told) == "table" else ""),
+        ("answers", f"{told['labelled']:,} learned from" if "labelled" in told else ""),
         ("code", _plural(told["components"], "number") + _each(told)),
         ("loss", told["loss"]),
         ("parameters", f"{told['parameters']:,}"),
@@ -218,4 +221,5 @@ def answered(judged: dict[str, Any]) -> str:
     """How good answers to held-out rows were, in a few words."""
     if "r2" in judged:
         return f"R2 {judged['r2']:.3f}, RMSE {judged['rmse']:.4g}"
-    return f"{100 * judged['accuracy']:.1f} % right"
+    usual = f"; {100 * judged['most_common']:.1f} % are of the most common class" if "most_common" in judged else ""
+    return f"{100 * judged['accuracy']:.1f} % right{usual}"

@@ -22,7 +22,7 @@ from latently.parts.part import Part
 from latently.parts.penalties import Contraction, Penalty
 from latently.parts.quantised import FSQ, Quantised, VectorQuantised
 from latently.parts.rounded import Rounded
-from latently.parts.spatial import BlindSpot, Block
+from latently.parts.spatial import BlindSpot, Block, Shift
 from latently.parts.typos import Typos
 
 __all__ = [
@@ -59,6 +59,7 @@ __all__ = [
     "Remixed",
     "Rounded",
     "SaltAndPepper",
+    "Shift",
     "Single",
     "Spectral",
     "Swap",

@@ -7,7 +7,7 @@ the pair from `forward` by autograd on a detached leaf, the cheap ones write it 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -32,6 +32,7 @@ class Bottleneck(Part):
     whiten = False  #: whether a linear start should give the codes unit variance
     priced = True  #: whether an overcomplete code is restrained by this part
     settles = False  #: whether `settle` wants to see what a finished encoder delivers
+    kept: int | None = None  #: how many units of a row may be on, where that is fixed
     cure = "a smaller learning_rate"  #: what to try against units that are dead
 
     def inputs(self, code: int) -> int:
@@ -69,6 +70,9 @@ class Bottleneck(Part):
 
     def settle(self, h: Float[Tensor, "rows in_"]) -> None:
         """Fix what inference needs to know, from what the finished encoder delivers for held-out rows, if there are."""
+
+    def agree(self, others: Sequence[Bottleneck]) -> None:
+        """Fix it instead as these did, of fits like this one that held out all rows between them."""
 
     def nearest(self, z: Float[Tensor, "rows code"]) -> Float[Tensor, "rows code"]:
         """What to decode instead of a code that no encoder made: the nearest one that the decoder may know."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 import torch
@@ -26,6 +27,7 @@ class TopK(Bottleneck):
     """
 
     cure = "a larger k, revival=1/32"
+    kept: int
     idle: Tensor
 
     def __init__(self, k: int | Literal["auto"] = "auto", revival: float = 0.0) -> None:
@@ -85,9 +87,8 @@ class TopK(Bottleneck):
 class BatchTopK(TopK):
     """The `k` largest rectified units a row *on average* stay on: in training a batch's largest (Bussmann 2024).
 
-    A row that is hard to say takes more units than one that is easy. Once trained, a unit is on where it exceeds a
-    threshold, one for all, which leaves `k` on for the mean of the held-out rows (of those learned from, where none are
-    held out: a unit is on more often in rows that are new): a row's code depends on no other row.
+    A row that is hard to say takes more than one that is easy. Once trained, a unit is on where it exceeds a threshold,
+    one for all, which leaves `k` on in the mean row held out, else learned from: a row's code depends on no other row.
     """
 
     settles = True
@@ -109,7 +110,10 @@ class BatchTopK(TopK):
         """The largest of the batch while training, then what exceeds the threshold."""
         return h * (h >= self._least(h.detach()) if training else h >= self.threshold) * (h > 0)
 
-    @torch.no_grad()
     def settle(self, h: Tensor) -> None:
         """Fix the threshold."""
         self.threshold.copy_(self._least(h))
+
+    def agree(self, others: Sequence[Bottleneck]) -> None:
+        """The mean of theirs."""
+        self.threshold.copy_(torch.stack([cast(BatchTopK, o).threshold for o in others]).mean())

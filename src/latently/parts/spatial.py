@@ -14,7 +14,7 @@ from latently.errors import BadParameter
 from latently.parts.corruptions import Cells, Corruption, Known
 from latently.values import Sizes
 
-__all__ = ["BlindSpot", "Block"]
+__all__ = ["BlindSpot", "Block", "Shift"]
 
 LONGEST = 2.0  # sides of a block over those of one with the image's proportions
 
@@ -134,3 +134,40 @@ class BlindSpot(_Placed):
         at = (draw * others).long()
         at = at + (at >= (i - top) * wide + (j - left))  # the pixel itself is left out of the count
         return (top + at // wide) * width + left + at % wide
+
+
+class Shift(_Placed):
+    """Each image lies up to a share `level` of its sides away, in whole pixels: down or up, and right or left.
+
+    What comes in at an edge repeats it. Images of fewer than `1 / level` pixels a side stay where they are, and so do
+    the columns of a table.
+    """
+
+    def __init__(self, level: float = 1 / 16) -> None:
+        super().__init__()
+        self.level = level
+
+    def check(self, sizes: Sizes) -> None:
+        """`0 < level < 1`."""
+        self.require(0 < self.level < 1, "level", "in (0, 1): the share of a side that an image is moved by at most")
+
+    def forward(self, x: Cells, rng: torch.Generator) -> Cells:
+        """Cells from where they lay before."""
+        return self.hide(x, None, rng)[0]
+
+    def hide(self, x: Cells, known: Known | None, rng: torch.Generator) -> tuple[Cells, Known | None]:
+        """What is known moves with them."""
+        channels, height, width = self.shape
+        sides = ((height, 1, 2), (width, 2, 1)) if height > 1 else ()
+        places = torch.arange(height * width, device=x.device).view(1, height, width).expand(len(x), -1, -1)
+        for side, along, across in sides:
+            most = int(side * self.level)
+            step = torch.randint(-most, most + 1, (len(x), 1), generator=rng, device=x.device)
+            at = (torch.arange(side, device=x.device) + step).clamp(0, side - 1)
+            places = places.gather(along, at.unsqueeze(across).expand(-1, height, width))
+        source = places.reshape(len(x), 1, -1).expand(-1, channels, -1)
+
+        def moved(cells: Tensor) -> Tensor:
+            return cells.reshape(source.shape).gather(2, source).view(cells.shape)
+
+        return moved(x), None if known is None else moved(known)

@@ -18,23 +18,23 @@ __all__ = ["Dictionary"]
 class Dictionary(Recipe):
     """A sparse dictionary: `x^ = b + sum_j z_j d_j`, `|d_j| = 1`, `k` of many units on (Gao 2024, Bussmann 2024).
 
-    `k`: units on; "auto" is a quarter of them, at most 32. `per="batch"`: on the average of the rows, by a threshold
-    once trained; `per="row"`: of every row. `expansion`: units a column, where `n_components` is "auto". `revival`: the
-    weight of the error that dead units are asked for (AuxK); 1/32 is the paper's, 0 leaves them dead. `noise`: standard
-    deviation of what is added to the rows that the encoder sees in training, in those of a column: a dictionary has
-    about as many units as there are rows, and learns them by heart without. With very many rows 0 is right.
+    `k`: units on; "auto" is a quarter of them, at most 32. `per="row"`: of every row; `per="batch"`: on the average of
+    the rows, by a threshold once trained. `expansion`: units a column, where `n_components` is "auto". `revival`: the
+    weight of the error that dead units are asked for (AuxK); 1/32 is the paper's, 0 leaves them dead. `noise`: added to
+    what the encoder sees in training, in standard deviations of a column: with about as many units as rows, it learns
+    these by heart without. With very many rows 0 is right.
     """
 
     k: int | Literal["auto"] = "auto"
-    per: Literal["batch", "row"] = "batch"
+    per: Literal["row", "batch"] = "row"
     expansion: float = 8.0
     revival: float = 1 / 32
     noise: float = 0.3
 
     def parts(self, n_components: int) -> Parts:
         """A bottleneck that keeps few."""
-        if self.per not in ("batch", "row"):
-            raise BadParameter(f"per={self.per!r}: expected 'batch' or 'row'.")
+        if self.per not in ("row", "batch"):
+            raise BadParameter(f"per={self.per!r}: expected 'row' or 'batch'.")
         neck = (BatchTopK if self.per == "batch" else TopK)(self.k, self.revival)
         return Parts(neck, Gaussian(self.noise) if self.noise else None)
 

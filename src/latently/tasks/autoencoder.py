@@ -217,6 +217,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         """The rows of `X` on which a unit is greatest, greatest first: their places and its values, `n` at most.
 
         Rows on which it is not above zero are left out: read together, these tell what a unit of a sparse code means.
+        Places count what has a code: rows, documents, images, windows of one long series.
         """
         check_is_fitted(self, "model_")
         for name, value, low, high in (("unit", unit, 0, self.n_components_ - 1), ("n", n, 1, math.inf)):

@@ -25,8 +25,10 @@ class PretrainedClassifier(ClassifierMixin, Pretrained):
     """Classes from few labels: learned first from all rows without them, then from the labelled rows.
 
     An autoencoder of all rows comes first; its encoder, with a linear layer on the code, then learns the labels, all of
-    it together (Hinton 2006; Vincent 2010). `fit(X, y)` takes -1, NaN, None and "" for rows without a label. Where
-    there would be one class only without -1, as in labels of -1 and 1, it is a class.
+    it together (Hinton 2006; Vincent 2010). Rows without a label teach the encoder and are not asked afterwards:
+    to learn from guesses about them helped on digits, and harmed on clothes. `fit(X, y)` takes -1, NaN, None and "" for
+    rows without a label. Where there would be one class only without -1, as in labels of -1 and 1, it
+    is a class.
 
     Parameters
     ----------
@@ -35,7 +37,9 @@ class PretrainedClassifier(ClassifierMixin, Pretrained):
         short code; half of the cells, where nothing keeps such a code from copying its input.
     kind : str, recipe class or recipe
         How all rows are learned: "masking:.5" (the default) fills in cells that were hidden; "denoising",
-        "contractive", "undercomplete", ... as for `Autoencoder`. What spoils rows there spoils them in tuning, too.
+        "contractive", "undercomplete", ... as for `Autoencoder`. What spoils rows there spoils them in tuning, too, and
+        images are then also moved by up to a sixteenth of their sides; where an answer is a place, take a kind that
+        spoils nothing.
     network : "auto", widths, Dense, Conv or (encoder, decoder)
         As for `Autoencoder`. "auto" has fully connected layers for tables and for images of up to 4,096 cells, which
         learn as much from few labels as filters do in a fraction of the time.
@@ -45,7 +49,7 @@ class PretrainedClassifier(ClassifierMixin, Pretrained):
     epochs : int or "auto"
         Passes over all rows, without labels.
     tuning_epochs : int or "auto"
-        Passes over the labelled rows. "auto": 1,500 steps of 32 rows, at most 60 passes, at least 8. Held-out rows do
+        Passes over the labelled rows. "auto": 1,500 steps of 32 rows, at most 200 passes, at least 8. Held-out rows do
         not end them: errors still fall when likelihoods no longer do, and the temperature puts those right.
     validation_fraction : float, "auto" or None
         Of the labelled rows, as for `Autoencoder`; without any there is no calibration. Of all rows "auto" is a tenth.
@@ -55,7 +59,8 @@ class PretrainedClassifier(ClassifierMixin, Pretrained):
     classes_ : array of the labels
     temperature_ : what logits are divided by, so that probabilities are frequencies (Guo 2017): found on labelled rows
         that were held out, under 2,500 of them by cross-validation; 1 where none was
-    judged_ : dict of what held-out rows said, "rows", "accuracy", "log_loss" (calibrated); None where none was
+    judged_ : dict of what held-out rows said, "rows", "accuracy", "most_common" (the share of the class that most
+        are of), "log_loss" (calibrated); None where none was
     tuned_ : the composition of encoder and head
     history_, held_out_, alarms_, model_ : of the autoencoder, as `Autoencoder`'s
 
@@ -95,6 +100,7 @@ class PretrainedClassifier(ClassifierMixin, Pretrained):
         return {
             "rows": len(p),
             "accuracy": float((p.argmax(1) == wanted).mean()),
+            "most_common": float(np.bincount(wanted.astype(int)).max() / len(p)),
             "log_loss": float(-np.log(own.clip(1e-12)).mean()),
         }
 

@@ -94,11 +94,11 @@ def evaluate(est: Task, X: Any, y: Any = None, *, random_state: Any = 0) -> Eval
     Notes
     -----
     - reconstruction: squared error per known cell, in units of each column's variance in the fit, of the model, the
-      mean predictor and PCA with as many components. An estimator keeps no training rows, so mean and PCA learn from
-      `X` itself, by cross-fitting: each fifth of the rows is predicted from the other four. Where `X` is smaller
-      than the training set, that is a smaller training set for them. A category counts as its one-hots, in shares
-      of Gini's impurity; PCA then learns from all of `X`. Nats per cell stand beside; of sequences of text they stand
-      alone, and there is no noise below and no Jacobian.
+      mean predictor and PCA with as many components (as `k`, of a code of which `k` units are on). An estimator keeps
+      no training rows, so mean and PCA learn from `X` itself, by cross-fitting: each fifth of the rows is predicted
+      from the other four. Where `X` is smaller than the training set, that is a smaller one for them. A category
+      counts as its one-hots, in shares of Gini's impurity; PCA then learns from all of `X`. Nats per cell stand beside;
+      of sequences of text they stand alone, and there is no noise below and no Jacobian.
     - columns: the same a column, as root mean squared error in user units; in a mixed table, as shares of variance.
     - code: `l0`, the mean number of units that are on; the share of units that never move; the mean Frobenius norm of
       the Jacobian of the code (256 rows), x in standard deviations of a column.
@@ -132,7 +132,7 @@ def evaluate(est: Task, X: Any, y: Any = None, *, random_state: Any = 0) -> Eval
         "robustness": figures.robustness(subject),
         "costs": figures.costs(subject),
         "kl": figures.divergence(subject),
-        "neighbours": neighbourhood(features, codes, seed),
+        "neighbours": neighbourhood(features, codes, est.model_.bottleneck.kept or codes.shape[1], seed),
         "probe": {} if labels is None else probes(*_labelled(features, codes, labels, chosen.numpy(), owners), seed),
     }
     sections |= est._figures(X, y)

@@ -105,13 +105,14 @@ def _simple(subject: Subject) -> dict[str, torch.Tensor]:
         return {}
     x, known = subject.batch.x.flatten(1), torch.from_numpy(subject.known)
     order = torch.randperm(len(x), generator=chance.child(subject.seed, "folds"))
+    size = subject.task.model_.bottleneck.kept or subject.task.n_components_
     found = {"mean": torch.zeros_like(x), "pca": torch.zeros_like(x)}
     for fold in order.chunk(min(FOLDS, len(x))):
         rest = torch.ones(len(x), dtype=torch.bool).index_fill_(0, fold, False)
         count = known[rest].sum(0)
         mean = torch.where(count > 0, (x * known)[rest].sum(0) / count.clamp(min=1), 0.0)
         filled = torch.where(known, x, mean)
-        linear = principal(Batch(filled[rest]), subject.task.n_components_, chance.child(subject.seed, "pca"))
+        linear = principal(Batch(filled[rest]), size, chance.child(subject.seed, "pca"))
         found["mean"][fold] = mean
         found["pca"][fold] = linear.reconstruct(filled[fold])
     return found

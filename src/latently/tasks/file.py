@@ -52,6 +52,7 @@ def save(estimator: Task, path: str | Path) -> None:
         "network": encoded(estimator.network_),
         "rows": estimator.rows_,
         "components": estimator.n_components_,
+        "coded": list(estimator.codes_.shape),
         "columns": estimator.n_features_in_,
         "names": [str(n) for n in getattr(estimator, "feature_names_in_", [])],
         "modality": estimator.data_.key,
@@ -67,7 +68,9 @@ def save(estimator: Task, path: str | Path) -> None:
     tensors = {f"model.{name}": t for name, t in estimator.model_.state_dict().items()}
     tensors |= {f"data.{name}": torch.from_numpy(np.asarray(v)) for name, v in arrays.items()}
     tensors |= {f"extra.{name}": torch.from_numpy(v) for name, v in extra.items() if isinstance(v, np.ndarray)}
-    tensors["codes"] = torch.from_numpy(estimator.codes_)
+    codes, few = torch.from_numpy(estimator.codes_), torch.from_numpy(estimator.codes_).to_sparse()
+    thin = few.values().numel() * 8 < codes.numel()  # a dictionary's would weigh as much as its atoms
+    tensors |= {"codes.at": few.indices(), "codes.on": few.values()} if thin else {"codes": codes}
     store.write(Path(path), "model", tensors, facts)
 
 
@@ -128,7 +131,9 @@ def _rebuilt(
     estimator.held_out_ = None if facts["held_out"] is None else HeldOut(**facts["held_out"])
     estimator.alarms_ = [Alarm(**a) for a in facts["alarms"]]
     estimator.components_curve_ = None if facts["curve"] is None else Curve(**facts["curve"])
-    estimator.codes_ = tensors["codes"].numpy()
+    at = tensors.get("codes.at")
+    on = None if at is None else torch.sparse_coo_tensor(at, tensors["codes.on"], facts["coded"], check_invariants=True)
+    estimator.codes_ = (tensors["codes"] if on is None else on.to_dense()).numpy()
     plan = Blueprint(
         estimator.recipe_, estimator.network_, estimator.data_, estimator.loss, estimator.n_components_,
         estimator.rows_, target, estimator.precision, estimator.remasks,

@@ -18,6 +18,7 @@ from latently.engine.pretrain import layer_wise
 from latently.engine.rank import Curve
 from latently.engine.schedule import Outcome, Schedule, train
 from latently.errors import BadData, BadParameter
+from latently.model import Composition
 from latently.parts.networks import Conv, Dense
 from latently.tasks.assemble import Blueprint
 from latently.tasks.base import Task
@@ -82,7 +83,7 @@ class Pretrained(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task, ABC):
         given |= {"whole": True, "max_time": self.max_time}
         schedule = replace(schedule, given=given, validation=plain(self)["validation"], together=1)
         stage = "tuning" if self.checkpoint is None else f"tuning {zlib.crc32(targets.tobytes() + known.tobytes()):08x}"
-        outcome = train(lambda rng: answering(self.model_, classes), rows, schedule, stage)
+        outcome = train(lambda rng: self._answering(classes), rows, schedule, stage)
         self.tuned_, self.labelled_ = outcome.model.eval(), int(known.sum())
         self.judged_: dict[str, Any] | None = self._judge(outcome)
         return self
@@ -113,6 +114,9 @@ class Pretrained(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task, ABC):
         seen = rows.take(torch.from_numpy(chosen))
         x = torch.from_numpy(targets[owners[chosen]])[:, None]
         return Batch(x, given=seen.x, shown=seen.known).to(next(self.model_.parameters()).device)
+
+    def _answering(self, classes: int) -> Composition:
+        return answering(self.model_, classes, self.data_.shape if self.data_.item == "image" else ())
 
     def _suited(self, plan: Blueprint, given: dict[str, Any], rows: Batch) -> tuple[Blueprint, dict[str, Any]]:
         network, last = plan.network, plan.recipe.parts(1).bottleneck.activation
@@ -147,9 +151,12 @@ class Pretrained(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task, ABC):
         return tuned | {"labelled": self.labelled_}
 
     def _adopted(self, extra: dict[str, Any], classes: int) -> None:
-        tuned = answering(self.model_, classes)
+        tuned = self._answering(classes)
         tuned.load_state_dict({n[6:]: torch.from_numpy(v) for n, v in extra.items() if n.startswith("tuned.")})
         self.tuned_, self.labelled_ = tuned.eval(), extra["labelled"]
+
+    def _carried(self) -> dict[str, Any]:
+        return super()._carried() | {"labelled": self.labelled_, "answers": self.judged_}
 
     def _figures(self, X: Any, y: Any) -> dict[str, dict[str, Any]]:
         return {} if self.judged_ is None else {"held-out answers": self.judged_}

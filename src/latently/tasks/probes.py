@@ -21,8 +21,8 @@ Matrix = NDArray[np.float64]
 Section = dict[str, Any]
 
 
-def neighbourhood(features: Matrix, codes: Matrix, seed: int) -> Section:
-    """Trustworthiness (Venna 2001) of codes and of as many principal components of the same rows."""
+def neighbourhood(features: Matrix, codes: Matrix, size: int, seed: int) -> Section:
+    """Trustworthiness (Venna 2001) of codes and of `size` principal components of the same rows."""
     from sklearn.decomposition import PCA
     from sklearn.manifold import trustworthiness
 
@@ -30,7 +30,7 @@ def neighbourhood(features: Matrix, codes: Matrix, seed: int) -> Section:
     count = min(NEIGHBOURS, (len(codes) - 1) // 2)
     if count < 1:
         return {}
-    k = min(codes.shape[1], *features.shape)
+    k = min(size, *features.shape)
     found = {"model": codes, "pca": PCA(k, random_state=seed).fit_transform(features)}
     scores = {name: float(trustworthiness(features, z, n_neighbors=count)) for name, z in found.items()}
     return {f"trustworthiness, {count} neighbours": scores}

@@ -25,7 +25,7 @@ class PretrainedRegressor(RegressorMixin, Pretrained):
     """Numbers from few answers: learned first from all rows without them, then from the rows that have one.
 
     As `PretrainedClassifier`, with a squared error in units of the variance of `y`. `fit(X, y)` takes NaN and None for
-    rows without an answer.
+    rows without an answer: they teach the encoder, and are not asked for answers of their own.
 
     Parameters
     ----------

@@ -8,6 +8,7 @@ import numpy as np
 
 from latently.faces.album import Album
 from latently.faces.report.gallery import source_of
+from latently.faces.report.units import drawn
 
 __all__ = ["pictured"]
 
@@ -20,7 +21,8 @@ STRANGE = 8
 
 def pictured(given: Album) -> dict[str, Any]:
     """Galleries: reconstructions with residuals, the strangest images, walks through the code, samples."""
-    made = [_reconstructions(given), _strangest(given), _walks(given), _samples(given)]
+    units = drawn(given, lambda i: source_of(given.rows[i]))
+    made = [_reconstructions(given), _strangest(given), units or _walks(given), _samples(given)]
     return {"galleries": [gallery for gallery in made if gallery is not None]}
 
 

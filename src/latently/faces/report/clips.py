@@ -8,6 +8,7 @@ import numpy as np
 
 from latently.faces.clips import Clips
 from latently.faces.report.gallery import source_of
+from latently.faces.report.units import drawn
 from latently.faces.spectrogram import overlaid, spectrogram
 
 __all__ = ["heard"]
@@ -21,7 +22,8 @@ WIDE = 192  # pixels of a spectrogram's longer side
 
 def heard(given: Clips) -> dict[str, Any]:
     """Galleries."""
-    made = [_beside(given), _strangest(given), _walks(given), _samples(given)]
+    units = drawn(given, lambda i: _seen(given.rows[i], int(given.rows.rates[i])))
+    made = [_beside(given), _strangest(given), units or _walks(given), _samples(given)]
     return {
         "galleries": [gallery | {"wide": True} for gallery in made if gallery is not None],
         "titles": {"galleries": "Sounds"},

@@ -16,6 +16,7 @@ from latently.faces.report.clips import heard
 from latently.faces.report.fresh import made_up
 from latently.faces.report.texts import told as told_of
 from latently.faces.report.tracks import followed
+from latently.faces.report.units import told as units
 from latently.faces.rows import Rows
 from latently.faces.texts import Texts
 from latently.faces.told import answered
@@ -53,7 +54,7 @@ def facts_of(given: Given) -> dict[str, Any]:
             facts |= made_up(given)
             head["verdict"] = facts.pop("verdict")
             return facts
-        tabled = {"reconstruction": _reconstruction, "strange": _strange}
+        tabled = {"reconstruction": _reconstruction, "strange": _strange, "listings": _units}
         facts |= followed(given) if isinstance(given, Track) else {n: make(given) for n, make in tabled.items()}
     strange = facts.get("strange", {})
     if strange.get("flagged") is not None:
@@ -177,6 +178,11 @@ def _codes(given: Given) -> dict[str, Any]:
     if label is not None:
         fact |= {"label": label.take(rows).to_pylist(), "label_name": given.label_name}
     return fact
+
+
+def _units(given: Rows) -> list[dict[str, Any]]:
+    keys = [(n, c) for n, c in given.keys().items() if n != "row"]
+    return units(given, lambda row: ", ".join([f"row {row}", *(f"{n} {c[row]}" for n, c in keys)]))
 
 
 def _strange(given: Rows) -> dict[str, Any]:

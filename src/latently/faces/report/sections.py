@@ -37,7 +37,7 @@ DRAWN: Sequence[tuple[str, str, Callable[[Facts], Html | None]]] = (
     ("reconstruction", "Reconstruction by column", reconstruction),
     ("galleries", "Images", gallery),
     ("stretches", "Series", stretches),
-    ("listings", "Texts", listings),
+    ("listings", "What the code means", listings),
     ("codes", "Map of the codes", codes),
     ("strange", "Strangest rows", strange),
     ("sizes", "Code size", sizes),

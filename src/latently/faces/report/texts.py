@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from latently.faces.report.units import told as units
 from latently.faces.texts import Texts
 
 __all__ = ["told"]
@@ -20,9 +21,9 @@ EXCERPT = 160  # characters
 
 def told(given: Texts) -> dict[str, Any]:
     """Listings, and the strangest texts."""
-    made = [_topics(given), _beside(given), _new(given)]
-    facts: dict[str, Any] = {"listings": [m for m in made if m is not None], "titles": {"strange": "Strangest texts"}}
-    return facts | {"strange": _strange(given)}
+    made = [_topics(given), *units(given, lambda i: _keys(given, i)["text"]), _beside(given), _new(given)]
+    titles = {"listings": "Texts", "strange": "Strangest texts"}
+    return {"listings": [m for m in made if m is not None], "titles": titles, "strange": _strange(given)}
 
 
 def _counted(given: Texts) -> bool:

@@ -15,6 +15,7 @@ from latently.faces.verb import verb
 __all__ = ["classify"]
 
 CLASSES = 30  # whole numbers of more different values are amounts
+DIGITS = 6  # of a probability, behind the point
 TASKS = ("PretrainedClassifier", "PretrainedRegressor")
 
 
@@ -24,8 +25,8 @@ def classify(given: Given) -> None:
 
     Answers are the column --label of a table, empty where there is none, or the folders of images and sounds, of which
     those in no folder have none; all rows are learned from. OUT has `prediction` and the calibrated probability of
-    every class, `p_CLASS`, beside identifiers and labels. Of labels that are numbers, unless whole and of at most 30
-    different values, it has numbers. Without MODEL rows that have an answer are left out; with one, of
+    every class, `p_CLASS`, beside identifiers and other labels. Of labels that are numbers, unless whole and of at most
+    30 different values, it has numbers. Without MODEL rows that have an answer are left out; with one, of
     `latently fit --task classify` (or regress), none is.
 
     Example: latently classify table.csv -o predictions.csv --label class
@@ -46,6 +47,7 @@ def classify(given: Given) -> None:
         some = classes or [-1]  # of amounts -1 is one
         asked = [i for i, a in enumerate(given.answers()) if _open(a) and a not in some]
         found = {name: [column[i] for i in asked] for name, column in found.items()}
+        found = {name: column for name, column in found.items() if name not in keys or not all(map(_open, column))}
     import pyarrow as pa
 
     written = pa.table(found)
@@ -75,7 +77,7 @@ def _predicted(estimator: Any, rows: Any) -> dict[str, Any]:
     p = estimator.predict_proba(rows)
     classes = [int(c) if isinstance(c, float) and c.is_integer() else c for c in estimator.classes_.tolist()]
     best = [classes[k] for k in p.argmax(1)]
-    return {"prediction": best} | {f"p_{name}": p[:, k].tolist() for k, name in enumerate(classes)}
+    return {"prediction": best} | {f"p_{name}": p[:, k].round(DIGITS).tolist() for k, name in enumerate(classes)}
 
 
 def _tell(given: Given, estimator: Any, written: Any) -> None:

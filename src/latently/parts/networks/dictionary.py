@@ -182,6 +182,4 @@ class Analysis(Network):
 
 
 def _add(parameter: Tensor, found: Tensor) -> None:
-    if parameter.grad is None:
-        parameter.grad = torch.zeros_like(parameter)
-    parameter.grad.add_(found)
+    parameter.grad = found if parameter.grad is None else parameter.grad.add_(found)
