@@ -1,6 +1,7 @@
 """An index finds what brute force finds, whatever is asked beside it, and takes no codes but its own encoder's."""
 
 import doctest
+import re
 import sys
 
 import numpy as np
@@ -17,7 +18,11 @@ from latently import SearchIndex, load, save
 from latently.engine import flat, nearest, store
 from latently.engine.bits import turn
 from latently.errors import BadData, BadParameter, FileProblem, MissingExtra
+from latently.faces.cli import main
+from latently.parts.networks import MLP
+from latently.parts.signs import Signs
 from latently.tasks import measures, search
+from latently.tasks.metadata import Metadata
 from latently.tasks.search import Codes
 
 pytestmark = pytest.mark.filterwarnings("ignore::latently.errors.FitAlarm")
@@ -534,3 +539,103 @@ def test_changing_options_after_a_fit_changes_nothing_until_the_next():
     model.set_params(bits=None, metric="euclidean")
     for a, b in zip(model.query(rows(), k=3), before, strict=True):
         assert_array_equal(a, b)
+
+
+# ---------------------------------------------------------------- bits that are learned
+
+
+def test_learned_bits_find_more_of_the_nearest_embeddings_than_itq_both_ways():
+    rng = np.random.default_rng(0)
+    spread = np.linspace(1, 0.2, 24)
+    x = (rng.normal(size=(60, 24))[rng.integers(0, 60, 2100)] * 0.6 + rng.normal(size=(2100, 24))) * spread
+    x = (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
+    truth = np.argsort(-x[2000:] @ x[:2000].T, axis=1)[:, :10]
+    found = {}
+    for detail in ("auto", 1000.0):  # the second is PCA and ITQ
+        model = SearchIndex(bits=16, detail=detail, epochs=15 if detail == "auto" else 1, random_state=0).fit(x[:2000])
+        asked = (x[2000:], model.encode(x[2000:]))
+        found[detail] = [np.mean([np.isin(t, f) for t, f in zip(truth, model.query(q)[1], strict=True)]) for q in asked]
+    assert found["auto"][0] > found[1000.0][0] + 0.02
+    assert found["auto"][1] > found[1000.0][1] + 0.01
+
+
+def test_signs_cost_nothing_more_where_they_say_who_is_near_and_follow_their_gradient():
+    """Sixteen rows in four heaps: signs that tell the heaps apart cost less than signs that mix them."""
+    rng = torch.Generator().manual_seed(0)
+    heaps = torch.tensor([[1.0, 1], [1, -1], [-1, 1], [-1, -1]]).repeat_interleave(4, 0)
+    x = heaps + 0.01 * torch.randn(16, 2, generator=rng)
+    network = MLP((2, 2))
+    price = Signs(perplexity=3.0)
+    costs = []
+    for matrix in (torch.eye(2), torch.tensor([[1.0, 0], [1, 0]])):
+        with torch.no_grad():
+            network.weights[0].copy_(matrix)
+        costs.append(float(price(network, x, 2, None).detach().mean()))
+    assert costs[0] < 0.2 < 0.5 < costs[1]
+    network.weights[0].data[1, 1] = 0.3
+    price(network, x, 2, None).sum().backward()
+    assert float(network.weights[0].grad[1, 1]) < 0  # the second unit should look at the second column
+    assert price(network, x[:1], 2, None).item() == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["topic=sports"], [i for i in range(80) if i % 4 == 0]),
+        (["topic=arts", "topic = world", "read==true"], [i for i in range(80) if i % 4 in (1, 3) and i % 3 == 0]),
+        (["topic="], [i for i in range(80) if i % 4 == 2]),
+        (["year>=1990.5", "year<1993"], [11, 12]),
+        (["at<=2020-01-02"], [0, 1]),
+        (["at>2020-03-18T12"], [78, 79]),
+    ],
+)
+def test_conditions_in_words_pick_what_they_say(words, expected):
+    assert_array_equal(np.flatnonzero(Metadata.read(KNOWN, 80).said(words, 80)), expected)
+
+
+MISTAKEN = {
+    "sports": "expected COLUMN=VALUE",
+    "subject=arts": "columns of metadata here: topic, year, read, at",
+    "year=late": "holds numbers, and 'late' is none",
+    "read=maybe": "Try 'True'",
+    "topic>a": "no order here. Try 'topic=a'",
+    "at=soon": "holds dates",
+}
+
+
+@pytest.mark.parametrize("word", MISTAKEN)
+def test_conditions_in_words_that_mean_nothing_are_refused(word):
+    with pytest.raises(BadParameter, match=re.escape(MISTAKEN[word])):
+        Metadata.read(KNOWN, 80).said([word], 80)
+
+
+def test_the_command_line_keeps_columns_beside_an_index_and_picks_rows_by_them(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    lines = [f"{a},{b},{'red' if i % 2 else 'blue'},{2000 + i},{a}" for i, (a, b) in enumerate(rows()[:, :2])]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,colour,year,query", *lines]))
+    (tmp_path / "new.csv").write_text("\n".join(["a,b", *(line.rsplit(",", 3)[0] for line in lines[:2])]))
+
+    def run(command, code=0):
+        assert main(command.split()) == code
+        return capsys.readouterr().err
+
+    run("search build t.csv --meta colour,year --meta query -o i.safetensors --epochs 1")
+    run("search query i.safetensors new.csv -o f.csv -k 3 --where colour=red --where year>=2040")
+    found = pd.read_csv(tmp_path / "f.csv")
+    assert list(found.columns) == ["query", "rank", "name", "distance", "colour", "year", "query found"]
+    assert len(found) == 6
+    assert (found["colour"] == "red").all()
+    assert_array_equal(found["year"], 2000 + found["name"])
+    assert (found["year"] >= 2040).all()
+    assert "leaves none of 80 rows" in run("search query i.safetensors new.csv -o f.csv --where colour=green", 2)
+    assert "Did you mean 'colour'" in run("search build t.csv --meta color -o j.safetensors", 2)
+    made = pd.read_csv(tmp_path / "t.csv").astype({"colour": "category"})
+    made.loc[0, "colour"] = None
+    made.to_parquet(tmp_path / "t.parquet")
+    run("search build t.parquet --meta colour --drop query -o k.safetensors --epochs 1")
+    run("search query k.safetensors t.parquet -o f.csv -k 1 --where colour=")
+    assert (pd.read_csv(tmp_path / "f.csv")["name"] == 0).all()
+    run("search build new.csv -o j.safetensors --epochs 1")
+    assert "none (give metadata= with the rows, or --meta)" in run(
+        "search query j.safetensors new.csv -o f.csv --where a=1", 2
+    )

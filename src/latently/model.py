@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import cast, final
+from typing import Any, cast, final
 
 import torch
 from jaxtyping import Float
@@ -48,7 +48,7 @@ class Parts:
         bound = self.bound.bind(sizes)
         return Parts(self.bottleneck.bind(sizes), corruption, penalties, bound, self.emphasis, self.loss)
 
-    def plan(self) -> dict[str, int]:
+    def plan(self) -> dict[str, Any]:
         """What "auto" stands for in a plan of training, where one of the parts asks for something."""
         return {name: value for part in self.all() for name, value in part.plan.items()}
 

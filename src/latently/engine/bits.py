@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["turn"]
+__all__ = ["ROWS", "rotation", "turn"]
 
 ROUNDS = 50
 ROWS = 20_000  # that the rotation is learned from
@@ -27,13 +27,15 @@ def turn(z: Float[Tensor, "rows code"], bits: int, rng: torch.Generator) -> tupl
     found = []
     for start in range(0, bits, width):
         some = axes[:, : min(width, bits - start)]
-        found.append(some @ _rotation(centred @ some, rng))
+        found.append(some @ rotation(centred @ some, rng))
     return mean.float(), torch.cat(found, 1).float()
 
 
-def _rotation(v: Tensor, rng: torch.Generator) -> Tensor:
+def rotation(v: Tensor, rng: torch.Generator) -> Tensor:
+    """`R` from a start of chance, of numbers with mean 0."""
     width = v.shape[1]
-    r: Tensor = torch.linalg.qr(torch.randn(width, width, generator=rng, dtype=v.dtype)).Q
+    start = torch.randn(width, width, generator=rng, dtype=torch.float64, device=rng.device)
+    r: Tensor = torch.linalg.qr(start.to(v)).Q
     for _ in range(ROUNDS):
         b = torch.where(v @ r >= 0, 1.0, -1.0).to(v.dtype)
         u, _, w = torch.linalg.svd(b.t() @ v)

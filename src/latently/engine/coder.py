@@ -46,11 +46,14 @@ class Coder:
         cls, model: Composition, rows: Batch, map_: Map, *, plain: bool, detail: float, bits: int, rng: torch.Generator
     ) -> Self:
         """Centres, axes and rotation of these rows; `map_` applies a function of batches to all of them."""
+        none = torch.empty(0)
+        if bits and any(p.turned for p in model.penalties):
+            return cls(plain, 0.0, torch.zeros(bits), none, none, torch.ones(1), none, none)
         some = rows.take(slice(0, ROWS))
         z = torch.from_numpy(map_(model.encode, some))
         x = torch.from_numpy(map_(lambda b: _opened(model, b), some))
         found = principal(Batch(x), z.shape[1] if detail else 0, rng)
-        centre, none = z.double().mean(0).float(), torch.empty(0)
+        centre = z.double().mean(0).float()
         views = (z - centre, (x - found.mean) @ found.directions.t())
         sizes = torch.tensor([float(v.square().sum(1).mean().sqrt()) or 1.0 for v in views])
         made = cls(plain, detail, centre, found.mean, found.directions.t().contiguous(), sizes, none, none)

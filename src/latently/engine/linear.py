@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from latently.engine.bits import ROWS, rotation
 from latently.model import Composition
 from latently.parts.networks import MLP
 from latently.values import Batch
@@ -81,14 +82,19 @@ def start_linear(model: Composition, rows: Batch, rng: torch.Generator) -> bool:
     size = found.scales.clamp(min=1e-3 * float(found.scales[0]) + 1e-12)
     if not (model.bottleneck.whiten or model.decoder.even):
         size = torch.ones_like(size) if tied else size[:1].expand_as(size)
+    back = (found.directions * size[:, None]).t()
     w = found.directions / size[:, None]
+    if any(p.turned for p in model.penalties):  # the turn after which the signs of the code lose least
+        some = (rows.x[:ROWS].flatten(1) - found.mean) @ found.directions.t()
+        turn = rotation(some.cpu().double(), rng).to(w)
+        w, back = turn.t() @ w, back @ turn
     into.weights[0].zero_()
     into.biases[0].zero_()
     into.weights[0][:width, : rows.cells] = w
     into.biases[0][:width] = -(w @ found.mean)
     if not tied:
         out.weights[0].zero_()
-        out.weights[0][:, :width] = (found.directions * size[:, None]).t()
+        out.weights[0][:, :width] = back
     out.biases[0].copy_(found.mean)
     return True
 

@@ -119,7 +119,7 @@ class Given:
             return {"y": labels}
         if self.task.startswith("Pretrained"):
             return {"y": self.answers()}
-        return {"names": self.names()} if self.task == "SearchIndex" else {}
+        return {"names": self.names(), "metadata": self.common.get("metadata")} if self.task == "SearchIndex" else {}
 
     def labels(self) -> Any:
         """The label of each row, known before a fit; None without."""

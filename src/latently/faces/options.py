@@ -140,6 +140,14 @@ Given = Annotated[
     list[str], Option(metavar="WHAT", help="Only of this label; of a table COLUMN=VALUE, once for each column.")
 ]
 Nearest = Annotated[int, Option("-k", "--nearest", metavar="N", min=1, help="How many of the most alike.")]
+Meta = Annotated[
+    list[str],
+    Option(metavar="COLUMN[,COLUMN]", help="Kept of each row for --where, never learned; may be repeated."),
+]
+Where = Annotated[
+    list[str],
+    Option(metavar="CONDITION", help="What a column of --meta must say: topic=sports, 'year>=2003'; may be repeated."),
+]
 Among = Annotated[Path | None, Option(metavar="DATA", help="What the index was built of, to show what was found.")]
 
 # What is told.

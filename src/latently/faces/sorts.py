@@ -15,7 +15,7 @@ __all__ = ["FAMILIES", "SPOKEN", "family", "family_of", "sort_of"]
 
 # Which readings, by their keys in a model's file, are of one sort.
 FAMILIES: dict[str, tuple[str, ...]] = {
-    "table": ("table", "binned"),
+    "table": ("table", "binned", "directed"),
     "series": ("series", "spells"),
     "text": ("text", "pieces", "embedded"),
     "images": ("image", "crops", "blocks", "textures"),

@@ -9,6 +9,7 @@ from latently.modalities.text import Text  # isort: skip
 from latently.modalities.audio import Audio  # isort: skip
 
 from latently.modalities.binned import Binned  # isort: skip  (these answer to no data, only to jobs)
+from latently.modalities.directed import Directed  # isort: skip
 from latently.modalities.blocks import Blocks  # isort: skip
 from latently.modalities.crops import Crops  # isort: skip
 from latently.modalities.embedded import Embedded  # isort: skip
@@ -19,6 +20,6 @@ from latently.modalities.spells import Spells  # isort: skip
 from latently.modalities.textures import Textured, Textures  # isort: skip
 
 __all__ = [
-    "Audio", "Binned", "Blocks", "Crops", "Embedded", "Image", "Modality", "Pieces", "Series", "Snippets", "Spectra",
-    "Spells", "Table", "Text", "Textured", "Textures",
+    "Audio", "Binned", "Blocks", "Crops", "Directed", "Embedded", "Image", "Modality", "Pieces", "Series", "Snippets",
+    "Spectra", "Spells", "Table", "Text", "Textured", "Textures",
 ]  # fmt: skip

@@ -46,7 +46,7 @@ class Table(Modality):
     themselves (None, NaN, NA) always do.
     """
 
-    readings: ClassVar[dict[str, str]] = {"walk": "binned"}
+    readings: ClassVar[dict[str, str]] = {"walk": "binned", "near": "directed"}
 
     label: Names = ()
     id: Names = ()

@@ -25,7 +25,7 @@ class Part(nn.Module):
     """A piece of a composition. Constructor arguments are stored under their own names and are JSON values."""
 
     registry: ClassVar[dict[str, type[Part]]] = {}
-    plan: ClassVar[Mapping[str, int]] = {}  #: what "auto" stands for in the plan of a fit with this part
+    plan: ClassVar[Mapping[str, Any]] = {}  #: what "auto" stands for in the plan of a fit with this part
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

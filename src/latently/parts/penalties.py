@@ -19,6 +19,7 @@ class Penalty(Part):
     """A row's price, from the encoder and what it sees. `name` is its key among the costs."""
 
     name: str
+    turned = False  #: whether a linear start should be turned so that signs lose least: the signs are the code
 
     def forward(
         self, encoder: Network, features: Float[Tensor, "rows in_"], code: int, rng: torch.Generator | None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from latently.errors import BadData, BadParameter
 __all__ = ["Metadata", "Where"]
 
 Array = NDArray[Any]
+ORDERED = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}
 Where = Mapping[str, Any] | Callable[[dict[str, Array]], Any] | NDArray[np.bool_]
 
 
@@ -67,11 +69,51 @@ class Metadata:
             )
         return np.flatnonzero(found)
 
-    def _equal(self, name: str, wanted: Any) -> NDArray[np.bool_]:
-        if name not in self.columns:
-            known = ", ".join(self.columns) or "none (give metadata= with the rows)"
-            raise BadParameter(f"where names {name!r}; columns of metadata here: {known}.")
+    def said(self, words: Sequence[str], count: int) -> NDArray[np.bool_]:
+        """Which of `count` rows conditions such as "topic=sports" and "year>=2003" pick: all of them must hold.
+
+        Of one column several "=" are alternatives. Raises `BadParameter`.
+        """
+        picked, alike = np.ones(count, bool), dict[str, list[Any]]()
+        for word in words:
+            found = re.fullmatch(r"([^<>=]+)(<=|>=|<|>|==?)(.*)", word, re.DOTALL)
+            if found is None:
+                raise BadParameter(
+                    f"condition {word!r}: expected COLUMN=VALUE, or <, <=, > or >= for =. Try 'year>=2003'."
+                )
+            name, sign, text = (part.strip() for part in found.groups())
+            column, value = self._column(name), self._value(name, text)
+            if sign not in ORDERED:
+                alike.setdefault(name, []).append(value)
+            elif column.dtype.kind in "Ob":
+                raise BadParameter(f"condition {word!r}: {_sort(column)} have no order here. Try '{name}={text}'.")
+            else:
+                picked &= ORDERED[sign](column, value)
+        for name, values in alike.items():
+            picked &= self._equal(name, values)
+        return picked
+
+    def _value(self, name: str, text: str) -> Any:
+        """What a word means in a column; 2.5 lies between whole numbers."""
         column = self.columns[name]
+        try:
+            if column.dtype.kind in "Ob":
+                return {"true": True, "false": False}[text.lower()] if column.dtype.kind == "b" else text or None
+            return np.array([text]).astype(np.float64 if column.dtype.kind == "i" else column.dtype)[0]
+        except (ValueError, KeyError):
+            some = str(next(iter(column.tolist()), ""))
+            raise BadParameter(
+                f"condition {name}, {text}: the column holds {_sort(column)}, and {text!r} is none. Try {some!r}."
+            ) from None
+
+    def _column(self, name: str) -> Array:
+        if name not in self.columns:
+            known = ", ".join(self.columns) or "none (give metadata= with the rows, or --meta)"
+            raise BadParameter(f"where names {name!r}; columns of metadata here: {known}.")
+        return self.columns[name]
+
+    def _equal(self, name: str, wanted: Any) -> NDArray[np.bool_]:
+        column = self._column(name)
         values = np.atleast_1d(np.asarray(wanted, object if column.dtype.kind == "O" else None))
         if column.dtype.kind == "O":
             fits = all(v is None or isinstance(v, str) for v in values.tolist())

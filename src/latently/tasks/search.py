@@ -19,6 +19,7 @@ from latently.errors import BadParameter, FileProblem
 from latently.modalities import Modality
 from latently.parts.networks import Dense
 from latently.recipes import Recipe, resolve
+from latently.recipes.hashing import Hashing
 from latently.tasks import measures
 from latently.tasks.assemble import Blueprint
 from latently.tasks.base import Task
@@ -31,7 +32,7 @@ __all__ = ["Codes", "SearchIndex"]
 
 TINY = 1e-30
 COARSE, FINE = 0.25, 1000.0  # weights of the rows beside their code
-HASHING, WIDTHS = "hashing", (256, 256)
+WIDTHS = (256, 256)
 
 Array = NDArray[Any]
 Names = NDArray[Any]
@@ -46,9 +47,9 @@ class SearchIndex(Task):
     n_components : int or "auto"
         Numbers in a code.
     kind : "auto", str, recipe class or recipe
-        "hashing" keeps neighbours, in the signs of a code above all. Every kind that `Autoencoder` takes may stand
-        here. "auto" is "hashing", and "undercomplete" of texts, where what most words say together tells more than
-        neighbours do.
+        "hashing" keeps neighbours, in the signs of a code above all; any kind of `Autoencoder` may stand here. "auto"
+        is "hashing", and "undercomplete" of texts, where what most words say together tells more. With `bits` of 2,000
+        embeddings or more it is `Hashing(nearest=True)`: as many signs as `bits`, learned from ITQ on.
     network : "auto" or as in `Autoencoder`
         "auto" is two layers of 256 with "hashing", else what the data calls for.
     metric : {"auto", "cosine", "euclidean", "asymmetric", "hamming"}
@@ -59,16 +60,16 @@ class SearchIndex(Task):
         "asymmetric" with `bits`, else "cosine".
     bits : int or None
         Keep that many bits of a code instead of its numbers: 64 bits are 8 bytes a row, where numbers take 512. They
-        are the signs of the code after the rotation that loses least (iterative quantisation, Gong 2011).
+        are the signs of the code after the rotation that loses least (ITQ, Gong 2011), or learned ones.
     detail : float or "auto"
         How much the rows themselves count, as principal components, beside the learned code. The code knows groups, the
         rows know the fine order within them: on images of clothes .25 lifts the share of the ten nearest that are of
-        the same sort from .73 to .78, and costs .004 of the mean average precision of the whole ranking. 0 is the code
-        alone. "auto" is .25; of embeddings (16 numbers or more, rows of length one) 1000: of the ten nearest by the
-        angle, asked by 64 bits, .48 are found then, with .25 only .23.
+        the same sort from .73 to .78, and costs .004 of the mean average precision of the whole ranking. "auto" is
+        .25; of embeddings (16 numbers or more, rows of length one) 1000: of the ten nearest by the angle, asked by 64
+        bits, .48 are found then, with .25 only .23. Beside learned bits nothing counts: they find .51.
     engine : {"auto", "exact", "faiss"}
-        What looks: "faiss" (extra `search`) finds the same to the last tie, by "cosine", "euclidean" and "hamming"
-        (`within` and a `where` are always asked of "exact"). "auto" is what `recommends_` says where it is installed.
+        What looks: "faiss" (extra `search`) finds the same to the last tie, by all but "asymmetric" (`within` and a
+        `where` are always asked of "exact"). "auto" is what `recommends_` says where it is installed.
     batch_size, validation_fraction, epochs, ... :
         As in `Autoencoder`.
 
@@ -122,6 +123,7 @@ class SearchIndex(Task):
         """
         measures.checked(self.metric, self.bits, self.detail)
         self._turned = measures.directed(X)
+        self._near = self._turned and self.detail == "auto" and measures.learnable(self.bits, X.shape)
         measures.chosen(self.engine, measures.meant(self.metric, self.bits), 0)
         rows = X.shape[0] if hasattr(X, "shape") else None
         given, facts = None if names is None else named(names, rows), Metadata.read(metadata, rows)
@@ -132,12 +134,19 @@ class SearchIndex(Task):
         return self.add(codes, names=given, metadata=facts)
 
     def _recipe(self, source: Modality) -> Recipe:
-        auto = isinstance(self.kind, str) and self.kind == "auto"
-        return resolve(source.alike) if auto else super()._recipe(source)
+        if not (isinstance(self.kind, str) and self.kind == "auto"):
+            return super()._recipe(source)
+        return Hashing(nearest=True) if self._near else resolve(source.alike)
+
+    def _modality(self, data: Any) -> Modality:
+        source = super()._modality(data)
+        return source.suited("near") if self._near else source
 
     def _suited(self, plan: Blueprint, given: dict[str, Any], rows: Batch) -> tuple[Blueprint, dict[str, Any]]:
-        """The network that suits the kind."""
-        if isinstance(self.network, str) and self.network == "auto" and plan.recipe.name == HASHING:
+        """The network that suits the kind; where signs are learned, as many numbers as bits."""
+        if isinstance(plan.recipe, Hashing) and plan.recipe.nearest:
+            given |= {"n_components": self.bits or given["n_components"]}
+        elif isinstance(self.network, str) and self.network == "auto" and isinstance(plan.recipe, Hashing):
             plan = replace(plan, network=Dense(hidden=WIDTHS))
         return plan, given
 
@@ -231,7 +240,7 @@ class SearchIndex(Task):
 
     @property
     def recommends_(self) -> str:
-        """The engine to take here: "faiss" from 100,000 rows by numbers or "hamming", else "exact"."""
+        """The engine to take here: "faiss" from 30,000 rows by numbers, 100,000 by "hamming", else "exact"."""
         check_is_fitted(self, "names_")
         return measures.recommended(self._measure, len(self.names_))
 
@@ -263,10 +272,7 @@ class SearchIndex(Task):
         return measures.told(self._measure, far), self.names_[found if places is None else places[found]]
 
     def within(self, X: Any, radius: float, *, where: Where | None = None) -> tuple[list[Array], list[Names]]:
-        """All rows of the index at most `radius` away from each of `X`, nearest first: an array a query.
-
-        `where` as in `query`.
-        """
+        """All rows at most `radius` away from each of `X`, nearest first, an array a query (see `query`)."""
         asked, rows, places = self._asked(X), *self._picked(where)
         found = exact.within(self._shelf, rows, asked, measures.inner(self._measure, radius))
         names = self.names_ if places is None else self.names_[places]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import typer
 
 from latently.errors import BadParameter, LatentlyError
 from latently.faces import options, screen, tables
-from latently.faces.given import Given, check_model_name
+from latently.faces.given import ROLES, Given, check_model_name
 from latently.faces.results import Results, new_folder
 from latently.faces.rows import Rows
 from latently.faces.verb import given_of, verb
@@ -34,6 +35,7 @@ def build(
     label: options.Label = [],  # noqa: B006
     time: options.Time = [],  # noqa: B006
     drop: options.Drop = [],  # noqa: B006
+    meta: options.Meta = [],  # noqa: B006
     size: options.Size = None,
     skip: options.Skip = False,
     read_as: options.As = None,
@@ -43,7 +45,7 @@ def build(
     """Learn what is alike in rows, images, texts or clips, or windows of series, and index them.
 
     Rows are named by the first --id column, or by their number; files by their paths, windows by their first step.
-    --bits 64 keeps 8 bytes of each.
+    --bits 64 keeps 8 bytes of each. Columns of --meta are what `search query --where` picks rows by.
 
     Example: latently search build photographs -o index.safetensors
     """
@@ -55,6 +57,7 @@ def build(
     }  # fmt: skip
     given = given_of("SearchIndex", data, None, output, common)
     given.check()
+    _known(given, meta)
     index = given.fitted(n_components=components, kind=kind, epochs=epochs, bits=bits)
     from latently import save
 
@@ -69,6 +72,25 @@ def build(
         more = f" --among {data}" if given.sort in ("series", "text") else ""
         more += f" --id {id[0]}" if id and given.sort == "text" else ""
         typer.echo(f"\nNext: latently search query {output} {data} -o {shown}{more}")
+
+
+def _known(given: Given, words: list[str]) -> None:
+    """Take columns for metadata, out of what is learned."""
+    if not words:
+        return
+    if not isinstance(given, Rows) or given.sort not in ("table", "text"):
+        raise BadParameter(
+            f"--meta {words[0]} names a column of a table, and {given.data} is a {given.noun}. Leave it out."
+        )
+    table = given.reading.table
+    names = [n for w in words for n in ([w] if w in table.column_names else w.split(","))]
+    tables.select(given.data, table.column_names, names, "which --meta names")
+    columns = {n: table.column(n) for n in names}
+    spelled = {n: c.to_pylist() for n, c in columns.items() if hasattr(c.type, "value_type")}  # categories
+    given.common["metadata"] = {n: spelled[n] if n in spelled else c.to_numpy() for n, c in columns.items()}
+    taken = {n for role in ROLES for n in given.common.get(role, [])}
+    if given.sort == "table":
+        given.common["drop"] = [*given.common["drop"], *(n for n in dict.fromkeys(names) if n not in taken)]
 
 
 class _Shelf:
@@ -104,15 +126,15 @@ class _Shelf:
         return path if path is not None and path.is_file() else None
 
 
-def _pictured(given: Given, nearest: int = 10, among: Path | None = None) -> None:
+def _pictured(given: Given, nearest: int = 10, among: Path | None = None, where: Sequence[str] = ()) -> None:
     from latently.faces.places import WRITTEN
 
     assert given.output is not None
     if given.output.name.lower().endswith(WRITTEN):
-        _rows(given, nearest, among)
+        _rows(given, nearest, among, where)
         return
     new_folder(given.output, given.data)
-    distances, names = _found(given, nearest)
+    distances, names = _found(given, nearest, where)
     shelf = _Shelf(given, among)
     few = min(SHOWN, len(names))
     asked = range(0, len(names), -(-len(names) // few)) if given.sort == "series" else range(few)
@@ -127,10 +149,10 @@ def _pictured(given: Given, nearest: int = 10, among: Path | None = None) -> Non
     _tell(given, names, told)
 
 
-def _rows(given: Given, nearest: int = 10, among: Path | None = None) -> None:
+def _rows(given: Given, nearest: int = 10, among: Path | None = None, where: Sequence[str] = ()) -> None:
     assert given.output is not None
     tables.check_output(given.output, given.data)
-    distances, names = _found(given, nearest)
+    distances, names = _found(given, nearest, where)
     made = _table(given, distances, names)
     if among is not None and given.sort == "text":
         shelf = _Shelf(given, among)
@@ -143,26 +165,38 @@ def _rows(given: Given, nearest: int = 10, among: Path | None = None) -> None:
 
 
 @verb("SearchIndex", options.ToEither, images=_pictured, audio=_pictured, series=_pictured)
-def query(given: Rows, nearest: options.Nearest = 10, among: options.Among = None) -> None:
+def query(
+    given: Rows,
+    nearest: options.Nearest = 10,
+    among: options.Among = None,
+    where: options.Where = [],  # noqa: B006 - typer copies it
+) -> None:
     """Find what is most alike in an index.
 
-    Writes a line for each of the nearest: what was asked for, rank, name, distance. Of images, sounds and series, OUT
-    may be a new folder: it then gets a sheet of them too, and of sounds the clips that were found, in their order.
+    Writes a line for each of the nearest: what was asked for, rank, name, distance, its metadata. Of images, sounds
+    and series, OUT may be a new folder: it then gets a sheet too, and of sounds the clips found, in their order.
     An index holds names and codes: series and texts that are found are shown where --among says what it was built of.
 
     Example: latently search query index.safetensors new.png -o found
     """
-    _rows(given, nearest, among)
+    _rows(given, nearest, among, where)
 
 
-def _found(given: Given, nearest: int) -> tuple[Any, Any]:
+def _found(given: Given, nearest: int, where: Sequence[str]) -> tuple[Any, Any]:
     if given.model is None:
         raise BadParameter(
             f"query asks an index. Try: latently search build {given.data} -o index.safetensors, "
             f"then latently search query index.safetensors {given.data} -o {given.output}."
         )
-    distances, names = given.estimator.query(given.rows, k=min(nearest, len(given.estimator.names_)))
-    return distances, names
+    index = given.estimator
+    if not where:
+        return index.query(given.rows, k=min(nearest, len(index.names_)))  # type: ignore[no-any-return]
+    from latently.tasks.metadata import Metadata
+
+    picked = Metadata(index.metadata_).said(where, len(index.names_))
+    if not picked.any():
+        raise BadParameter(f"--where {' --where '.join(where)} leaves none of {len(picked):,} rows. Try fewer of them.")
+    return index.query(given.rows, k=min(nearest, int(picked.sum())), where=picked)  # type: ignore[no-any-return]
 
 
 def _table(given: Given, distances: Any, names: Any) -> Any:
@@ -172,7 +206,15 @@ def _table(given: Given, distances: Any, names: Any) -> Any:
     k = names.shape[1]
     asked = [v for v in given.asked() for _ in range(k)]
     ranks = np.tile(np.arange(1, k + 1), len(names))
-    return pa.table({"query": asked, "rank": ranks, "name": list(names.ravel()), "distance": distances.ravel()})
+    made = {"query": asked, "rank": ranks, "name": list(names.ravel()), "distance": distances.ravel()}
+    index = given.estimator
+    if index.metadata_:
+        at = {name: i for i, name in enumerate(index.names_.tolist())}
+        places = [at[name] for name in names.ravel().tolist()]
+        for name, values in index.metadata_.items():
+            free = name if name not in made else f"{name} found"
+            made[free] = pa.array(values[places].tolist() if values.dtype.kind == "O" else values[places])
+    return pa.table(made)
 
 
 def _shown(
