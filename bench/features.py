@@ -2,7 +2,7 @@
 
 probe: accuracy of a logistic regression on standardised codes of the held-out 30 % of rows (split by the seed,
 stratified), encoder and classifier fitted on the others; digits with codes of 16, isolet1 with 16 and 32. Beside the
-default the kind that keeps neighbours, PCA of standardised and of raw columns, and all columns. clusters: normalised
+default the kind for features, PCA of standardised and of raw columns, and all columns. clusters: normalised
 mutual information and adjusted Rand index of ten clusters of all rows with the digit, digits and 4,000 rows of USPS,
 codes of 16: 10-means (10 starts) of each code, and the clusters that the kind `clustering` learns with its code.
 """
@@ -30,7 +30,7 @@ from latently import Autoencoder
 SEEDS = (0, 1, 2)
 DATA = Path(os.environ.get("LATENTLY_DATA", "../shared/data"))
 CLUSTERS = 10
-NEAR: dict[str, Any] = {"kind": "neighbours", "validation_fraction": 0.1}
+ALIKE: dict[str, Any] = {"kind": "features", "validation_fraction": 0.1}
 
 
 def rows_of(name: str) -> tuple[Any, Any]:
@@ -47,7 +47,7 @@ def encoders(k: int, seed: int) -> dict[str, Any]:
     """Who is compared."""
     return {
         "autoencoder": Autoencoder(k, random_state=seed),
-        "autoencoder, neighbours": Autoencoder(k, random_state=seed, **NEAR),
+        "autoencoder, features": Autoencoder(k, random_state=seed, **ALIKE),
         "PCA, standardised columns": make_pipeline(StandardScaler(), PCA(k, random_state=seed)),
         "PCA, raw columns": PCA(k, random_state=seed),
         "all columns": StandardScaler(),
@@ -80,7 +80,7 @@ def clusters(name: str, k: int) -> None:
             if who == "clustering, its own":
                 guess = fits[seed].clusters(x)
             else:
-                usual = Autoencoder(k, f"clustering:{CLUSTERS}", random_state=seed)
+                usual = Autoencoder(k, kind=f"clustering:{CLUSTERS}", random_state=seed)
                 fits[seed] = encoders(k, seed).get(who, usual).fit(x)
                 guess = KMeans(CLUSTERS, n_init=10, random_state=seed).fit_predict(fits[seed].transform(x))
             found.append((normalized_mutual_info_score(y, guess), adjusted_rand_score(y, guess)))

@@ -180,7 +180,9 @@ def test_costs_carry_their_sort_and_shape(kind):
     draws = model.bound.draws
     shapes = {Sort.NATS: (draws * ROWS,), Sort.PENALTY: (ROWS,), Sort.STATISTIC: ()}
     sorts = {"reconstruction": Sort.NATS, "kl": Sort.NATS, "l1": Sort.PENALTY, "contraction": Sort.PENALTY}
-    sorts["neighbours"] = sorts["commitment"] = sorts["clustering"] = sorts["revival"] = Sort.PENALTY
+    sorts["neighbours"] = sorts["contrast"] = sorts["commitment"] = sorts["clustering"] = sorts["revival"] = (
+        Sort.PENALTY
+    )
     sorts["rate"] = Sort.NATS
     costs = model.costs(model(batch, ref.generator()), ref.generator())
     assert costs["reconstruction"].sort is Sort.NATS

@@ -9,7 +9,7 @@ from torch import nn
 
 from latently import Autoencoder
 from latently.errors import BadParameter
-from latently.parts import Neighbours
+from latently.parts import Contrast, Neighbours
 from latently.parts.neighbours import REACH, SPREAD, affinities, squared_distances
 from latently.parts.networks import MLP
 from latently.values import Sizes, Weight
@@ -94,10 +94,34 @@ def test_its_gradient_is_the_one_of_t_sne():
     ref.near(moved.grad, SPREAD * expected, 1e-9)
 
 
-def test_rows_that_are_equal_or_alone_cost_a_finite_price():
-    network = encoder()
+def test_the_price_of_an_angle_is_the_divergence_of_cosines_for_each_cell():
+    network, x = encoder(), ref.draw(ROWS, IN)
+    price = Contrast(perplexity=4.0, temperature=0.3).bind(Sizes(IN, 2))
+    z, p = ref.array(network.plain(x)), ref.array(affinities(far(x), 4.0))
+    z /= np.linalg.norm(z, axis=1, keepdims=True)
+    q = np.exp(z @ z.T / 0.3)
+    np.fill_diagonal(q, 0)
+    q /= q.sum(1, keepdims=True)
+    off = p > 0
+    each = np.zeros_like(p)
+    each[off] = p[off] * np.log(p[off] / q[off])
+    np.testing.assert_allclose(ref.array(price(network, x, 2, None)), IN * each.sum(1), rtol=1e-9)
+
+
+def test_the_length_of_a_code_costs_nothing():
+    network, x = MLP((IN, 3)).double(), ref.draw(ROWS, IN)
+    nn.init.normal_(network.weights[0], generator=ref.generator())
+    price = Contrast().bind(Sizes(IN, 3))
+    before = price(network, x, 3, None)
+    network.weights[0].data.mul_(7)
+    ref.near(price(network, x, 3, None), before, 1e-9)
+
+
+@pytest.mark.parametrize("part", [Neighbours(), Contrast()])
+def test_rows_that_are_equal_or_alone_cost_a_finite_price(part):
+    network, price = encoder(), part.bind(Sizes(IN, 2))
     for x in (torch.zeros(6, IN).double(), ref.draw(1, IN), ref.draw(2, IN), ref.draw(3, IN)):
-        value = Neighbours()(network, x, 2, ref.generator())
+        value = price(network, x, 2, ref.generator())
         assert value.shape == (len(x),)
         value.sum().backward()
         assert all(bool(p.grad.isfinite().all()) for p in network.parameters())
@@ -133,7 +157,9 @@ def test_of_an_encoder_that_delivers_variances_the_means_are_compared():
     ref.near(Neighbours()(network, x, 2, None), before, 1e-12)
 
 
-@pytest.mark.parametrize("part", [Neighbours(-1.0), Neighbours(perplexity=1.0), Neighbours(noise=-0.1)])
+@pytest.mark.parametrize(
+    "part", [Neighbours(-1.0), Neighbours(perplexity=1.0), Neighbours(noise=-0.1), Contrast(temperature=0.0)]
+)
 def test_options_that_cannot_work_are_refused(part):
     with pytest.raises(BadParameter, match="must be"):
         part.bind(Sizes(IN, 2))
@@ -152,3 +178,19 @@ def test_a_fit_with_it_sees_256_rows_together_unless_told_otherwise(kind, monkey
 
 def test_alpha_weighs_the_price_by_name():
     assert Neighbours(2.0).weights() == {"neighbours": Weight(2.0)}
+
+
+@pytest.mark.filterwarnings("ignore::latently.errors.FitAlarm")
+def test_a_linear_model_learns_more_from_features_than_from_principal_components_of_the_same_columns():
+    from sklearn.datasets import load_digits
+    from sklearn.decomposition import PCA
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    x, y = load_digits(return_X_y=True)
+    model = Autoencoder(8, kind="features", epochs=40, validation_fraction=None, random_state=0)
+    encoders = model, make_pipeline(StandardScaler(), PCA(8, random_state=0))
+    heads = [make_pipeline(e, StandardScaler(), LogisticRegression(max_iter=1000)) for e in encoders]
+    ours, linear = (h.fit(x[:1200], y[:1200]).score(x[1200:], y[1200:]) for h in heads)
+    assert ours > linear + 0.02

@@ -41,11 +41,13 @@ def plan_for(rows: int, **given: Any) -> Plan:
     """Batch size and epochs from the number of rows; whatever is `given` and not "auto" stays.
 
     Small sets take small batches, so that an epoch has some forty steps; every set gets some 6,000 steps (or the
-    `steps` that the parts ask for), at least 8 epochs and at most 400.
+    `steps` that the parts ask for), at least 8 epochs and at most 400. Parts that compare rows ask for `together` in a
+    batch, and get as many where there are twice that many: one step an epoch teaches nothing.
     """
     given = {name: value for name, value in given.items() if value != "auto"}
     wanted = given.pop("steps", 6000)
-    batch = given.get("batch_rows") or min(256, max(32, 1 << max(rows // 40, 1).bit_length()))
+    together = min(given.pop("together", 0), max(32, rows // 2))
+    batch = given.get("batch_rows") or together or min(256, max(32, 1 << max(rows // 40, 1).bit_length()))
     batch = max(1, min(batch, rows))
     steps = -(-rows // batch)
     epochs = given.get("epochs", max(8, min(400, round(wanted / steps))))

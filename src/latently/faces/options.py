@@ -93,8 +93,8 @@ KindOrNone = Annotated[
     Option(
         "--kind",
         metavar="KIND",
-        help="undercomplete, sparse, topk, denoising, remasking, contractive, neighbours, hashing, variational, "
-        "vector_quantised, fsq, compressive, clustering, dictionary, or parts: masking:.3+topk:8.",
+        help="undercomplete, sparse, topk, denoising, remasking, contractive, features, neighbours, hashing, "
+        "variational, vector_quantised, fsq, compressive, clustering, dictionary, or parts: masking:.3+topk:8.",
     ),
 ]
 Widths = Annotated[Any, Option(metavar="WIDTHS", parser=_layers, help="Hidden layers, as 64,32; or none.")]

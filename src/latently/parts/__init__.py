@@ -16,7 +16,7 @@ from latently.parts.corruptions import (
 )
 from latently.parts.hiss import Mixed, Remixed
 from latently.parts.kept import BatchTopK, TopK
-from latently.parts.neighbours import Neighbours
+from latently.parts.neighbours import Contrast, Neighbours
 from latently.parts.networks import Conv, Dense, Dictionary, Network, Pyramid, Spectral
 from latently.parts.part import Part
 from latently.parts.penalties import Contraction, Penalty
@@ -36,6 +36,7 @@ __all__ = [
     "Chain",
     "Clustered",
     "Contraction",
+    "Contrast",
     "Conv",
     "Corruption",
     "Dense",

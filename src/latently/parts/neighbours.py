@@ -1,4 +1,4 @@
-"""A price on codes that part neighbours: what t-SNE asks of a map, asked of an encoder."""
+"""Prices on codes that part neighbours: what t-SNE asks of a map, asked of an encoder, by distance or by angle."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from latently.parts.networks import Network
 from latently.parts.penalties import Penalty
 from latently.values import Sizes, Weight
 
-__all__ = ["Neighbours"]
+__all__ = ["Contrast", "Neighbours"]
 
 PIECE = 512  # rows compared with each other: their distances are a square
 SPREAD = 3.0  # codes start with a standard deviation near one; a map of t-SNE's kernel wants room (3 and 10 do alike)
@@ -64,13 +64,54 @@ class Neighbours(Penalty):
             p = [affinities(d, self.perplexity) for d in far]
             seen = features if rng is None or not self.noise else self._moved(features, far, rng)
         z = encoder.plain(seen)[:, :code]
-        z = REACH * z.tanh() if self.bounded else SPREAD * z
-        return torch.cat([_divergence(a, b) for a, b in zip(p, z.chunk(count), strict=True)])
+        return torch.cat([self.divergence(a, b) for a, b in zip(p, z.chunk(count), strict=True)])
+
+    def divergence(self, p: Float[Tensor, "rows rows"], z: Float[Tensor, "rows code"]) -> Float[Tensor, " rows"]:
+        """Each row's share of the divergence of codes `z` from affinities `p`."""
+        return _divergence(p, REACH * z.tanh() if self.bounded else SPREAD * z)
 
     def _moved(self, x: Tensor, far: list[Tensor], rng: torch.Generator) -> Tensor:
         nearest = torch.cat([d.amin(1) for d in far]).nan_to_num(posinf=0.0)  # a row alone stays where it is
         length = self.noise * (nearest / x.shape[1]).sqrt()
         return x + length[:, None] * torch.empty_like(x).normal_(generator=rng)
+
+
+class Contrast(Neighbours):
+    """`alpha d KL(p_i || q_i)`: the codes of a row and of its nearest rows point the same way, those of others do not.
+
+    `q_j|i ~ exp(cos(z_i, z_j) / temperature)` over the other rows of the batch, d is the number of cells of a row, p,
+    `perplexity` and `noise` are those of `Neighbours`: InfoNCE (van den Oord 2018), its pairs being neighbours. It says
+    nothing of a code's length, which is left to the reconstruction. `alpha` is in units of the loss of one cell.
+    """
+
+    name = "contrast"
+    plan: ClassVar = {"together": 256, "steps": 1600}
+
+    def __init__(
+        self, alpha: float = 0.25, perplexity: float = 3.0, noise: float = 0.6, temperature: float = 0.5
+    ) -> None:
+        super().__init__(alpha, perplexity, noise)
+        self.temperature = temperature
+
+    def check(self, sizes: Sizes) -> None:
+        """`temperature > 0`, and what `Neighbours` asks for."""
+        super().check(sizes)
+        self.require(self.temperature > 0, "temperature", "positive")
+
+    def build(self, sizes: Sizes) -> None:
+        """The number of cells that `alpha` is a price for."""
+        self.cells = sizes.cells
+
+    def divergence(self, p: Tensor, z: Tensor) -> Tensor:
+        """`d sum_j p_j|i log(p_j|i / q_j|i)` of every row."""
+        if len(z) < FEWEST:
+            return 0 * z.sum(1)
+        z = z / (z.square().sum(1, keepdim=True) + TINY).sqrt()
+        near = (z @ z.t() / self.temperature).masked_fill(
+            torch.eye(len(z), dtype=torch.bool, device=z.device), -math.inf
+        )
+        missing = (p * (p.clamp_min(TINY).log() - near.log_softmax(1).masked_fill(p == 0, 0))).sum(1)
+        return self.cells * missing
 
 
 def _divergence(p: Tensor, z: Tensor) -> Float[Tensor, " rows"]:

@@ -21,7 +21,7 @@ from latently.parts.corruptions import (
     Uniform,
 )
 from latently.parts.kept import BatchTopK, TopK
-from latently.parts.neighbours import Neighbours
+from latently.parts.neighbours import Contrast, Neighbours
 from latently.parts.part import Part
 from latently.parts.penalties import Contraction, Penalty
 from latently.parts.quantised import FSQ, VectorQuantised
@@ -67,6 +67,7 @@ WORDS: dict[str, type[Part]] = {
     "batch_topk": BatchTopK,
     "variational": Normal, "vq": VectorQuantised, "fsq": FSQ, "clustering": Clustered,
     "contractive": Contraction, "importance": ImportanceWeighted, "neighbours": Neighbours,
+    "features": Contrast,
 }  # fmt: skip
 COUNTS = {"topk", "batch_topk", "importance", "vq", "fsq", "clustering"}  # words whose number is whole
 
