@@ -98,8 +98,8 @@ class Tables(Packing):
                 )
             if not numbers[names.index(str(name))]:
                 raise BadParameter(
-                    f"max_error={name}={error}: column {name!r} holds {schema.field(names.index(str(name))).type}; "
-                    "expected a column of numbers. Leave it out: it is kept exact."
+                    f"max_error={name}={error}: column {name!r} holds no numbers, but "
+                    f"{schema.field(names.index(str(name))).type}. Leave it out: it is kept exact."
                 )
         wanted = {str(name): float(error) for name, error in given.items()}
         return [wanted.get(name, 0.0) for name in names]
