@@ -1,7 +1,7 @@
 """What rows without labels are worth: `python bench/pretrain.py [fashion_mnist] [usps] [held-out] [NAME=VALUE ...]`.
 
 1,000 labels drawn in strata (seed), the other training rows without one, default settings. Beside it the same network,
-tuned in the same way, from scratch (`pretraining=None`), with and without the noise of tuning (masks and shifts), and
+tuned in the same way, from scratch (`pretraining=None`), with and without the shifts of tuning, and
 logistic regression on pixels in [0, 1], its C by three-fold cross-validation on the labelled rows. Error on the test
 part: of Fashion-MNIST the official one, of USPS 2,007 rows drawn once in strata (the source keeps no split). `held-out`
 judges on training rows without a label instead: what settings were chosen by. NAME=VALUE are options of the estimator.
@@ -32,7 +32,7 @@ MOST = 10_000  # rows of `held-out`
 SEEDS = (0, 1, 2)
 SCRATCH: dict[str, dict[str, Any]] = {
     "from scratch": {"pretraining": None, "validation_fraction": None},
-    "from scratch, no noise": {
+    "from scratch, no shifts": {
         "pretraining": None, "validation_fraction": None, "kind": "undercomplete", "n_components": 512,
     },
 }  # fmt: skip

@@ -37,8 +37,8 @@ class PretrainedClassifier(ClassifierMixin, Pretrained):
         short code; half of the cells, where nothing keeps such a code from copying its input.
     kind : str, recipe class or recipe
         How all rows are learned: "masking:.5" (the default) fills in cells that were hidden; "denoising",
-        "contractive", "undercomplete", ... as for `Autoencoder`. What spoils rows there spoils them in tuning, too, and
-        images are then also moved by up to a sixteenth of their sides; where an answer is a place, take a kind that
+        "contractive", "undercomplete", ... as for `Autoencoder`. In tuning no cell is spoiled, but where the kind
+        spoils any, images are moved by up to a sixteenth of their sides; where an answer is a place, take a kind that
         spoils nothing.
     network : "auto", widths, Dense, Conv or (encoder, decoder)
         As for `Autoencoder`. "auto" has fully connected layers for tables and for images of up to 4,096 cells, which

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from latently.engine.schedule import Outcome
 from latently.errors import BadData
 from latently.model import Composition, Parts
-from latently.parts.corruptions import Chain
 from latently.parts.likelihoods import Categorical, Likelihood, SquaredError
 from latently.parts.networks import MLP
 from latently.parts.spatial import Shift
@@ -31,18 +30,17 @@ def answering(model: Composition, classes: int, shape: tuple[int, ...]) -> Compo
     """A composition, its head not trained, whose rows are answers: labels of so many `classes`, or (0) numbers.
 
     It sees `Batch.given` through the door and a copy of the encoder of `model`, has a linear head that starts at zero
-    for a decoder, and pays nothing for its code. Rows are spoiled as those of the pretraining were, and where something
-    spoiled them and they are images, of a `shape` of three numbers, they are shifted, too.
+    for a decoder, and pays nothing for its code. No cell is spoiled; where a kind spoiled some and rows are images, of
+    a `shape` of three numbers, they are shifted.
     """
     body = copy.deepcopy(model)
     likelihood: Likelihood = (Categorical([classes]) if classes else SquaredError()).bind(Sizes(1, model.code))
     likelihood.measured = False
     head = MLP((model.code, likelihood.width(1)))
     head.gemm = body.encoder.gemm
-    spoiled = body.corruption
-    if spoiled is not None and len(shape) == 3:
-        spoiled = Chain([Shift().bind(Sizes(math.prod(shape), model.code, shape=shape)), spoiled])
-    made = Composition(body.door, body.encoder, head, likelihood, Parts(body.bottleneck, spoiled), model.code)
+    moved = body.corruption is not None and len(shape) == 3
+    shift = Shift().bind(Sizes(math.prod(shape), model.code, shape=shape)) if moved else None
+    made = Composition(body.door, body.encoder, head, likelihood, Parts(body.bottleneck, shift), model.code)
     made.weights = {name: Weight(0.0) for name in made.weights}
     return made.to(next(model.parameters()).device)
 
