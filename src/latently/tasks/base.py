@@ -177,13 +177,17 @@ class Task(BaseEstimator):
             [
                 alarm
                 for alarm in alarms(outcome, rows, plan.data.noun)
-                if alarm.name not in (*self.quiet, *plan.data.quiet)
+                if alarm.name not in (*self._quiet(plan), *plan.data.quiet)
             ],
         )
         kept = min(KEPT_CODES, max(1, MOST_KEPT // plan.code))
         self.codes_ = self._map(self.model_.encode, rows.take(slice(0, kept)))
         for alarm in self.alarms_:
             warnings.warn(f"{alarm.name}: {alarm.message}", FitAlarm, stacklevel=4)
+
+    def _quiet(self, plan: Blueprint) -> tuple[str, ...]:
+        """Names of alarms that mean nothing for this plan."""
+        return self.quiet
 
     def _learn(self, outcome: Outcome, rows: Batch) -> None:
         """What a task learns beyond the composition: calibration, references. `outcome.judged` is there for it."""

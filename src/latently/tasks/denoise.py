@@ -18,6 +18,7 @@ from latently.errors import BadData, BadParameter
 from latently.modalities import Modality
 from latently.modalities.crops import Pair
 from latently.modalities.waves import as_float
+from latently.parts.networks import Residual
 from latently.tasks import noisy_tables, typed  # noqa: F401 - tables and texts are among what it cleans
 from latently.tasks.assemble import Blueprint
 from latently.tasks.base import Task
@@ -151,6 +152,10 @@ class Denoiser(OneToOneFeatureMixin, TransformerMixin, Task):
     def _keep(self, plan: Blueprint, outcome: Outcome, rows: Batch, curve: Any) -> None:
         super()._keep(plan, outcome, rows, curve)
         self.noise_, self._facts = self._noise, Way.of(self, self.data_).kept(rows)
+
+    def _quiet(self, plan: Blueprint) -> tuple[str, ...]:
+        """Of corrections also the mean's: other columns than those with noise are not asked what they say."""
+        return (*self.quiet, "no better than the mean") if isinstance(plan.network, Residual) else self.quiet
 
     def _learn(self, outcome: Outcome, rows: Batch) -> None:
         self._facts |= Way.of(self, self.data_).judged(outcome)
