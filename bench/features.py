@@ -30,7 +30,6 @@ from latently import Autoencoder
 SEEDS = (0, 1, 2)
 DATA = Path(os.environ.get("LATENTLY_DATA", "../shared/data"))
 CLUSTERS = 10
-ALIKE: dict[str, Any] = {"kind": "features", "validation_fraction": 0.1}
 
 
 def rows_of(name: str) -> tuple[Any, Any]:
@@ -47,7 +46,7 @@ def encoders(k: int, seed: int) -> dict[str, Any]:
     """Who is compared."""
     return {
         "autoencoder": Autoencoder(k, random_state=seed),
-        "autoencoder, features": Autoencoder(k, random_state=seed, **ALIKE),
+        "autoencoder, features": Autoencoder(k, kind="features", random_state=seed),
         "PCA, standardised columns": make_pipeline(StandardScaler(), PCA(k, random_state=seed)),
         "PCA, raw columns": PCA(k, random_state=seed),
         "all columns": StandardScaler(),

@@ -103,7 +103,7 @@ class Metadata:
         except (ValueError, KeyError):
             some = str(next(iter(column.tolist()), ""))
             raise BadParameter(
-                f"condition {name}, {text}: the column holds {_sort(column)}, and {text!r} is none. Try {some!r}."
+                f"condition on {name!r}: the column holds {_sort(column)}, and {text!r} is none. Try {some!r}."
             ) from None
 
     def _column(self, name: str) -> Array:

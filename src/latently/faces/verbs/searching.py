@@ -193,9 +193,13 @@ def _found(given: Given, nearest: int, where: Sequence[str]) -> tuple[Any, Any]:
         return index.query(given.rows, k=min(nearest, len(index.names_)))  # type: ignore[no-any-return]
     from latently.tasks.metadata import Metadata
 
-    picked = Metadata(index.metadata_).said(where, len(index.names_))
+    metadata = Metadata(index.metadata_)
+    picked = metadata.said(where, len(index.names_))
     if not picked.any():
-        raise BadParameter(f"--where {' --where '.join(where)} leaves none of {len(picked):,} rows. Try fewer of them.")
+        some = "; ".join(
+            f"{n}: {', '.join(map(str, dict.fromkeys(v[:100].tolist())))}"[:80] for n, v in metadata.columns.items()
+        )
+        raise BadParameter(f"--where {' --where '.join(where)} leaves none of {len(picked):,} rows. They hold {some}.")
     return index.query(given.rows, k=min(nearest, int(picked.sum())), where=picked)  # type: ignore[no-any-return]
 
 
