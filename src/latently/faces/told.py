@@ -12,7 +12,7 @@ import typer
 
 from latently.faces import screen
 
-__all__ = ["answered", "model"]
+__all__ = ["COPIES", "answered", "model"]
 
 STOPPED = {
     "schedule": "as planned",
@@ -21,6 +21,7 @@ STOPPED = {
     "diverged": "it left the finite numbers",
 }
 WIDEST = 28  # characters of a column's name
+COPIES = 1e-6  # of the mean's error: a PCA with no more is as wide as the data, and tells nothing
 
 
 def model(told: dict[str, Any], alarms: bool = True) -> None:
@@ -203,9 +204,7 @@ def _end(sort: str, value: float) -> str:
 def _held_out(held: dict[str, Any], told: dict[str, Any]) -> None:
     mean, size = held["mean"] or math.nan, told["components"]
     rows = [("this model", held["model"])]
-    if (size < told["columns"] and _sort(told) in ("table", "series", "text")) or held[
-        "pca"
-    ] > 1e-6 * mean:  # a wide PCA copies
+    if (size < told["columns"] and _sort(told) in ("table", "series", "text")) or held["pca"] > COPIES * mean:
         rows.append((f"PCA of the same size, {size}", held["pca"]))
     words = WORDS[_sort(told)]
     rows.append((words.mean, held["mean"]))

@@ -19,7 +19,7 @@ from latently.faces.report.tracks import followed
 from latently.faces.report.units import told as units
 from latently.faces.rows import Rows
 from latently.faces.texts import Texts
-from latently.faces.told import answered
+from latently.faces.told import COPIES, answered
 from latently.faces.track import Track
 
 __all__ = ["facts_of"]
@@ -33,9 +33,12 @@ def facts_of(given: Given) -> dict[str, Any]:
     """Every section that applies."""
     estimator = given.estimator
     told = estimator.summary()
+    held = told["held_out"]
+    if held is not None and held["pca"] <= COPIES * held["mean"]:
+        held = {name: value for name, value in held.items() if name != "pca"}
     head = {
         "title": given.data.resolve().name, "task": told["task"], "kind": told["kind"], "rows": given.count,
-        "items": given.items, "components": told["components"], "held_out": told["held_out"],
+        "items": given.items, "components": told["components"], "held_out": held,
     }  # fmt: skip
     facts: dict[str, Any] = {
         "head": head, "alarms": told["alarms"], "training": _training(estimator, told),
@@ -153,11 +156,13 @@ def _reconstruction(given: Rows) -> dict[str, Any]:
     from latently.tasks.portrait import column_errors
 
     found, names = column_errors(given.estimator, given.estimator._batch(given.rows)), given.estimator.data_.names
+    beside = max(found["pca"], default=0.0) > COPIES
     columns = [
-        {"name": n, "model": float(m), "pca": float(p)}
+        {"name": n, "model": float(m)} | ({"pca": float(p)} if beside else {})
         for n, m, p in zip(names, found["model"], found["pca"], strict=True)
     ]
-    note = "of the rows of this table; PCA learned from these rows. A category counts as its one-hots."
+    learned = "; PCA learned from these rows" if beside else ""
+    note = f"of the rows of this table{learned}. A category counts as its one-hots."
     return {"columns": columns, "rows": given.reading.table.num_rows, "note": note}
 
 
