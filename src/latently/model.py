@@ -78,7 +78,7 @@ class Composition(nn.Module):
         if self.corruption is None or rng is None:
             return batch
         x, known = self.corruption.hide(batch.x, batch.known, rng)
-        return batch.seen_as(x if batch.known is None else x.masked_fill(~batch.known, 0.0), known)
+        return batch.seen_as(x if batch.known is None else x * batch.known, known)
 
     def forward(self, batch: Batch, rng: torch.Generator | None = None) -> Pass:
         """Once through, differentiable. Without `rng`: no corruption, one draw, the posterior mean."""

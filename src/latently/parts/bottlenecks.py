@@ -268,3 +268,34 @@ class Normal(Bottleneck):
             short = self.free_bits - each.mean(0)
             costs["free_bits"] = Cost((short.sum() if self.pooled else short).relu().sum(), Sort.STATISTIC)
         return Code(z, costs)
+
+    def run(self, h: Tensor, rng: torch.Generator | None) -> tuple[Code, Any]:
+        """The same by hand."""
+        units, drawn = h.shape[1] // 2, rng is not None and not self.analytic
+        mu, t = h[:, :units], (h[:, units:] / self.LIMIT).tanh_()
+        s = (t * (0.5 * self.LIMIT)).exp_()
+        w = torch.zeros_like(s) if rng is None else torch.empty_like(s).normal_(generator=rng)
+        lost = w.square().add_(t, alpha=self.LIMIT) if drawn else None
+        z, variance, floor = mu + w.mul_(s), s.square_(), None
+        twice = torch.addcmul(variance, mu, mu).sub_(t, alpha=self.LIMIT).sub_(1)
+        price = (twice if lost is None else z.square().sub_(lost)).sum(1).mul_(0.5)
+        costs = {"kl": Cost(price, Sort.NATS)}
+        if self.free_bits:
+            short = self.free_bits - 0.5 * twice.mean(0)
+            floor = (short.sum() if self.pooled else short).relu_()
+            costs["free_bits"] = Cost(floor.sum(), Sort.STATISTIC)
+        return Code(z, costs), (mu, t, variance, w, z if drawn else None, floor)
+
+    def back(self, tape: Any, g: Tensor, coefficients: Coefficients) -> Tensor:
+        """`g + k mu`, and `(g sigma eps + k (sigma^2 - 1)) / 2` through the bound; k with what the floor takes away."""
+        mu, t, variance, w, z, floor = tape
+        price = coefficients["kl"]
+        k = price.unsqueeze(-1) if isinstance(price, Tensor) and price.ndim else price
+        pull = k if z is None else 0.0
+        if floor is not None:
+            pull = pull - (coefficients["free_bits"] / len(g)) * floor.sign()
+        g = g if z is None else g + k * z
+        at_v = variance.sub_(1).mul_(0.5 * pull).addcmul_(g, w, value=0.5)
+        if z is not None:
+            at_v -= 0.5 * k
+        return torch.cat(((mu * pull).add_(g), torch.ops.aten.tanh_backward(at_v, t)), 1)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from latently.parts.part import Part
 
-__all__ = ["Likelihood", "bounded"]
+__all__ = ["Likelihood", "bounded", "bounded_slope"]
 
 
 class Likelihood(Part):
@@ -63,3 +63,8 @@ class Likelihood(Part):
 def bounded(raw: Tensor, limit: float = 8.0) -> Tensor:
     """A log-variance kept within +-`limit` nats, smoothly."""
     return limit * torch.tanh(raw / limit)
+
+
+def bounded_slope(value: Tensor, limit: float = 8.0) -> Tensor:
+    """The derivative of `bounded`, from its value."""
+    return 1 - (value / limit).square()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
-from latently.parts.likelihoods.base import Likelihood, bounded
+from latently.parts.likelihoods.base import Likelihood, bounded, bounded_slope
 from latently.values import Sizes
 
 __all__ = ["AbsoluteError", "Gaussian", "Huber", "Laplace", "SquaredError"]
@@ -136,6 +136,32 @@ class _Scaled(Likelihood):
         """Twice the log of the scale, bounded where it is learned."""
         return bounded(self.spread) if isinstance(self.scale, str) else self.spread
 
+    def _nats(self, r: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Nats of differences `r`, and their slope in `r`: less than one by `slope r` is twice the slope in `v`."""
+        raise NotImplementedError
+
+    def each(self, x: Tensor, params: Tensor) -> Tensor:
+        """Nats by the family's density."""
+        return self._nats(params - x, self.log_variance())[0]
+
+    def run(self, x: Tensor, params: Tensor, rng: torch.Generator | None = None) -> tuple[Tensor, Any]:
+        """The same by hand."""
+        r = params - x
+        v = self.log_variance().detach()
+        each, slope = self._nats(r, v)
+        return each, (r, slope, v)
+
+    def back(self, tape: Any, coefficient: Tensor | float) -> Tensor:
+        """The slope; what it makes of the scale is the scale's gradient."""
+        r, slope, v = tape
+        g = cast(Tensor, slope.mul_(coefficient))
+        if isinstance(self.scale, str):
+            size, share = v.shape, coefficient
+            whole = share.expand_as(r).sum_to_size(size) if isinstance(share, Tensor) else share * r.numel() / v.numel()
+            pull = (whole - r.mul_(g).sum_to_size(size)).mul_(0.5 * bounded_slope(v))
+            self.spread.grad = pull if self.spread.grad is None else self.spread.grad.add_(pull)
+        return g
+
 
 class Gaussian(_Scaled):
     """`(x - mu)^2 / (2 s^2) + log s + log(2 pi) / 2`.
@@ -144,10 +170,9 @@ class Gaussian(_Scaled):
     default, so that reconstruction and KL balance by themselves), or "per_feature".
     """
 
-    def each(self, x: Tensor, params: Tensor) -> Tensor:
-        """Nats of a normal."""
-        v = self.log_variance()
-        return 0.5 * ((params - x).square() * (-v).exp() + v + math.log(2 * math.pi))
+    def _nats(self, r: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        slope = r * (-v).exp()
+        return torch.addcmul(0.5 * v + 0.5 * math.log(2 * math.pi), r, slope, value=0.5), slope
 
     def sample(self, params: Tensor, rng: torch.Generator) -> Tensor:
         """A normal draw."""
@@ -157,10 +182,10 @@ class Gaussian(_Scaled):
 class Laplace(_Scaled):
     """`|x - mu| / b + log 2b`; `scale` is b."""
 
-    def each(self, x: Tensor, params: Tensor) -> Tensor:
-        """Nats of a Laplace distribution."""
-        half = 0.5 * self.log_variance()
-        return (params - x).abs() * (-half).exp() + half + math.log(2)
+    def _nats(self, r: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        half = 0.5 * v
+        slope = r.sign() * (-half).exp()
+        return torch.addcmul(half + math.log(2), r, slope), slope
 
     def sample(self, params: Tensor, rng: torch.Generator) -> Tensor:
         """A Laplace draw, from the inverse of its distribution function."""
