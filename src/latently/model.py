@@ -215,10 +215,14 @@ class Composition(nn.Module):
         h_grad = self.bottleneck.back(neck, z_grad, factors)
         if draws > 1:
             h_grad = h_grad.view(draws, rows, -1).sum(0)
+        own = per_row[:rows] if isinstance(per_row, Tensor) else per_row
+        for penalty in self._priced():
+            factor = own * self._weight(penalty.name, progress)
+            value, more = penalty.gradients(self.encoder, features, up, self.code, rng, factor)
+            seen_costs[penalty.name], h_grad = value, h_grad if more is None else h_grad + more
         self.encoder.back(up, h_grad, to_input=False)
         self.bottleneck.observe(h)
-        seen_costs |= self.bottleneck.noted()
-        return seen_costs | self._penalise(features, rng, progress, per_row, rows)
+        return seen_costs | self.bottleneck.noted()
 
     def _revive(
         self, x: Tensor, params: Tensor, spare: Tensor, how: tuple[Tensor | None, Tensor | float, torch.Generator],
@@ -242,18 +246,6 @@ class Composition(nn.Module):
             Sort.NATS: share, Sort.PENALTY: per_row / self.bound.draws, Sort.STATISTIC: whole
         }  # fmt: skip
         return {name: by_sort[c.sort] * self._weight(name, progress) for name, c in code.costs.items()}
-
-    def _penalise(
-        self, features: Tensor, rng: torch.Generator, progress: float, per_row: Tensor | float, rows: int
-    ) -> dict[str, Tensor]:
-        costs = {}
-        for penalty in self._priced():
-            with torch.enable_grad():
-                value = penalty(self.encoder, features, self.code, rng)
-                factor = per_row[:rows] if isinstance(per_row, Tensor) else per_row
-                (value * factor * self._weight(penalty.name, progress)).sum().backward()
-            costs[penalty.name] = value.detach()
-        return costs
 
     # ------------------------------------------------------------------ reading a fitted model
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from latently.parts.networks import MLP, Network
+from latently.parts.networks.contract import paths, probed
 from latently.parts.part import Part
 from latently.values import Sizes, Weight
 
 __all__ = ["Contraction", "Penalty"]
+
+ONE = 0x3F800000  # the bits of 1.0
 
 
 class Penalty(Part):
@@ -26,6 +29,19 @@ class Penalty(Part):
     ) -> Float[Tensor, " rows"]:
         """The raw price of every row, differentiable in the encoder's parameters."""
         raise NotImplementedError
+
+    def gradients(
+        self, encoder: Network, features: Tensor, tape: Any, code: int, rng: torch.Generator, factor: Tensor | float
+    ) -> tuple[Tensor, Tensor | None]:
+        """The price of every row, detached, and what is to be added to the gradient at the encoder's output.
+
+        What else `factor` of the price changes is added to the parameters' `.grad`. `tape`: what `encoder.run` has
+        left of its pass over the features. By autograd, unless a subclass knows better.
+        """
+        with torch.enable_grad():
+            value = self(encoder, features, code, rng)
+            (value * factor).sum().backward()
+        return value.detach(), None
 
 
 class Contraction(Penalty):
@@ -71,9 +87,34 @@ class Contraction(Penalty):
             return encoder.gram(features)
         return encoder.jacobian(features)[:, :code].square().sum((1, 2))
 
+    def gradients(
+        self, encoder: Network, features: Tensor, tape: Any, code: int, rng: torch.Generator, factor: Tensor | float
+    ) -> tuple[Tensor, Tensor | None]:
+        """Closed forms and probes of fully connected stacks by hand."""
+        ways = paths(encoder, tape)
+        if len(ways) == 1 and encoder.outputs == code and self.method in ("auto", "closed"):
+            closed = ways[0].closed(factor)
+            if closed is not None:
+                return closed
+        if not ways or self.method not in ("auto", "probe"):
+            return super().gradients(encoder, features, tape, code, rng, factor)
+        total, rest = features.new_zeros(len(features)), None
+        for _ in range(self.probes):
+            value, more = probed(ways, _signs(features, rng), code, factor / self.probes)
+            total += value
+            rest = more if rest is None or more is None else rest + more
+        return total / self.probes, rest
+
     def _probed(self, encoder: Network, x: Tensor, code: int, rng: torch.Generator) -> Tensor:
         total = x.new_zeros(len(x))
         for _ in range(self.probes):
-            v = torch.empty_like(x).bernoulli_(0.5, generator=rng).mul_(2).sub_(1)
-            total = total + encoder.tangent(x, v)[:, :code].square().sum(1)
+            total = total + encoder.tangent(x, _signs(x, rng))[:, :code].square().sum(1)
         return total / self.probes
+
+
+def _signs(x: Tensor, rng: torch.Generator) -> Tensor:
+    """Ones and minus ones by the toss of a coin, 64 tosses of a number drawn: the sign bits of floats."""
+    drawn = torch.empty(-(-x.numel() // 64), dtype=torch.int64, device=x.device).random_(-(2**63), None, generator=rng)
+    shifts = torch.arange(32, dtype=torch.int32, device=x.device)
+    bits = (drawn.view(torch.int32).unsqueeze(1) << shifts).bitwise_and_(-(2**31)).bitwise_or_(ONE)
+    return bits.view(torch.float32).flatten()[: x.numel()].view_as(x).to(x.dtype)

@@ -13,7 +13,7 @@ from latently.parts.networks.activations import Activation
 from latently.parts.networks.base import Ends, Network
 from latently.parts.networks.gemm import Gemm
 
-__all__ = ["MLP", "Skip", "beside_lines"]
+__all__ = ["MLP", "Passed", "Skip", "beside_lines"]
 
 
 class Layer(NamedTuple):
@@ -26,6 +26,15 @@ class Layer(NamedTuple):
     act: Activation
     relu: bool
     direct: bool  #: whether its products go to oneDNN
+
+
+class Passed(NamedTuple):
+    """A layer as a pass has left it: what came in, the weights as they were used, what its activation keeps."""
+
+    x: Tensor
+    w: Tensor
+    y: Tensor
+    layer: Layer
 
 
 class Held(NamedTuple):
@@ -137,6 +146,10 @@ class MLP(Network):
             if i or to_input:
                 g = gemm.input_grad(g, w, layer.direct)
         return g.to(layers[0].b.dtype) if to_input else None
+
+    def passed(self, tape: Any) -> list[Passed]:
+        """The layers as the pass has left them that the tape is of."""
+        return [Passed(*left, layer) for left, layer in zip(tape, self._layers(), strict=True)]
 
     def tangent(self, x: Tensor, v: Tensor) -> Tensor:
         """`J(x) v`: the stack's own directional derivative, layer by layer."""

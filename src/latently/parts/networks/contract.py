@@ -1,0 +1,140 @@
+"""`||J||_F^2` and its gradient by hand, J the Jacobian of a fully connected stack, from what its own pass has left.
+
+With `x_l = g(a_l)`, `a_l = W_l x_(l-1) + b_l` and slopes `s_l = g'(a_l)`, a price p on the slopes pulls on a_l with
+`dp/ds g''(a)`. Where `g'' = g' r(x)` (a rectifier, a line: r = 0; sigmoid: 1 - 2 x; tanh: -2 x) that is what a gradient
+`dp/ds r` at x_l does, and so it goes back with the gradient that is there anyway, or as one like it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from latently.parts.networks.base import Network
+from latently.parts.networks.gemm import Gemm
+from latently.parts.networks.mlp import MLP, Passed, Skip
+
+__all__ = ["Path", "paths", "probed"]
+
+BENT: dict[str, Callable[[Tensor], Tensor]] = {"sigmoid": lambda y: 1 - 2 * y, "tanh": lambda y: -2 * y}
+
+Factor = Tensor | float  #: of a price in the loss, one for all rows or one each
+Price = tuple[Tensor, Tensor | None]  #: of every row; and the gradient at the output by which the rest is done
+
+
+def paths(network: Network, tape: Any) -> list[Path]:
+    """The stacks whose sum a network is, as their passes have left them; none where there are layers of other sorts."""
+    if isinstance(network, MLP) and all(act.name in ("linear", "relu", *BENT) for act in network.activations):
+        return [Path(network.gemm, network.passed(tape))]
+    if isinstance(network, Skip):
+        both = [paths(part, own) for part, own in zip((network.line, network.deep), tape, strict=True)]
+        return [way for ways in both for way in ways] if all(both) else []
+    return []
+
+
+def probed(ways: Sequence[Path], v: Tensor, code: int, factor: Factor) -> Price:
+    """`||J v||^2` of the first `code` outputs; adds what `factor` of it is to the gradients of the parameters."""
+    found = [way.ahead(v) for way in ways]
+    ends = [t for t, _ in found]
+    t = (ends[0] if len(ends) == 1 else ends[0] + ends[1]).to(ways[0].kind)
+    if code < t.shape[1]:
+        t = t.index_fill(1, torch.arange(code, t.shape[1], device=t.device), 0.0)
+    g, alone = t * _column(2 * factor), len(ways) == 1
+    rest = [way.behind(steps, g, alone) for way, (_, steps) in zip(ways, found, strict=True)]
+    return t.square().sum(1), rest[0]
+
+
+@dataclass(frozen=True)
+class Path:
+    """A stack, as a pass has left it."""
+
+    gemm: Gemm
+    layers: list[Passed]
+
+    @property
+    def kind(self) -> torch.dtype:
+        """What parameters are, whatever products are computed in."""
+        return self.layers[0].layer.b.dtype
+
+    def ahead(self, t: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+        """`J t`; and of every layer the t that comes in, and `W t`."""
+        t, steps = t.to(self.layers[0].x.dtype), []
+        for p in self.layers:
+            u = self.gemm.input_grad(t, p.w.t(), p.layer.direct)
+            steps.append((t, u))
+            t = p.layer.act.back(u, p.y)
+        return t, steps
+
+    def behind(self, steps: list[tuple[Tensor, Tensor]], g: Tensor, alone: bool) -> Tensor | None:
+        """Adds what `g` at `J t` makes of the parameters. `alone`: but for what is returned, to do at the output."""
+        g, pulls = g.to(self.layers[0].x.dtype), cast(list[Tensor | None], [None] * len(steps))
+        for i in range(len(steps) - 1, -1, -1):
+            p, (t, u) = self.layers[i], steps[i]
+            pulls[i] = _pull(p, g * u) if p.layer.act.name in BENT else None
+            g = p.layer.act.back(g, p.y)
+            self._add(g, t, p)
+            if i:
+                g = self.gemm.input_grad(g, p.w, p.layer.direct)
+        rest = pulls.pop() if alone else None
+        self._down(pulls)
+        return None if rest is None else rest.to(self.kind)
+
+    def closed(self, factor: Factor) -> Price | None:
+        """What `probed` does, of the whole Jacobian; None where there is no closed form."""
+        if len(self.layers) == 1:
+            return self._one(factor)
+        return self._two(factor) if len(self.layers) == 2 and self.layers[1].layer.act.name == "linear" else None
+
+    def _one(self, factor: Factor) -> Price:
+        """`sum_j s_j^2 ||W_j||^2`."""
+        p = self.layers[0]
+        s, w, c = self._slope(p), p.layer.w, _column(2 * factor)
+        square, size = s.square(), w.square().sum(1)
+        p.layer.w_grad.addcmul_(w, (square * c).sum(0).unsqueeze(1))
+        return square @ size, _pull(p, (s * size).mul_(c)) if p.layer.act.name in BENT else None
+
+    def _two(self, factor: Factor) -> Price:
+        """`s' (W1 W1' * W2' W2) s`."""
+        (p, q), product = self.layers, self.gemm.input_grad
+        s, c = self._slope(p), _column(2 * factor)
+        left, right = (product(a, b, self.gemm.direct(b)).to(self.kind) for a, b in ((p.w, p.w.t()), (q.w.t(), q.w)))
+        both = left * right
+        ahead = product(s, both, self.gemm.direct(both))
+        pull = product((s * c).t(), s, self.gemm.direct(s))
+        self._add(right.mul_(pull), p.w, p)
+        self._add(q.w.t(), left.mul_(pull), q)
+        self._down([_pull(p, ahead * c) if p.layer.act.name in BENT else None])
+        return (ahead * s).sum(1), None
+
+    def _slope(self, p: Passed) -> Tensor:
+        y = p.y.to(self.kind)
+        return p.layer.act.back(torch.ones_like(y), y)
+
+    def _add(self, g: Tensor, x: Tensor, p: Passed) -> None:
+        """`g' x` to the gradient of the weights alone."""
+        kind = self.layers[0].x.dtype
+        self.gemm.add_grads(g.to(kind), x.to(kind), p.layer.w_grad, torch.empty_like(p.layer.b_grad))
+
+    def _down(self, pulls: list[Tensor | None]) -> None:
+        """Back from pulls at the outputs of the first layers."""
+        g: Tensor | None = None
+        for i in range(len(pulls) - 1, -1, -1):
+            p, pull = self.layers[i], pulls[i]
+            g = pull if g is None else g if pull is None else g + pull
+            if g is not None:
+                g = p.layer.act.back(g.to(p.x.dtype), p.y)
+                self.gemm.add_grads(g, p.x, p.layer.w_grad, p.layer.b_grad)
+                g = self.gemm.input_grad(g, p.w, p.layer.direct) if i else None
+
+
+def _pull(p: Passed, at_slope: Tensor) -> Tensor:
+    """What a gradient at the slopes is at the output."""
+    return at_slope.mul_(BENT[p.layer.act.name](p.y))
+
+
+def _column(factor: Factor) -> Factor:
+    return factor.unsqueeze(-1) if isinstance(factor, Tensor) else factor
