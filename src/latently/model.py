@@ -199,11 +199,10 @@ class Composition(nn.Module):
         each, tail = self.likelihood.run(wide.x, params, rng)
         nats = (each if weight is None else each * weight).flatten(1).sum(1)
         seen_costs = {"reconstruction": nats, **{name: c.value for name, c in code.costs.items()}}
-        priced = nats
-        for name, cost in code.costs.items():
-            if cost.sort is Sort.NATS:
-                priced = priced + self._weight(name, progress) * cost.value
-        share = self.bound(priced)[1] * per_row
+        share = per_row
+        if draws > 1:  # one draw's loss is its nats
+            own = [self._weight(name, progress) * c.value for name, c in code.costs.items() if c.sort is Sort.NATS]
+            share = self.bound(sum(own, nats))[1] * per_row
         z_grad = cast(Tensor, self.decoder.back(down, self.likelihood.back(tail, _on_cells(share, weight, each.ndim))))
         if code.spare is not None:
             factor = self._weight("revival", progress) * per_row / draws
@@ -215,14 +214,13 @@ class Composition(nn.Module):
         h_grad = self.bottleneck.back(neck, z_grad, factors)
         if draws > 1:
             h_grad = h_grad.view(draws, rows, -1).sum(0)
-        own = per_row[:rows] if isinstance(per_row, Tensor) else per_row
         for penalty in self._priced():
-            factor = own * self._weight(penalty.name, progress)
+            factor = (per_row[:rows] if isinstance(per_row, Tensor) else per_row) * self._weight(penalty.name, progress)
             value, more = penalty.gradients(self.encoder, features, up, self.code, rng, factor)
             seen_costs[penalty.name], h_grad = value, h_grad if more is None else h_grad + more
         self.encoder.back(up, h_grad, to_input=False)
         self.bottleneck.observe(h)
-        return seen_costs | self.bottleneck.noted()
+        return seen_costs
 
     def _revive(
         self, x: Tensor, params: Tensor, spare: Tensor, how: tuple[Tensor | None, Tensor | float, torch.Generator],

@@ -105,7 +105,7 @@ def _advance(run: Run) -> None:
 
 
 def epoch(run: Run) -> dict[str, float]:
-    """Every row once, in a new order; returns the mean raw costs of a row, read from the device once."""
+    """Every row once, in a new order; returns the mean raw costs of a row, and what the bottleneck noted."""
     model, packed, train, plan = run.model, run.packed, run.data.train, run.plan
     rows = len(train)
     count = -(-rows // plan.batch_rows)
@@ -125,7 +125,8 @@ def epoch(run: Run) -> dict[str, float]:
                 packed.average(every / horizon)
             for name, value in costs.items():
                 kept.setdefault(name, []).append(value)
-    return {name: float(torch.cat([v.view(-1) for v in values]).nanmean()) for name, values in kept.items()}
+    means = {name: float(torch.cat([v.view(-1) for v in values]).nanmean()) for name, values in kept.items()}
+    return means | {name: float(value) for name, value in model.bottleneck.noted().items()}
 
 
 def rate_at(progress: float, plan: Plan) -> float:

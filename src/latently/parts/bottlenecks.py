@@ -65,7 +65,7 @@ class Bottleneck(Part):
         """Take note of what the encoder delivered for a training batch (running means)."""
 
     def noted(self) -> dict[str, Tensor]:
-        """Figures besides the costs that the history should keep of a training step."""
+        """Figures besides the costs that the history should keep of an epoch, as they are at its end."""
         return {}
 
     def settle(self, h: Float[Tensor, "rows in_"]) -> None:
@@ -272,30 +272,31 @@ class Normal(Bottleneck):
     def run(self, h: Tensor, rng: torch.Generator | None) -> tuple[Code, Any]:
         """The same by hand."""
         units, drawn = h.shape[1] // 2, rng is not None and not self.analytic
-        mu, t = h[:, :units], (h[:, units:] / self.LIMIT).tanh_()
-        s = (t * (0.5 * self.LIMIT)).exp_()
+        mu, p = h[:, :units], (h[:, units:] * (2 / self.LIMIT)).sigmoid_()  # v = LIMIT (2 p - 1), which is the tanh
+        half = (p - 0.5).mul_(self.LIMIT)
+        s = half.exp()
         w = torch.zeros_like(s) if rng is None else torch.empty_like(s).normal_(generator=rng)
-        lost = w.square().add_(t, alpha=self.LIMIT) if drawn else None
-        z, variance, floor = mu + w.mul_(s), s.square_(), None
-        twice = torch.addcmul(variance, mu, mu).sub_(t, alpha=self.LIMIT).sub_(1)
+        lost = w.square().add_(half, alpha=2) if drawn else None
+        z, over, floor = mu + w.mul_(s), s.square_().sub_(1), None
+        twice = torch.addcmul(over, mu, mu).sub_(half, alpha=2)
         price = (twice if lost is None else z.square().sub_(lost)).sum(1).mul_(0.5)
         costs = {"kl": Cost(price, Sort.NATS)}
         if self.free_bits:
             short = self.free_bits - 0.5 * twice.mean(0)
             floor = (short.sum() if self.pooled else short).relu_()
             costs["free_bits"] = Cost(floor.sum(), Sort.STATISTIC)
-        return Code(z, costs), (mu, t, variance, w, z if drawn else None, floor)
+        return Code(z, costs), (mu, p, over, w, z if drawn else None, floor)
 
     def back(self, tape: Any, g: Tensor, coefficients: Coefficients) -> Tensor:
         """`g + k mu`, and `(g sigma eps + k (sigma^2 - 1)) / 2` through the bound; k with what the floor takes away."""
-        mu, t, variance, w, z, floor = tape
+        mu, p, over, w, z, floor = tape
         price = coefficients["kl"]
         k = price.unsqueeze(-1) if isinstance(price, Tensor) and price.ndim else price
         pull = k if z is None else 0.0
         if floor is not None:
             pull = pull - (coefficients["free_bits"] / len(g)) * floor.sign()
         g = g if z is None else g + k * z
-        at_v = variance.sub_(1).mul_(0.5 * pull).addcmul_(g, w, value=0.5)
+        at_v = over.mul_(2 * pull).addcmul_(g, w, value=2)  # four times: the slope of v is 4 p (1 - p)
         if z is not None:
-            at_v -= 0.5 * k
-        return torch.cat(((mu * pull).add_(g), torch.ops.aten.tanh_backward(at_v, t)), 1)
+            at_v -= 2 * k
+        return torch.cat(((mu * pull).add_(g), torch.ops.aten.sigmoid_backward(at_v, p)), 1)

@@ -108,7 +108,7 @@ class TopK(Bottleneck):
 
     def noted(self) -> dict[str, Tensor]:
         """`dead`: the share of the units that were on for none of as many rows as the training set has."""
-        return {"dead": torch.ge(self.idle, self.longest, out=torch.empty_like(self.idle)).mean()}
+        return {"dead": (self.idle >= self.longest).float().mean()}
 
 
 def _parted(h: Tensor, place: int, axis: int) -> Tensor:

@@ -10,7 +10,9 @@ from torch import Tensor
 
 from latently.parts.part import Part
 
-__all__ = ["Likelihood", "bounded", "bounded_slope"]
+__all__ = ["LIMIT", "Likelihood", "bounded"]
+
+LIMIT = 8.0  #: nats
 
 
 class Likelihood(Part):
@@ -60,11 +62,6 @@ class Likelihood(Part):
         return leaf.grad  # type: ignore[no-any-return]
 
 
-def bounded(raw: Tensor, limit: float = 8.0) -> Tensor:
-    """A log-variance kept within +-`limit` nats, smoothly."""
-    return limit * torch.tanh(raw / limit)
-
-
-def bounded_slope(value: Tensor, limit: float = 8.0) -> Tensor:
-    """The derivative of `bounded`, from its value."""
-    return 1 - (value / limit).square()
+def bounded(raw: Tensor) -> Tensor:
+    """A log-variance kept within +-`LIMIT` nats, smoothly."""
+    return LIMIT * torch.tanh(raw / LIMIT)

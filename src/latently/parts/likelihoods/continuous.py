@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from latently.parts.likelihoods.base import Likelihood, bounded, bounded_slope
+from latently.parts.likelihoods.base import LIMIT, Likelihood, bounded
 from latently.values import Sizes
 
 __all__ = ["AbsoluteError", "Gaussian", "Huber", "Laplace", "SquaredError"]
 
 Scale = float | Literal["learned", "per_feature"]
+Level = Tensor | float
 
 
 class SquaredError(Likelihood):
@@ -136,31 +137,43 @@ class _Scaled(Likelihood):
         """Twice the log of the scale, bounded where it is learned."""
         return bounded(self.spread) if isinstance(self.scale, str) else self.spread
 
-    def _nats(self, r: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Nats of differences `r`, and their slope in `r`: less than one by `slope r` is twice the slope in `v`."""
+    def _level(self) -> Level:
+        """`log_variance` outside autograd: a number where that is read at less cost than worked on."""
+        if self.spread.numel() > 1 or self.spread.device.type != "cpu":
+            return self.log_variance().detach()
+        raw = self.spread.item()
+        return LIMIT * math.tanh(raw / LIMIT) if isinstance(self.scale, str) else raw
+
+    def _nats(self, r: Tensor, v: Level) -> Tensor:
+        """Nats of differences `r`."""
         raise NotImplementedError
 
-    def each(self, x: Tensor, params: Tensor) -> Tensor:
-        """Nats by the family's density."""
-        return self._nats(params - x, self.log_variance())[0]
+    def _slope(self, r: Tensor, v: Level, coefficient: Level) -> Tensor:
+        """Their derivative in `r`, times the coefficient. That in `v` is half of what `r` times this lacks of one."""
+        raise NotImplementedError
 
     def run(self, x: Tensor, params: Tensor, rng: torch.Generator | None = None) -> tuple[Tensor, Any]:
         """The same by hand."""
-        r = params - x
-        v = self.log_variance().detach()
-        each, slope = self._nats(r, v)
-        return each, (r, slope, v)
+        r, v = params - x, self._level()
+        return self._nats(r, v), (r, v)
 
     def back(self, tape: Any, coefficient: Tensor | float) -> Tensor:
-        """The slope; what it makes of the scale is the scale's gradient."""
-        r, slope, v = tape
-        g = cast(Tensor, slope.mul_(coefficient))
+        """The slope, and the gradient of the scale."""
+        r, v = tape
+        g = self._slope(r, v, coefficient)
         if isinstance(self.scale, str):
-            size, share = v.shape, coefficient
-            whole = share.expand_as(r).sum_to_size(size) if isinstance(share, Tensor) else share * r.numel() / v.numel()
-            pull = (whole - r.mul_(g).sum_to_size(size)).mul_(0.5 * bounded_slope(v))
-            self.spread.grad = pull if self.spread.grad is None else self.spread.grad.add_(pull)
+            size, share = self.spread.shape, coefficient
+            whole = share.expand_as(r).sum_to_size(size) if isinstance(share, Tensor) else share * r.numel() / size[0]
+            found = torch.dot(r.view(-1), g.view(-1)) if size[0] == 1 else r.mul_(g).sum_to_size(size)
+            lacks = float(whole) - float(found) if isinstance(v, float) else whole - found
+            if self.spread.grad is None:
+                self.spread.grad = torch.zeros_like(self.spread)
+            self.spread.grad += lacks * (0.5 - 0.5 * (v / LIMIT) ** 2)
         return g
+
+
+def _exp(v: Level) -> Level:
+    return v.exp() if isinstance(v, Tensor) else math.exp(v)
 
 
 class Gaussian(_Scaled):
@@ -170,9 +183,16 @@ class Gaussian(_Scaled):
     default, so that reconstruction and KL balance by themselves), or "per_feature".
     """
 
-    def _nats(self, r: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        slope = r * (-v).exp()
-        return torch.addcmul(0.5 * v + 0.5 * math.log(2 * math.pi), r, slope, value=0.5), slope
+    def each(self, x: Tensor, params: Tensor) -> Tensor:
+        """Nats of a normal."""
+        v = self.log_variance()
+        return 0.5 * ((params - x).square() * (-v).exp() + v + math.log(2 * math.pi))
+
+    def _nats(self, r: Tensor, v: Level) -> Tensor:
+        return r.square().mul_(0.5 * _exp(-v)).add_(0.5 * (v + math.log(2 * math.pi)))
+
+    def _slope(self, r: Tensor, v: Level, coefficient: Level) -> Tensor:
+        return r * (_exp(-v) * coefficient)
 
     def sample(self, params: Tensor, rng: torch.Generator) -> Tensor:
         """A normal draw."""
@@ -182,10 +202,16 @@ class Gaussian(_Scaled):
 class Laplace(_Scaled):
     """`|x - mu| / b + log 2b`; `scale` is b."""
 
-    def _nats(self, r: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        half = 0.5 * v
-        slope = r.sign() * (-half).exp()
-        return torch.addcmul(half + math.log(2), r, slope), slope
+    def each(self, x: Tensor, params: Tensor) -> Tensor:
+        """Nats of a Laplace distribution."""
+        half = 0.5 * self.log_variance()
+        return (params - x).abs() * (-half).exp() + half + math.log(2)
+
+    def _nats(self, r: Tensor, v: Level) -> Tensor:
+        return r.abs().mul_(_exp(-0.5 * v)).add_(0.5 * v + math.log(2))
+
+    def _slope(self, r: Tensor, v: Level, coefficient: Level) -> Tensor:
+        return r.sign().mul_(_exp(-0.5 * v) * coefficient)
 
     def sample(self, params: Tensor, rng: torch.Generator) -> Tensor:
         """A Laplace draw, from the inverse of its distribution function."""
