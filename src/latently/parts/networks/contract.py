@@ -20,7 +20,9 @@ from latently.parts.networks.mlp import MLP, Passed, Skip
 
 __all__ = ["Path", "paths", "probed"]
 
-BENT: dict[str, Callable[[Tensor], Tensor]] = {"sigmoid": lambda y: 1 - 2 * y, "tanh": lambda y: -2 * y}
+BENT: dict[str, Callable[[Tensor], Tensor]] = {
+    "sigmoid": lambda y: torch.rsub(y, 1.0, alpha=2), "tanh": lambda y: -2 * y
+}  # fmt: skip
 
 Factor = Tensor | float  #: of a price in the loss, one for all rows or one each
 Price = tuple[Tensor, Tensor | None]  #: of every row; and the gradient at the output by which the rest is done
@@ -92,10 +94,12 @@ class Path:
     def _one(self, factor: Factor) -> Price:
         """`sum_j s_j^2 ||W_j||^2`."""
         p = self.layers[0]
-        s, w, c = self._slope(p), p.layer.w, _column(2 * factor)
-        square, size = s.square(), w.square().sum(1)
-        p.layer.w_grad.addcmul_(w, (square * c).sum(0).unsqueeze(1))
-        return square @ size, _pull(p, (s * size).mul_(c)) if p.layer.act.name in BENT else None
+        s, w, size = self._slope(p), p.layer.w, torch.linalg.vector_norm(p.layer.w, dim=1).square_()
+        square = s.square()
+        total = factor @ square if isinstance(factor, Tensor) else square.sum(0) * factor
+        p.layer.w_grad.addcmul_(w, total.unsqueeze(1), value=2)
+        rest = _pull(p, s.mul_(size).mul_(_column(2 * factor))) if p.layer.act.name in BENT else None
+        return square @ size, rest
 
     def _two(self, factor: Factor) -> Price:
         """`s' (W1 W1' * W2' W2) s`."""
