@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Adam", "Stack", "Weights", "bare", "level", "low", "there"]
+__all__ = ["Adam", "Stack", "Weights", "bare", "between", "level", "low", "there"]
 
 PAD = 16  # floats, as in native.c: rows of what is kept between layers begin on a cache line
 ADD, LOW = 2, 8
@@ -153,6 +153,13 @@ class Stack:
             )
         )  # fmt: skip
         return found
+
+
+def between(kept: Tensor, rows: int, widths: Sequence[int]) -> list[Tensor]:
+    """The rows between layers of these widths, of what `Stack.run` kept."""
+    wide = [-(-width // PAD) * PAD for width in widths]
+    each = kept.split([rows * width for width in wide])
+    return [rows_.view(rows, -1)[:, :width] for rows_, width in zip(each, widths, strict=True)]
 
 
 class Adam:

@@ -33,7 +33,7 @@ def paths(network: Network, tape: Any) -> list[Path]:
     if isinstance(network, MLP) and all(act.name in ("linear", "relu", *BENT) for act in network.activations):
         return [Path(network.gemm, network.passed(tape))]
     if isinstance(network, Skip):
-        both = [paths(part, own) for part, own in zip((network.line, network.deep), tape, strict=True)]
+        both = [paths(part, own) for part, own in zip((network.line, network.deep), tape, strict=False)]
         return [way for ways in both for way in ways] if all(both) else []
     return []
 
@@ -66,7 +66,7 @@ class Path:
         """`J t`; and of every layer the t that comes in, and `W t`."""
         t, steps = t.to(self.layers[0].x.dtype), []
         for p in self.layers:
-            u = self.gemm.input_grad(t, p.w.t(), p.layer.direct)
+            u = self._ahead(p, t)
             steps.append((t, u))
             t = p.layer.act.back(u, p.y)
         return t, steps
@@ -77,10 +77,7 @@ class Path:
         for i in range(len(steps) - 1, -1, -1):
             p, (t, u) = self.layers[i], steps[i]
             pulls[i] = _pull(p, g * u) if p.layer.act.name in BENT else None
-            g = p.layer.act.back(g, p.y)
-            self._add(g, t, p)
-            if i:
-                g = self.gemm.input_grad(g, p.w, p.layer.direct)
+            g = self._back(p, p.layer.act.back(g, p.y), t, asked=i > 0)
         rest = pulls.pop() if alone else None
         self._down(pulls)
         return None if rest is None else rest.to(self.kind)
@@ -105,12 +102,12 @@ class Path:
         """`s' (W1 W1' * W2' W2) s`."""
         (p, q), product = self.layers, self.gemm.input_grad
         s, c = self._slope(p), _column(2 * factor)
-        left, right = (product(a, b, self.gemm.direct(b)).to(self.kind) for a, b in ((p.w, p.w.t()), (q.w.t(), q.w)))
+        left, right = self._ahead(p, p.w).to(self.kind), product(q.w.t(), q.w).to(self.kind)
         both = left * right
         ahead = product(s, both, self.gemm.direct(both))
         pull = product((s * c).t(), s, self.gemm.direct(s))
-        self._add(right.mul_(pull), p.w, p)
-        self._add(q.w.t(), left.mul_(pull), q)
+        self._back(p, right.mul_(pull), p.w, asked=False)
+        self._back(q, q.w.t(), left.mul_(pull), asked=False)
         self._down([_pull(p, ahead * c) if p.layer.act.name in BENT else None])
         return (ahead * s).sum(1), None
 
@@ -118,10 +115,19 @@ class Path:
         y = p.y.to(self.kind)
         return p.layer.act.back(torch.ones_like(y), y)
 
-    def _add(self, g: Tensor, x: Tensor, p: Passed) -> None:
-        """`g' x` to the gradient of the weights alone."""
+    def _ahead(self, p: Passed, t: Tensor) -> Tensor:
+        """`W t`."""
+        return p.bare.run(t, low=p.low)[0] if p.bare else self.gemm.input_grad(t, p.w.t(), p.layer.direct)
+
+    def _back(self, p: Passed, g: Tensor, t: Tensor, asked: bool) -> Tensor:
+        """From `g` at `W t`: adds to the gradient of W; the gradient at t if `asked`."""
+        if p.bare:
+            down = p.bare.back((t, g, g, p.low), g, asked)
+            return g if down is None else down
         kind = self.layers[0].x.dtype
-        self.gemm.add_grads(g.to(kind), x.to(kind), p.layer.w_grad, torch.empty_like(p.layer.b_grad))
+        g = g.to(kind)
+        self.gemm.add_grads(g, t.to(kind), p.layer.w_grad, torch.empty_like(p.layer.b_grad))
+        return self.gemm.input_grad(g, p.w, p.layer.direct) if asked else g
 
     def _down(self, pulls: list[Tensor | None]) -> None:
         """Back from pulls at the outputs of the first layers."""

@@ -36,6 +36,8 @@ class Passed(NamedTuple):
     w: Tensor
     y: Tensor
     layer: Layer
+    bare: native.Stack | None = None  #: its product and no more in our own kernels, where those passed it
+    low: bool = False  #: whether they did so in bfloat16
 
 
 class Held(NamedTuple):
@@ -78,6 +80,7 @@ class MLP(Network):
         self._source = [source] if source else []  # in a list: not a submodule, still copied with its owner
         self._held: Held | None = None
         self._looked: tuple[list[int], native.Stack | None] = ([], None)
+        self._bare: tuple[list[Layer], list[native.Stack]] = ([], [])
         self.gemm = Gemm()
 
     def start(self, rng: torch.Generator, zero_last: bool = False) -> MLP:
@@ -111,7 +114,7 @@ class MLP(Network):
         return [_grad(w) for w in self.matrices()]
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_held": None, "_looked": ([], None)}  # a copy holds its own
+        return self.__dict__ | {"_held": None, "_looked": ([], None), "_bare": ([], [])}  # a copy holds its own
 
     def _here(self) -> Held:
         """Looked up once for as long as parameters, gradients and the choice of products stay."""
@@ -195,7 +198,17 @@ class MLP(Network):
 
     def passed(self, tape: Any) -> list[Passed]:
         """The layers as the pass has left them that the tape is of."""
-        return [Passed(*left, layer) for left, layer in zip(tape, self._layers(), strict=True)]
+        layers = self._here().layers
+        if not isinstance(tape, Walked):
+            return [Passed(*left, layer) for left, layer in zip(tape, layers, strict=True)]
+        if self._bare[0] is not layers:
+            bare = [native.Weights(x.w, torch.zeros_like(x.b), x.w_grad, torch.empty_like(x.b), False) for x in layers]
+            self._bare = layers, [native.Stack([weights]) for weights in bare]
+        rows, found = [tape.x, *native.between(tape.kept, len(tape.x), self.widths[1:-1]), tape.y], self._bare[1]
+        return [
+            Passed(x, layer.w, y, layer, bare, tape.low)
+            for x, y, layer, bare in zip(rows, rows[1:], layers, found, strict=False)
+        ]
 
     def tangent(self, x: Tensor, v: Tensor) -> Tensor:
         """`J(x) v`: the stack's own directional derivative, layer by layer."""
