@@ -163,6 +163,7 @@ class MLP(Network):
         if low is None:
             low = x.dtype == torch.bfloat16 or (gemm.low_from is not None and self.low(x.shape[0]))
         if held.stack is not None and x.dtype == torch.float32 and (not low or native.low()):
+            x = x if x.stride(1) == 1 else x.contiguous()
             own = into if self.activations[-1].name == "linear" else None  # a sum tells no rectifier what it did
             y, kept = held.stack.run(x, own, low)
             return (y if own is into else into.add_(y)), Walked(x, y, kept, low)  # type: ignore[union-attr]
