@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from latently.parts.networks import MLP, Network
-from latently.parts.networks.contract import paths, probed
+from latently.parts.networks.contract import gram, paths, probed
 from latently.parts.part import Part
 from latently.values import Sizes, Weight
 
@@ -84,7 +84,7 @@ class Contraction(Penalty):
         if rng is not None and self.method in ("auto", "probe"):
             return self._probed(encoder, features, code, rng)
         if whole and isinstance(encoder, MLP):
-            return encoder.gram(features)
+            return gram(encoder, features)
         return encoder.jacobian(features)[:, :code].square().sum((1, 2))
 
     def gradients(

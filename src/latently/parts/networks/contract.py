@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
+from latently import native
 from latently.parts.networks.base import Network
 from latently.parts.networks.gemm import Gemm
-from latently.parts.networks.mlp import MLP, Passed, Skip
+from latently.parts.networks.mlp import MLP, Layer, Skip, Walked
 
-__all__ = ["Path", "paths", "probed"]
+__all__ = ["Path", "gram", "paths", "probed"]
 
 BENT: dict[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": lambda y: torch.rsub(y, 1.0, alpha=2), "tanh": lambda y: -2 * y
@@ -28,14 +31,53 @@ Factor = Tensor | float  #: of a price in the loss, one for all rows or one each
 Price = tuple[Tensor, Tensor | None]  #: of every row; and the gradient at the output by which the rest is done
 
 
+class Passed(NamedTuple):
+    """A layer as a pass has left it: what came in, the weights as they were used, what its activation keeps."""
+
+    x: Tensor
+    w: Tensor
+    y: Tensor
+    layer: Layer
+    bare: native.Stack | None = None  #: its product and no more in our own kernels, where those passed it
+    low: bool = False  #: whether they did so in bfloat16
+
+
+_BARE: WeakKeyDictionary[MLP, tuple[list[Layer], list[native.Stack]]] = WeakKeyDictionary()
+
+
+def gram(network: MLP, x: Tensor) -> Tensor:
+    """The same, differentiable, as a trace: `P <- (s s') * (W P W')`, `P = W1 W1'` at first, no wider than layers."""
+    p: Tensor | None = None
+    for w, b, act in zip(network.matrices(), network.biases, network.activations, strict=True):
+        a = functional.linear(x, w, b)
+        s = act.slope(a)
+        p = (w @ w.t() if p is None else w @ p @ w.t()) * s.unsqueeze(-1) * s.unsqueeze(-2)
+        x = act(a)
+    assert p is not None
+    return p.diagonal(dim1=-2, dim2=-1).sum(-1)
+
+
 def paths(network: Network, tape: Any) -> list[Path]:
     """The stacks whose sum a network is, as their passes have left them; none where there are layers of other sorts."""
     if isinstance(network, MLP) and all(act.name in ("linear", "relu", *BENT) for act in network.activations):
-        return [Path(network.gemm, network.passed(tape))]
+        return [Path(network.gemm, _passed(network, tape))]
     if isinstance(network, Skip):
         both = [paths(part, own) for part, own in zip((network.line, network.deep), tape, strict=False)]
         return [way for ways in both for way in ways] if all(both) else []
     return []
+
+
+def _passed(network: MLP, tape: Any) -> list[Passed]:
+    layers = network.here().layers
+    if not isinstance(tape, Walked):
+        return [Passed(x, w, y, layer) for (x, w, y), layer in zip(tape, layers, strict=True)]
+    found = _BARE.get(network)
+    if found is None or found[0] is not layers:
+        bare = [native.Weights(x.w, torch.zeros_like(x.b), x.w_grad, torch.empty_like(x.b), False) for x in layers]
+        found = _BARE[network] = layers, [native.Stack([weights]) for weights in bare]
+    rows = [tape.x, *native.between(tape.kept, len(tape.x), network.widths[1:-1]), tape.y]
+    ends = zip(rows, rows[1:], layers, found[1], strict=False)
+    return [Passed(x, layer.w, y, layer, bare, tape.low) for x, y, layer, bare in ends]
 
 
 def probed(ways: Sequence[Path], v: Tensor, code: int, factor: Factor) -> Price:

@@ -14,7 +14,7 @@ from latently.parts.networks.activations import Activation
 from latently.parts.networks.base import Ends, Network
 from latently.parts.networks.gemm import Gemm
 
-__all__ = ["MLP", "Passed", "Skip", "beside_lines"]
+__all__ = ["MLP", "Layer", "Skip", "Walked", "beside_lines"]
 
 
 class Layer(NamedTuple):
@@ -27,17 +27,6 @@ class Layer(NamedTuple):
     act: Activation
     relu: bool
     direct: bool  #: whether its products go to oneDNN
-
-
-class Passed(NamedTuple):
-    """A layer as a pass has left it: what came in, the weights as they were used, what its activation keeps."""
-
-    x: Tensor
-    w: Tensor
-    y: Tensor
-    layer: Layer
-    bare: native.Stack | None = None  #: its product and no more in our own kernels, where those passed it
-    low: bool = False  #: whether they did so in bfloat16
 
 
 class Held(NamedTuple):
@@ -80,7 +69,6 @@ class MLP(Network):
         self._source = [source] if source else []  # in a list: not a submodule, still copied with its owner
         self._held: Held | None = None
         self._looked: tuple[list[int], native.Stack | None] = ([], None)
-        self._bare: tuple[list[Layer], list[native.Stack]] = ([], [])
         self.gemm = Gemm()
 
     def start(self, rng: torch.Generator, zero_last: bool = False) -> MLP:
@@ -114,9 +102,9 @@ class MLP(Network):
         return [_grad(w) for w in self.matrices()]
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_held": None, "_looked": ([], None), "_bare": ([], [])}  # a copy holds its own
+        return self.__dict__ | {"_held": None, "_looked": ([], None)}  # a copy holds its own
 
-    def _here(self) -> Held:
+    def here(self) -> Held:
         """Looked up once for as long as parameters, gradients and the choice of products stay."""
         last: Tensor = next(reversed(self.biases._parameters.values()))  # type: ignore[assignment]
         held = self._held
@@ -137,7 +125,7 @@ class MLP(Network):
 
     def paired(self) -> bool:
         """Whether our own kernels take this stack in bfloat16, from float32 rows."""
-        return native.low() and self._here().stack is not None
+        return native.low() and self.here().stack is not None
 
     def plain(self, x: Tensor) -> Tensor:
         """The stack by ordinary torch calls; by our own kernels where nothing is to be differentiated."""
@@ -159,7 +147,7 @@ class MLP(Network):
 
         What comes out is added to `into` if that is given; `low`: in bfloat16, whatever the size.
         """
-        held, gemm = self._here(), self.gemm
+        held, gemm = self.here(), self.gemm
         if low is None:
             low = x.dtype == torch.bfloat16 or (gemm.low_from is not None and self.low(x.shape[0]))
         if held.stack is not None and x.dtype == torch.float32 and (not low or native.low()):
@@ -180,7 +168,7 @@ class MLP(Network):
 
     def back(self, tape: Any, g: Tensor, to_input: bool = True, into: Tensor | None = None) -> Tensor | None:
         """Backward by hand, from the last layer to the first; the gradient of the input is added to `into` if given."""
-        held, gemm = self._here(), self.gemm
+        held, gemm = self.here(), self.gemm
         if isinstance(tape, Walked):
             assert held.stack is not None
             return held.stack.back(tape, g, to_input, into)
@@ -196,20 +184,6 @@ class MLP(Network):
         if not to_input:
             return None
         return g.to(layers[0].b.dtype) if into is None else into.add_(g)
-
-    def passed(self, tape: Any) -> list[Passed]:
-        """The layers as the pass has left them that the tape is of."""
-        layers = self._here().layers
-        if not isinstance(tape, Walked):
-            return [Passed(*left, layer) for left, layer in zip(tape, layers, strict=True)]
-        if self._bare[0] is not layers:
-            bare = [native.Weights(x.w, torch.zeros_like(x.b), x.w_grad, torch.empty_like(x.b), False) for x in layers]
-            self._bare = layers, [native.Stack([weights]) for weights in bare]
-        rows, found = [tape.x, *native.between(tape.kept, len(tape.x), self.widths[1:-1]), tape.y], self._bare[1]
-        return [
-            Passed(x, layer.w, y, layer, bare, tape.low)
-            for x, y, layer, bare in zip(rows, rows[1:], layers, found, strict=False)
-        ]
 
     def tangent(self, x: Tensor, v: Tensor) -> Tensor:
         """`J(x) v`: the stack's own directional derivative, layer by layer."""
@@ -238,17 +212,6 @@ class MLP(Network):
         if len(ws) == 2 and self.activations[1].name == "linear":
             return ((s @ ((ws[0] @ ws[0].t()) * (ws[1].t() @ ws[1]))) * s).sum(1)
         return None
-
-    def gram(self, x: Tensor) -> Tensor:
-        """`||J(x)||_F^2` as a trace, from `P <- (s s') * (W P W')` with `P = W1 W1'`: never wider than the layers."""
-        p: Tensor | None = None
-        for w, b, act in zip(self.matrices(), self._shift, self.activations, strict=True):
-            a = functional.linear(x, w, b)
-            s = act.slope(a)
-            p = (w @ w.t() if p is None else w @ p @ w.t()) * s.unsqueeze(-1) * s.unsqueeze(-2)
-            x = act(a)
-        assert p is not None
-        return p.diagonal(dim1=-2, dim2=-1).sum(-1)
 
     def linear(self) -> Network | None:
         """Itself when it is one linear layer."""
