@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+import platform
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Adam", "Stack", "Weights", "bare", "level", "low", "there"]
+__all__ = ["Adam", "Stack", "Weights", "bare", "fast", "level", "low", "there"]
 
 PAD = 16  # floats, as in native.c: rows of what is kept between layers begin on a cache line
 ADD, LOW, THREADS = 2, 8, 16  # as there
@@ -68,6 +69,11 @@ def level(wanted: int = BEST) -> int:
     """Choose among the kernels (2 AVX-512, 1 AVX2, 0 neither) and say which are in use: the best at most `wanted`."""
     library = _library()
     return -1 if library is None else int(library.latently_choose(wanted))
+
+
+def fast() -> bool:
+    """Whether they keep up with torch: on x86 they need AVX2."""
+    return level() > 0 or (there() and platform.machine() not in ("x86_64", "AMD64"))
 
 
 def low() -> bool:
