@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+import platform
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,10 +17,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Adam", "Stack", "Weights", "bare", "between", "level", "low", "there"]
+__all__ = ["Adam", "Stack", "Weights", "bare", "between", "fast", "level", "low", "there"]
 
 PAD = 16  # floats, as in native.c: rows of what is kept between layers begin on a cache line
-ADD, LOW = 2, 8
+ADD, LOW, THREADS = 2, 8, 16  # as there
 BEST = 2  # AVX-512, AVX2, the compiler's base
 
 
@@ -68,6 +69,11 @@ def level(wanted: int = BEST) -> int:
     """Choose among the kernels (2 AVX-512, 1 AVX2, 0 neither) and say which are in use: the best at most `wanted`."""
     library = _library()
     return -1 if library is None else int(library.latently_choose(wanted))
+
+
+def fast() -> bool:
+    """Whether they keep up with torch: on x86 they need AVX2."""
+    return level() > 0 or (there() and platform.machine() not in ("x86_64", "AMD64"))
 
 
 def low() -> bool:
@@ -120,7 +126,7 @@ class Stack:
         rows, stride = x.shape[0], _stride(x)
         y = torch.empty(rows, self.outputs) if into is None else into
         kept = torch.empty(rows * self.between)
-        how = (into is not None) * ADD + low * LOW
+        how = (into is not None) * ADD + low * LOW + torch.get_num_threads() * THREADS
         self._run(self.place, self.depth, x.data_ptr(), rows, stride, kept.data_ptr(), y.data_ptr(), how)
         return y, kept
 
@@ -128,7 +134,7 @@ class Stack:
         """The rows that come out, with nothing kept for a way back."""
         rows, stride = x.shape[0], _stride(x)
         y = torch.empty(rows, self.outputs) if into is None else into
-        how = (into is not None) * ADD
+        how = (into is not None) * ADD + torch.get_num_threads() * THREADS
         _sure(self._infer(self.place, self.depth, x.data_ptr(), rows, stride, y.data_ptr(), how))
         return y
 
@@ -140,7 +146,8 @@ class Stack:
         `tape`: input, output, what `run` kept, and whether in bfloat16.
         """
         x, y, kept, low = tape
-        g, rows, how = g.contiguous(), x.shape[0], (into is not None) * ADD + low * LOW
+        g, rows = g.contiguous(), x.shape[0]
+        how = (into is not None) * ADD + low * LOW + torch.get_num_threads() * THREADS
         found = (torch.empty(x.shape) if into is None else into) if asked else None
         down = None if found is None else found.data_ptr()
         places = (kept.data_ptr(), y.data_ptr(), g.data_ptr(), down)

@@ -120,8 +120,7 @@ class MLP(Network):
 
     def _own(self, layers: list[native.Weights]) -> native.Stack | None:
         simple = all(act.name in ("relu", "linear") for act in self.activations)
-        fits = simple and self.gemm.own([layer.w for layer in layers]) and native.Stack.takes(layers)
-        return native.Stack(layers) if fits else None
+        return native.Stack(layers) if simple and self.gemm.native and native.Stack.takes(layers) else None
 
     def paired(self) -> bool:
         """Whether our own kernels take this stack in bfloat16, from float32 rows."""
