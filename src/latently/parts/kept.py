@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from latently import native
 from latently.parts.bottlenecks import Bottleneck, Coefficients
 from latently.values import Code, Sizes, Weight
 
@@ -54,6 +55,8 @@ class TopK(Bottleneck):
 
     def keep(self, h: Tensor, training: bool) -> Tensor:
         """`z_j = relu(h_j)` for the `k` largest, else 0."""
+        if native.bare(h) and h.shape[1] <= WIDE:
+            return h.relu().mul_(self.largest(h))
         top = h.topk(self.kept, dim=1)
         return torch.zeros_like(h).scatter(1, top.indices, top.values.relu())
 

@@ -22,6 +22,7 @@ class Penalty(Part):
     """A row's price, from the encoder and what it sees. `name` is its key among the costs."""
 
     name: str
+    outside = False  #: whether it asks an encoder for codes alone, and so may be differentiated outside of it
     turned = False  #: whether a linear start should be turned so that signs lose least: the signs are the code
 
     def forward(
@@ -38,10 +39,35 @@ class Penalty(Part):
         What else `factor` of the price changes is added to the parameters' `.grad`. `tape`: what `encoder.run` has
         left of its pass over the features. By autograd, unless a subclass knows better.
         """
+        walker = _Walker(encoder) if self.outside else None
         with torch.enable_grad():
-            value = self(encoder, features, code, rng)
+            value = self(walker or encoder, features, code, rng)
             (value * factor).sum().backward()
+        if walker is not None:
+            walker.back_all()
         return value.detach(), None
+
+
+class _Walker(Network):
+    """An encoder whose passes go by hand: differentiation ends at what it delivers."""
+
+    def __init__(self, encoder: Network) -> None:
+        super().__init__()
+        self.inputs, self.outputs = encoder.inputs, encoder.outputs
+        self._walked, self._passes = [encoder], []  # type: tuple[list[Network], list[tuple[Tensor, Any]]]
+
+    def plain(self, x: Tensor) -> Tensor:
+        """A pass of which the way back is kept."""
+        with torch.no_grad():
+            y, tape = self._walked[0].run(x)
+        self._passes.append((y.requires_grad_(), tape))
+        return y
+
+    def back_all(self) -> None:
+        """Every pass back."""
+        for y, tape in self._passes:
+            if y.grad is not None:
+                self._walked[0].back(tape, y.grad, to_input=False)
 
 
 class Contraction(Penalty):
