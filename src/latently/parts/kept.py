@@ -99,8 +99,8 @@ class TopK(Bottleneck):
             z = torch.zeros_like(h).scatter_(1, places, values)
             on = values.sign_()
             often = torch.zeros_like(self.idle).scatter_add_(0, places.flatten(), on.flatten())
-        self.idle.add_(len(h)).masked_fill_(often > 0, 0.0)
         spare = self._spare(h, z) if self.revival and rng is not None else None
+        self.idle.add_(len(h)).masked_fill_(often > 0, 0.0)
         return Code(z, spare=spare), (places, on, spare)
 
     def back(self, tape: Any, g: Tensor, coefficients: Coefficients) -> Tensor:
