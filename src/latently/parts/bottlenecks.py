@@ -181,8 +181,8 @@ class Normal(Bottleneck):
     def run(self, h: Tensor, rng: torch.Generator | None) -> tuple[Code, Any]:
         """The same by hand."""
         units, drawn = h.shape[1] // 2, rng is not None and not self.analytic
-        mu, p = h[:, :units], (h[:, units:] * (2 / self.LIMIT)).sigmoid_()  # v = LIMIT (2 p - 1), which is the tanh
-        half = (p - 0.5).mul_(self.LIMIT)
+        mu, p = h[:, :units], (h[:, units:] * (2 / self.LIMIT)).sigmoid_()  # v = LIMIT (2 p - 1)
+        half = torch.rsub(p, -0.5 * self.LIMIT, alpha=-self.LIMIT)  # of v
         s = half.exp()
         w = torch.zeros_like(s) if rng is None else torch.empty_like(s).normal_(generator=rng)
         lost = w.square().add_(half, alpha=2) if drawn else None
