@@ -145,7 +145,8 @@ def epoch(run: Run) -> dict[str, float]:
                 packed.average(every / horizon)
             for name, value in costs.items():
                 kept.setdefault(name, []).append(value)
-    return {name: float(torch.cat([v.view(-1) for v in values]).nanmean()) for name, values in kept.items()}
+    means = torch.stack([torch.cat([v.view(-1) for v in values]).nanmean() for values in kept.values()])
+    return dict(zip(kept, means.tolist(), strict=True))
 
 
 def rate_at(progress: float, plan: Plan) -> float:
