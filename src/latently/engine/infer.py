@@ -32,7 +32,7 @@ def pieces(function: Callable[[Batch], Tensor], batch: Batch, rows: int, device:
             piece = batch.take(slice(i, i + rows))
             count = len(piece)
             if count < rows:
-                piece = piece.take(torch.arange(rows).remainder(count))
+                piece = piece.take(torch.arange(rows, device=piece.x.device).remainder(count))
             done.append(function(piece.to(device))[:count].cpu())
         return done
 

@@ -22,6 +22,7 @@ class Gemm:
     onednn_from: int | None = None  #: layers of at least this many weights go through oneDNN
     low_from: int | None = None  #: stacks whose largest layer has at least this many weights compute in bfloat16
     low_rows: int = 128  #: on batches of at least this many rows: it gains at 256 and loses at 32 (measured)
+    native: bool = False  #: whether stacks of linear and rectified float32 layers run in kernels of our own
 
     def low(self, weights: list[Tensor], rows: int) -> bool:
         """Whether a stack of these weights computes in bfloat16 while it is trained on batches of `rows`."""
