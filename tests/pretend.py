@@ -91,7 +91,9 @@ def called(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
                 return False  # then a module's parameter is a new one, which says where it is
             if strays:
                 raise RuntimeError(f"{name}: expected all tensors on cuda:0, one of shape {strays[0].shape} is not")
-            if name in READS or name == "__getitem__" and masked(args[1]):
+            if name == "_linear_pointwise":
+                raise NotImplementedError("oneDNN has no kernels for CUDA")
+            if name in READS or (name == "__getitem__" and masked(args[1])):
                 reads.append(name)
         found = func(*args, **kwargs)
         return tree_map(there, found) if on_card else found
