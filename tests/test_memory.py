@@ -3,6 +3,7 @@
 import gc
 import weakref
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -79,14 +80,14 @@ KINDS = ["undercomplete", "denoising+variational", "vector_quantised", "clusteri
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_batch_too_large_leaves_nothing_behind(kind):
-    """Three steps of six rows were taken, half of another: the fit is that of a plan with three rows a step."""
+    """Five steps of two rows were taken, and half of another: the fit is that of a plan with one row a step."""
     short, small = compose(kind), compose(kind)
-    steps = limit(short, most=3, after=1)
-    history = trained(short)
-    assert steps[:3] == [6, 6, 3]
-    assert set(steps[2:]) == {3}
-    assert history.batch_rows == 3
-    planned = trained(small, Plan(epochs=4, batch_rows=3, learning_rate=1e-2))
+    steps = limit(short, most=1, after=5)
+    history = trained(short, replace(PLAN, batch_rows=2))
+    assert steps[:7] == [2, 2, 2, 2, 2, 2, 1]
+    assert set(steps[6:]) == {1}
+    assert history.batch_rows == 1
+    planned = trained(small, replace(PLAN, batch_rows=1))
     assert planned.batch_rows is None
     assert history.columns == planned.columns
     assert torch.equal(state(short), state(small))
@@ -181,12 +182,16 @@ def no_more_than(most: int, function: Callable[[Batch], Tensor]) -> tuple[Callab
     return limited, tried
 
 
-def test_looks_halve_themselves_and_stay_so():
-    short, free = compose("undercomplete"), compose("undercomplete")
+def test_looks_halve_themselves_and_stay_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "SAVE_EVERY", -1.0)
+    short, again, free = (compose("undercomplete") for _ in range(3))
     short.loss, tried = no_more_than(3, short.loss)
-    run = trained(short).columns["validation"]
-    assert tried[:3] == [6, 3, 3]
-    assert tried.count(6) == 1
+    with pytest.raises(KeyboardInterrupt):
+        trained(short, watcher=Stop(), path=tmp_path / "state")
+    assert tried == [6, *[3, 3] * 3]
+    again.loss, tried = no_more_than(3, again.loss)
+    run = trained(again, path=tmp_path / "state").columns["validation"]
+    assert set(tried) == {3}
     np.testing.assert_allclose(run, trained(free).columns["validation"], rtol=1e-5)
 
 
