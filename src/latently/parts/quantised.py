@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from latently.parts.bottlenecks import Bottleneck, Coefficients
+from latently.parts.bottlenecks import Bottleneck, Coefficients, wide
 from latently.parts.order import least
 from latently.values import Code, Cost, Sizes, Sort, Weight
 
@@ -172,8 +172,7 @@ class VectorQuantised(Quantised, Bottleneck):
 
     def back(self, tape: Any, g: Tensor, coefficients: Coefficients) -> Tensor:
         """`g + 2 coefficient (h - z)`."""
-        c = coefficients["commitment"]
-        return g + cast(Tensor, tape) * (2 * (c.unsqueeze(-1) if isinstance(c, Tensor) and c.ndim else c))
+        return g + cast(Tensor, tape) * (2 * wide(coefficients["commitment"]))
 
     @torch.no_grad()
     def observe(self, h: Tensor) -> None:
