@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from latently.parts import few
 from latently.parts.bottlenecks import Bottleneck, Identity
 from latently.parts.bounds import Bound, Single
 from latently.parts.corruptions import Corruption
@@ -195,7 +196,7 @@ class Composition(nn.Module):
             per_row = per_row.repeat(draws) if isinstance(per_row, Tensor) else per_row
             weight = None if weight is None else weight.repeat(draws, *[1] * (weight.ndim - 1))
         code, neck = self.bottleneck.run(h, rng)
-        params, down = self.decoder.run(code.z)
+        params, down = self.decoder.run(_for(self.decoder, code.z))
         each, tail = self.likelihood.run(wide.x, params, rng)
         nats = (each if weight is None else each * weight).flatten(1).sum(1)
         seen_costs = {"reconstruction": nats, **{name: c.value for name, c in code.costs.items()}}
@@ -214,8 +215,8 @@ class Composition(nn.Module):
         factors = self._factors(code, progress, share, per_row, scale * rows)
         h_grad = self.bottleneck.back(neck, z_grad, factors)
         if draws > 1:
-            h_grad = h_grad.view(draws, rows, -1).sum(0)
-        self.encoder.back(up, h_grad, to_input=False)
+            h_grad = few.dense(h_grad).view(draws, rows, -1).sum(0)
+        self.encoder.back(up, _for(self.encoder, h_grad), to_input=False)
         self.bottleneck.observe(h)
         seen_costs |= self.bottleneck.noted()
         return seen_costs | self._penalise(features, rng, progress, per_row, rows)
@@ -226,13 +227,15 @@ class Composition(nn.Module):
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """The step's side of `_revival`: what rows would cost, and `z_grad` with the gradient of the spare units."""
         weight, factor, rng = how
-        (own, down), (nothing, floor) = self.decoder.run(spare), self.decoder.run(torch.zeros_like(spare[:1]))
+        own, down = self.decoder.run(_for(self.decoder, spare))
+        nothing, floor = self.decoder.run(_for(self.decoder, spare.new_zeros(1, spare.shape[1])))
         each, tail = self.likelihood.run(x, params + own - nothing, rng)
         g = self.likelihood.back(tail, _on_cells(factor, weight, each.ndim))
         self.decoder.back(floor, -g.sum(0, keepdim=True), to_input=False)
         mine = cast(Tensor, self.decoder.back(down, g))
         nats = (each if weight is None else each * weight).flatten(1).sum(1)
-        return nats, torch.where(spare != 0, mine, z_grad)
+        both = few.join(z_grad, mine) if mine.is_sparse else torch.where(few.dense(spare) != 0, mine, z_grad)
+        return nats, both
 
     def _factors(
         self, code: Code, progress: float, share: Tensor | float, per_row: Tensor | float, whole: float
@@ -284,6 +287,11 @@ class Composition(nn.Module):
         features = self.door(batch)
         way = torch.func.jacfwd if self.code > features.shape[1] else torch.func.jacrev  # 4,096 of 384: 86 s or 12
         return torch.func.vmap(way(code))(features)  # type: ignore[no-any-return]
+
+
+def _for(network: Network, x: Tensor) -> Tensor:
+    """A code, or the gradient of one, as the network takes it."""
+    return x if network.looks_up else few.dense(x)
 
 
 def _on_cells(share: Tensor | float, weight: Tensor | None, ndim: int) -> Tensor | float:

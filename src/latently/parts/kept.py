@@ -8,6 +8,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor
 
+from latently.parts import few
 from latently.parts.bottlenecks import Bottleneck, Coefficients
 from latently.values import Code, Sizes, Weight
 
@@ -52,8 +53,13 @@ class TopK(Bottleneck):
 
     def keep(self, h: Tensor, training: bool) -> Tensor:
         """`z_j = relu(h_j)` for the `k` largest, else 0."""
-        top = h.topk(self.kept, dim=1)
-        return torch.zeros_like(h).scatter(1, top.indices, top.values.relu())
+        units, values = few.largest(h, self.kept)
+        return torch.zeros_like(h).scatter(1, units, values.relu())
+
+    def pick(self, h: Tensor) -> Tensor:
+        """What is kept in training as a sparse tensor."""
+        units, values = few.largest(h, self.kept)
+        return few.of_rows(units, values.relu(), h.shape)
 
     def forward(self, h: Tensor, rng: torch.Generator | None = None) -> Code:
         """What is kept and, in training, the dead units that should learn."""
@@ -64,20 +70,30 @@ class TopK(Bottleneck):
         dead = (self.idle >= self.longest).nonzero().squeeze(1)
         if not len(dead):
             return None
-        top = h[:, dead].topk(min(self.asked, len(dead)), dim=1, sorted=False)
-        spare = torch.zeros_like(h).scatter(1, dead[top.indices], top.values)  # rectified, it could not come back
-        return spare.masked_fill(z > 0, 0.0)
+        units, values = few.largest(h[:, dead], min(self.asked, len(dead)))  # rectified, they could not come back
+        units = dead[units]
+        values = values.masked_fill(few.dense(z).gather(1, units) > 0, 0.0)
+        return few.of_rows(units, values, h.shape) if z.is_sparse else torch.zeros_like(h).scatter(1, units, values)
 
     def run(self, h: Tensor, rng: torch.Generator | None) -> tuple[Code, Any]:
         """The same; the tape is which units are on. Counts how long each was not: to keep twice would cost too much."""
+        if few.fits(h, self.kept):
+            return self._run_few(h)
         code = self(h, rng)
         on = code.z > 0
         self.idle.add_(len(h)).masked_fill_(on.any(0), 0.0)
         return code, on if code.spare is None else on | (code.spare != 0)
 
+    def _run_few(self, h: Tensor) -> tuple[Code, Any]:
+        z = self.pick(h)
+        spare = self._spare(h, z) if self.revival else None
+        self.idle.add_(len(h)).index_fill_(0, z.indices()[1][z.values() > 0], 0.0)
+        return Code(z, spare=spare), z if spare is None else few.join(z, spare)
+
     def back(self, tape: Any, g: Tensor, coefficients: Coefficients) -> Tensor:
         """The gradient of the units that are on."""
-        return g * cast(Tensor, tape)
+        on = cast(Tensor, tape)
+        return few.like(on, few.at(on, g) * (on.values() != 0)) if on.is_sparse else g * on
 
     def noted(self) -> dict[str, Tensor]:
         """`dead`: the share of the units that were on for none of as many rows as the training set has."""
@@ -109,6 +125,10 @@ class BatchTopK(TopK):
     def keep(self, h: Tensor, training: bool) -> Tensor:
         """The largest of the batch while training, then what exceeds the threshold."""
         return h * (h >= self._least(h.detach()) if training else h >= self.threshold) * (h > 0)
+
+    def pick(self, h: Tensor) -> Tensor:
+        """The largest of the batch."""
+        return few.largest_of_all(h, self.kept * len(h))
 
     def settle(self, h: Tensor) -> None:
         """Fix the threshold."""

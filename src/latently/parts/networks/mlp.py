@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from latently.parts import few
 from latently.parts.networks.activations import Activation
-from latently.parts.networks.base import Ends, Network
+from latently.parts.networks.base import Ends, Network, grad
 from latently.parts.networks.gemm import Gemm
 
 __all__ = ["MLP", "Skip", "beside_lines"]
@@ -43,6 +44,8 @@ class MLP(Network):
     `widths` runs from input to output. With `source`, the weights are those of another stack, transposed and in
     reverse order (tied weights, `W* = W'`); only the biases are its own.
     """
+
+    looks_up = True
 
     def __init__(
         self, widths: Sequence[int], activation: str = "relu", last: str = "linear", source: MLP | None = None
@@ -87,7 +90,7 @@ class MLP(Network):
     def _weight_grads(self) -> list[Tensor]:
         if self._source:
             return [g.t() for g in reversed(self._source[0]._weight_grads())]
-        return [_grad(w) for w in self.matrices()]
+        return [grad(w) for w in self.matrices()]
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_held": None}  # a copy holds its own
@@ -99,7 +102,7 @@ class MLP(Network):
         if held is None or held.grad is not last.grad or held.place != last.data_ptr() or held.gemm is not self.gemm:
             made = zip(self.matrices(), self._shift, self._weight_grads(), self.activations, strict=True)
             layers = [
-                Layer(w.detach(), b.detach(), g, _grad(b), act, act.name == "relu", self.gemm.direct(w))
+                Layer(w.detach(), b.detach(), g, grad(b), act, act.name == "relu", self.gemm.direct(w))
                 for w, b, g, act in made
             ]
             held = self._held = Held(layers, last.grad, last.data_ptr(), self.gemm)
@@ -119,7 +122,9 @@ class MLP(Network):
         for w, b, _, _, act, relu, direct in layers:
             if low:
                 w, b, direct = w.bfloat16(), b.bfloat16(), True
-            a = gemm.linear(y, w, b, relu, direct)
+            if y.is_sparse:
+                w = few.by_column(w)
+            a = few.linear(y, w, b, relu) if y.is_sparse else gemm.linear(y, w, b, relu, direct)
             out = a if relu or act.name == "linear" else act(a)
             tape.append((y, w, out if act.from_output else a))
             y = out
@@ -132,10 +137,11 @@ class MLP(Network):
         for i in range(len(tape) - 1, -1, -1):
             (x, w, kept), layer = tape[i], layers[i]
             if layer.act.name != "linear":
-                g = layer.act.back(g, kept)
-            gemm.add_grads(g, x, layer.w_grad, layer.b_grad)
+                g = layer.act.back(few.dense(g), kept)
+            sparse = g.is_sparse or x.is_sparse
+            (few if sparse else gemm).add_grads(g, x, layer.w_grad, layer.b_grad)
             if i or to_input:
-                g = gemm.input_grad(g, w, layer.direct)
+                g = few.input_grad(g, w, x) if sparse else gemm.input_grad(g, w, layer.direct)
         return g.to(layers[0].b.dtype) if to_input else None
 
     def tangent(self, x: Tensor, v: Tensor) -> Tensor:
@@ -238,12 +244,6 @@ class Skip(Network):
     def stack(self) -> list[str]:
         """The stack's layers, then the path beside it."""
         return [*self.deep.stack(), f"beside it: {self.line.stack()[0]}"]
-
-
-def _grad(p: Tensor) -> Tensor:
-    if p.grad is None:
-        p.grad = torch.zeros_like(p)
-    return p.grad
 
 
 def beside_lines(reader: Network, writer: Network, ends: Ends, rng: torch.Generator) -> tuple[Skip, Skip]:
