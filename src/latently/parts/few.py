@@ -14,15 +14,19 @@ __all__ = [
     "largest_of_all", "like", "linear", "of_rows", "sparse", "times",
 ]  # fmt: skip
 
-WIDE = 1024  # units: below, the products are so small that looking up gains nothing
-FEW = 0.05  # of the units on: up to here looking up beats multiplying (4,096 units of 384 cells, 256 rows)
+WIDE, MANY = 512, 2**17  # units, and units of all rows: below, looking up is no faster than multiplying (measured)
+FEW = 1 / 32  # of the units on: up to here it is; at 1/20 it may be slower, in bfloat16 (likewise)
 GROUP = 16  # units of which first only the largest is looked at
 BLOCK = 1024  # units whose gradients are summed before they are added: they stay in cache
 
 
 def fits(h: Tensor, kept: int) -> bool:
-    """Whether `kept` units of a row are so few that they should be looked up."""
-    return h.is_cpu and h.shape[1] >= WIDE and kept <= FEW * h.shape[1]
+    """Whether `kept` units of a row are so few, of so many, that they should be looked up."""
+    return h.is_cpu and h.numel() >= MANY and _wide(h, kept)
+
+
+def _wide(h: Tensor, kept: int) -> bool:
+    return h.shape[1] >= WIDE and kept <= FEW * h.shape[1]
 
 
 def sparse(rows: Tensor, units: Tensor, values: Tensor, shape: torch.Size) -> Tensor:
@@ -64,7 +68,7 @@ def largest(h: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Units and values of the `k` largest of each row, in no order: they are in the groups of largest maxima."""
     rows, width = h.shape
     count = width // GROUP
-    if width % GROUP or not fits(h, k):
+    if width % GROUP or not _wide(h, k):
         top = h.topk(k, dim=1, sorted=False)
         return top.indices, top.values
     groups = h.detach().view(rows, GROUP, count).amax(1).topk(k, dim=1, sorted=False).indices
