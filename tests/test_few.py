@@ -116,9 +116,9 @@ def test_the_same_units_are_idle(small, part, monkeypatch):
     ref.near(part.idle, other.idle, 0)
 
 
-@pytest.mark.parametrize("low", [None, 1])
+@pytest.mark.parametrize("products", [Gemm(), Gemm(native=True), Gemm(low_from=1)], ids=["torch", "own", "low"])
 @pytest.mark.parametrize("design", [Dense(hidden=(), line=False), Dense(hidden=(24,), line=False), Dictionary()], ids=str)
-def test_a_wide_code_learns_as_the_dense_products_would_teach_it(design, low, monkeypatch):
+def test_a_wide_code_learns_as_the_dense_products_would_teach_it(design, products, monkeypatch):
     """Float32 gradients of 1,024 units equal to 1e-5; in bfloat16 the rounding of single products is seen."""
     cells, units, x = 32, 1024, ref.draw(256, 32, dtype=torch.float32)
     sizes = Sizes(cells, units, 1000)
@@ -128,9 +128,9 @@ def test_a_wide_code_learns_as_the_dense_products_would_teach_it(design, low, mo
         parts = recipes.resolve("topk:8").parts(units).bind(sizes)
         pair = design.build(Ends(cells, units, units, cells, 1000), ref.generator())
         for network in pair:
-            network.gemm = Gemm(low_from=low)
+            network.gemm = products
         model = Composition(Door((0,) * cells, False), *pair, SquaredError().bind(sizes), parts, units)
         model.gradients(Batch(x), ref.generator(), 1.0)
         found.append([p.grad for p in model.parameters()])
     for a, b in zip(*found, strict=True):
-        assert float((a - b).norm()) <= (2e-2 if low else 1e-5) * float(b.norm())
+        assert float((a - b).norm()) <= (2e-2 if products.low_from else 1e-5) * float(b.norm())
