@@ -72,7 +72,9 @@ def small(monkeypatch):
 
 def stranger(model: Composition) -> Composition:
     """Its decoder is somebody else's module."""
-    model.decoder = Wrapped(torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 5)).double(), 3, 5)
+    model.decoder = Wrapped(
+        torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 5)).double(), 3, 5
+    )
     return model
 
 
@@ -82,7 +84,8 @@ NETWORKS = {
     "stranger": Dense(hidden=()),
 }  # fmt: skip
 KINDS = {
-    "topk": "topk:2", "masked": "masking:.3+topk:1", "batch": "batch_topk:1", "importance": recipes.Compose(bottleneck=TopK(1), bound=ImportanceWeighted(3)),
+    "topk": "topk:2", "masked": "masking:.3+topk:1", "batch": "batch_topk:1",
+    "importance": recipes.Compose(bottleneck=TopK(1), bound=ImportanceWeighted(3)),
     "revived": recipes.Dictionary(k=1, revival=0.7), "revived batch": recipes.Dictionary(k=1, per="batch", revival=0.7),
 }  # fmt: skip
 
@@ -117,7 +120,9 @@ def test_the_same_units_are_idle(small, part, monkeypatch):
 
 
 @pytest.mark.parametrize("products", [Gemm(), Gemm(native=True), Gemm(low_from=1)], ids=["torch", "own", "low"])
-@pytest.mark.parametrize("design", [Dense(hidden=(), line=False), Dense(hidden=(24,), line=False), Dictionary()], ids=str)
+@pytest.mark.parametrize(
+    "design", [Dense(hidden=(), line=False), Dense(hidden=(24,), line=False), Dictionary()], ids=str
+)
 def test_a_wide_code_learns_as_the_dense_products_would_teach_it(design, products, monkeypatch):
     """Float32 gradients of 1,024 units equal to 1e-5; in bfloat16 the rounding of single products is seen."""
     cells, units, x = 32, 1024, ref.draw(256, 32, dtype=torch.float32)

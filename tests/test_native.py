@@ -67,6 +67,28 @@ def test_a_stack_there_and_back_is_autograds(kernels, widths, last, rows):
         assert torch.equal(net.plain(x), y)
 
 
+def halves(t):
+    return t.bfloat16().float()
+
+
+@pytest.mark.parametrize("shape", [(256, 784, 256), (130, 31, 17), (1, 1, 1), (33, 600, 5), (300, 16, 48)], ids=str)
+def test_in_bfloat16_only_the_factors_are_rounded(shape):
+    if not native.low():
+        pytest.skip("this processor does not multiply bfloat16")
+    torch.set_num_threads(1)
+    (rows, a, b), net = shape, stack(shape[1:])
+    x, g = torch.randn(rows, a), torch.randn(rows, b)
+    with torch.no_grad():
+        y, tape = net.run(x, low=True)
+        down = net.back(tape, g)
+    w, c = net.weights[0].detach(), net.biases[0].detach()
+    assert tape.low
+    near(y, halves(x) @ halves(w).t() + c)
+    near(down, halves(g) @ halves(w))
+    near(net.weights[0].grad, halves(g).t() @ halves(x))
+    near(net.biases[0].grad, g.sum(0))
+
+
 def test_rows_may_lie_apart_and_results_may_be_added_to(kernels):
     torch.set_num_threads(1)
     net, wide = stack((30, 64, 16)), torch.randn(50, 41)

@@ -16,9 +16,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Adam", "Stack", "Weights", "bare", "level", "padded", "there"]
+__all__ = ["Adam", "Stack", "Weights", "bare", "level", "low", "padded", "there"]
 
 PAD = 16  # floats, as in native.c: rows of what is kept between layers begin on a cache line
+ADD, LOW = 2, 8
 BEST = 2  # AVX-512, AVX2, the compiler's base
 
 
@@ -46,6 +47,7 @@ def _library() -> ctypes.CDLL | None:
         found = ctypes.CDLL(str(path))
         some, many, place = ctypes.c_int, ctypes.c_long, ctypes.c_void_p
         found.latently_choose.argtypes, found.latently_choose.restype = [some], some
+        found.latently_low.argtypes = []
         found.latently_run.argtypes = [place, many, place, many, many, place, place, some]
         found.latently_infer.argtypes = [place, many, place, many, many, place, some]
         found.latently_back.argtypes = [place, many, place, many, many, place, place, place, place, some]
@@ -66,6 +68,12 @@ def level(wanted: int = BEST) -> int:
     """Choose among the kernels (2 AVX-512, 1 AVX2, 0 neither) and say which are in use: the best at most `wanted`."""
     library = _library()
     return -1 if library is None else int(library.latently_choose(wanted))
+
+
+def low() -> bool:
+    """Whether there are products in bfloat16, their sums in float32."""
+    library = _library()
+    return library is not None and bool(library.latently_low())
 
 
 class Weights(NamedTuple):
@@ -106,14 +114,15 @@ class Stack:
             t.dtype == torch.float32 and t.device.type == "cpu" and t.is_contiguous() for t in tensors
         )
 
-    def run(self, x: Tensor, into: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """The rows that come out, added to `into` if given, and the tape."""
+    def run(self, x: Tensor, into: Tensor | None = None, low: bool = False) -> tuple[Tensor, Tensor]:
+        """The rows that come out, added to `into` if given, and what the way back needs; `low`: by bfloat16."""
         x, rows = _rows(x), x.shape[0]
         y = torch.empty(rows, self.outputs) if into is None else into
         kept = torch.empty(rows * self.between)
         self.library.latently_run(
-            self.place, self.depth, x.data_ptr(), rows, x.stride(0), kept.data_ptr(), y.data_ptr(), into is not None
-        )
+            self.place, self.depth, x.data_ptr(), rows, x.stride(0), kept.data_ptr(), y.data_ptr(),
+            (into is not None) * ADD + low * LOW,
+        )  # fmt: skip
         return y, kept
 
     def infer(self, x: Tensor, into: Tensor | None = None) -> Tensor:
@@ -122,21 +131,25 @@ class Stack:
         y = torch.empty(rows, self.outputs) if into is None else into
         _sure(
             self.library.latently_infer(
-                self.place, self.depth, x.data_ptr(), rows, x.stride(0), y.data_ptr(), into is not None
+                self.place, self.depth, x.data_ptr(), rows, x.stride(0), y.data_ptr(), (into is not None) * ADD
             )
         )
         return y
 
     def back(
-        self, x: Tensor, y: Tensor, kept: Tensor, g: Tensor, down: tuple[bool, Tensor | None] = (True, None)
+        self, tape: tuple[Tensor, Tensor, Tensor, bool], g: Tensor, asked: bool = True, into: Tensor | None = None
     ) -> Tensor | None:
-        """Add the parameters' gradients, given `g` at `y`; that of `x` where asked for, added to what is given."""
-        x, g, rows, (asked, into) = _rows(x), g.contiguous(), x.shape[0], down
+        """Add the parameters' gradients, given `g` at the output; that of the input if `asked`, added to `into`.
+
+        `tape`: input, output, what `run` kept, and whether in bfloat16.
+        """
+        x, y, kept, low = tape
+        x, g, rows = _rows(x), g.contiguous(), x.shape[0]
         found = (torch.empty(x.shape) if into is None else into) if asked else None
         _sure(
             self.library.latently_back(
                 self.place, self.depth, x.data_ptr(), rows, x.stride(0), kept.data_ptr(), y.data_ptr(), g.data_ptr(),
-                None if found is None else found.data_ptr(), into is not None,
+                None if found is None else found.data_ptr(), (into is not None) * ADD + low * LOW,
             )
         )  # fmt: skip
         return found

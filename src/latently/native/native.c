@@ -14,10 +14,12 @@
 #define PAD 16 /* floats: rows of what is kept between layers begin on a cache line */
 #define INFER_ROWS 256 /* taken through all layers at a time where nothing is kept */
 
-enum { CUT = 1, ADD = 2, WHERE = 4 }; /* at zero; to what is there; where `kept` is above zero */
+/* Cut at zero; add to what is there; zero unless `kept` is above it; multiply in bfloat16. */
+enum { CUT = 1, ADD = 2, WHERE = 4, LOW = 8 };
 
 #define DEEP 256  /* of the inner index at a time: a panel of b stays in the nearest cache */
 #define GROUP 64  /* rows of `a` gathered at a time, where they lie far apart */
+#define GROUP_LOW 256 /* the same in bfloat16, whose pairs are always gathered */
 #define NEAR 128  /* floats between two steps of the inner index: beyond, what is read is gathered first */
 
 /* c = a b + bias. a(i, k) lies at i * a_row + k * a_inner, and either a_row or a_inner is 1; b(k, j) at k * b_inner +
@@ -51,14 +53,9 @@ typedef struct {
 } Adam;
 
 #if defined(__x86_64__)
-/* The transpose of `rows` x `columns` numbers, at most 16 each; of 16 columns, zeros in those beyond the last row. */
-static inline __attribute__((always_inline, target("avx512f"))) void turn16(
-    const float *from, long row, long rows, long columns, float *to, long wide) {
-    __m512 a[16], b[16];
-    const __mmask16 some = (__mmask16)((1u << columns) - 1);
-#pragma GCC unroll 16
-    for (int i = 0; i < 16; i++)
-        a[i] = _mm512_maskz_loadu_ps(i < rows ? some : 0, from + (i < rows ? i * row : 0));
+/* The transpose of 16 x 16 numbers. */
+static inline __attribute__((always_inline, target("avx512f"))) void turned16(__m512 *a) {
+    __m512 b[16];
 #pragma GCC unroll 8
     for (int i = 0; i < 16; i += 2) b[i] = _mm512_unpacklo_ps(a[i], a[i + 1]), b[i + 1] = _mm512_unpackhi_ps(a[i], a[i + 1]);
 #pragma GCC unroll 4
@@ -69,16 +66,29 @@ static inline __attribute__((always_inline, target("avx512f"))) void turn16(
             a[i + 2 * h] = _mm512_castpd_ps(_mm512_unpacklo_pd(lo, hi));
             a[i + 2 * h + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(lo, hi));
         }
-    /* a[4 q + c]: of rows 4 q to 4 q + 3 the columns c, 4 + c, 8 + c, 12 + c, a quarter each */
+    /* now a[4 q + c] holds columns c, 4 + c, 8 + c, 12 + c of rows 4 q to 4 q + 3, a quarter each */
 #pragma GCC unroll 4
     for (int c = 0; c < 4; c++) {
         __m512 ab = _mm512_shuffle_f32x4(a[c], a[4 + c], 0x44), cd = _mm512_shuffle_f32x4(a[8 + c], a[12 + c], 0x44);
         __m512 ef = _mm512_shuffle_f32x4(a[c], a[4 + c], 0xee), gh = _mm512_shuffle_f32x4(a[8 + c], a[12 + c], 0xee);
-        if (c < columns) _mm512_storeu_ps(to + c * wide, _mm512_shuffle_f32x4(ab, cd, 0x88));
-        if (4 + c < columns) _mm512_storeu_ps(to + (4 + c) * wide, _mm512_shuffle_f32x4(ab, cd, 0xdd));
-        if (8 + c < columns) _mm512_storeu_ps(to + (8 + c) * wide, _mm512_shuffle_f32x4(ef, gh, 0x88));
-        if (12 + c < columns) _mm512_storeu_ps(to + (12 + c) * wide, _mm512_shuffle_f32x4(ef, gh, 0xdd));
+        b[c] = _mm512_shuffle_f32x4(ab, cd, 0x88), b[4 + c] = _mm512_shuffle_f32x4(ab, cd, 0xdd);
+        b[8 + c] = _mm512_shuffle_f32x4(ef, gh, 0x88), b[12 + c] = _mm512_shuffle_f32x4(ef, gh, 0xdd);
     }
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; i++) a[i] = b[i];
+}
+
+/* Of `rows` x `columns` numbers, at most 16 each, the transpose: `columns` rows of 16, zeros beyond `rows`. */
+static inline __attribute__((always_inline, target("avx512f"))) void turn16(
+    const float *from, long row, long rows, long columns, float *to, long wide) {
+    const __mmask16 some = (__mmask16)((1u << columns) - 1);
+    __m512 a[16];
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; i++) a[i] = _mm512_maskz_loadu_ps(i < rows ? some : 0, from + (i < rows ? i * row : 0));
+    turned16(a);
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; i++)
+        if (i < columns) _mm512_storeu_ps(to + i * wide, a[i]);
 }
 
 #define W 16
@@ -87,6 +97,15 @@ static inline __attribute__((always_inline, target("avx512f"))) void turn16(
 #define ON __attribute__((target("avx512f,fma")))
 #define NAME(x) x##_avx512
 #include "products.inc"
+#if __GNUC__ >= 10
+#define W 16
+#define MR 8
+#define PAIRED
+#define ON __attribute__((target("avx512f,avx512bw,avx512bf16,fma")))
+#define NAME(x) x##_bf16
+#include "products.inc"
+#undef PAIRED
+#endif
 #undef MASKED
 #define W 8
 #define MR 6
@@ -101,57 +120,63 @@ static inline __attribute__((always_inline, target("avx512f"))) void turn16(
 #include "products.inc"
 
 typedef struct {
-    void (*product)(const Product *);
+    void (*product)(const Product *), (*low)(const Product *); /* `low`: of bfloat16, or NULL */
     void (*add_columns)(const float *, long, long, long, float *);
     void (*mask)(const float *, const float *, long, float *);
     double (*adam)(const Adam *);
 } Kernels;
 
-static Kernels here = {product_base, add_columns_base, mask_base, adam_base};
+static Kernels here = {product_base, NULL, add_columns_base, mask_base, adam_base};
 
 /* Choose the kernels: 2 for AVX-512, 1 for AVX2, 0 for the base, or the best below what the processor has not. */
 int latently_choose(int level) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
     if (level >= 2 && __builtin_cpu_supports("avx512f")) {
-        here = (Kernels){product_avx512, add_columns_avx512, mask_avx512, adam_avx512};
+        here = (Kernels){product_avx512, NULL, add_columns_avx512, mask_avx512, adam_avx512};
+#if __GNUC__ >= 10
+        if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512bf16")) here.low = product_bf16;
+#endif
         return 2;
     }
     if (level >= 1 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-        here = (Kernels){product_avx2, add_columns_avx2, mask_avx2, adam_avx2};
+        here = (Kernels){product_avx2, NULL, add_columns_avx2, mask_avx2, adam_avx2};
         return 1;
     }
 #endif
-    here = (Kernels){product_base, add_columns_base, mask_base, adam_base};
+    here = (Kernels){product_base, NULL, add_columns_base, mask_base, adam_base};
     return 0;
 }
+
+/* Whether there are products in bfloat16. */
+int latently_low(void) { return here.low != NULL; }
 
 static long padded(long n) { return (n + PAD - 1) / PAD * PAD; }
 static long larger(long a, long b) { return a > b ? a : b; }
 
 /* One layer of some rows. */
-static void forward(const Layer *l, const float *x, long rows, long stride, float *y, long y_row, int add) {
+static void forward(const Layer *l, const float *x, long rows, long stride, float *y, long y_row, int how) {
     Product p = {.a = x, .a_row = stride, .a_inner = 1, .b = l->w, .b_inner = 1, .b_column = l->in, .bias = l->b,
                  .c = y, .c_row = y_row, .rows = rows, .columns = l->out, .inner = l->in,
-                 .end = (l->cut ? CUT : 0) | (add ? ADD : 0)};
-    here.product(&p);
+                 .end = (l->cut ? CUT : 0) | (how & ADD)};
+    (how & LOW ? here.low : here.product)(&p);
 }
 
-/* y = layers(x), added to what is in y if `add`. `kept` takes the rows between layers, one after another, for the way
+/* y = layers(x), `how` being ADD, LOW or both. `kept` takes the rows between layers, one after another, for the way
    back. */
-void latently_run(const Layer *layers, long depth, const float *x, long rows, long stride, float *kept, float *y, int add) {
+void latently_run(const Layer *layers, long depth, const float *x, long rows, long stride, float *kept, float *y, int how) {
     for (long i = 0; i < depth - 1; i++) {
         long out = layers[i].out, wide = padded(out);
-        forward(layers + i, x, rows, stride, kept, wide, 0);
+        forward(layers + i, x, rows, stride, kept, wide, how & LOW);
         if (wide > out)
             for (long r = 0; r < rows; r++) memset(kept + r * wide + out, 0, (size_t)(wide - out) * sizeof(float));
         x = kept, stride = wide, kept += rows * wide;
     }
-    forward(layers + depth - 1, x, rows, stride, y, layers[depth - 1].out, add);
+    forward(layers + depth - 1, x, rows, stride, y, layers[depth - 1].out, how);
 }
 
 /* The same with nothing kept, some rows at a time. -1: no memory. */
-int latently_infer(const Layer *layers, long depth, const float *x, long rows, long stride, float *y, int add) {
+int latently_infer(const Layer *layers, long depth, const float *x, long rows, long stride, float *y, int how) {
     long widest = 0, out = layers[depth - 1].out;
     for (long i = 0; i < depth - 1; i++) widest = larger(widest, layers[i].out);
     float *room = malloc((size_t)(2 * INFER_ROWS * widest + 1) * sizeof(float));
@@ -161,19 +186,20 @@ int latently_infer(const Layer *layers, long depth, const float *x, long rows, l
         long row = stride, count = rows - start < INFER_ROWS ? rows - start : INFER_ROWS;
         for (long i = 0; i < depth - 1; i++) {
             float *to = room + (i % 2) * INFER_ROWS * widest;
-            forward(layers + i, from, count, row, to, layers[i].out, 0);
+            forward(layers + i, from, count, row, to, layers[i].out, how & LOW);
             from = to, row = layers[i].out;
         }
-        forward(layers + depth - 1, from, count, row, y + start * out, out, add);
+        forward(layers + depth - 1, from, count, row, y + start * out, out, how);
     }
     free(room);
     return 0;
 }
 
-/* Gradients of all layers from g at y, added where layers say; that of x to `x_grad` unless it is NULL, added to what
-   is there if `add`. `kept` is as `latently_run` left it. -1: no memory. */
+/* Gradients of all layers from g at y, added where layers say; that of x to `x_grad` unless it is NULL, ADD meaning to
+   what is there. `kept` is as `latently_run` left it. -1: no memory. */
 int latently_back(const Layer *layers, long depth, const float *x, long rows, long stride, const float *kept,
-                  const float *y, const float *g, float *x_grad, int add) {
+                  const float *y, const float *g, float *x_grad, int how) {
+    void (*product)(const Product *) = how & LOW ? here.low : here.product;
     long widest = 0, g_row = layers[depth - 1].out;
     for (long i = 0; i < depth; i++) {
         widest = larger(widest, padded(layers[i].out));
@@ -195,12 +221,12 @@ int latently_back(const Layer *layers, long depth, const float *x, long rows, lo
         here.add_columns(g, rows, l->out, g_row, l->b_grad);
         Product w = {.a = g, .a_row = 1, .a_inner = g_row, .b = from, .b_inner = i ? wide : stride, .b_column = 1,
                      .c = l->w_grad, .c_row = l->in, .rows = l->out, .columns = l->in, .inner = rows, .end = ADD};
-        here.product(&w);
+        product(&w);
         if (!i && !x_grad) break;
         Product d = {.a = g, .a_row = g_row, .a_inner = 1, .b = l->w, .b_inner = l->in, .b_column = 1,
                      .c = i ? down : x_grad, .c_row = i ? wide : l->in, .rows = rows, .columns = l->in, .inner = l->out,
-                     .kept = from, .kept_row = wide, .end = !i ? (add ? ADD : 0) : layers[i - 1].cut ? WHERE : 0};
-        here.product(&d);
+                     .kept = from, .kept_row = wide, .end = !i ? how & ADD : layers[i - 1].cut ? WHERE : 0};
+        product(&d);
         g = down, g_row = wide;
     }
     free(between);

@@ -61,7 +61,7 @@ def join(z: Tensor, more: Tensor) -> Tensor:
     """The entries of both."""
     places, values = torch.cat([z.indices(), more.indices()], 1), torch.cat([z.values(), more.values()])
     order = places[0].argsort(stable=True)
-    return sparse(*places[:, order], values[order], z.shape)
+    return sparse(places[0, order], places[1, order], values[order], z.shape)
 
 
 def largest(h: Tensor, k: int) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor
 
-from latently.parts import few
+import latently.parts.few as few
 from latently.parts.bottlenecks import Bottleneck, Coefficients
 from latently.values import Code, Sizes, Weight
 

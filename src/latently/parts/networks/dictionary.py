@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from latently.parts import few
+import latently.parts.few as few
 from latently.parts.networks.activations import Activation
 from latently.parts.networks.base import Design, Ends, Network, grad
 
@@ -86,7 +86,8 @@ class Synthesis(Network):
         """By hand; what would only change an atom's length is left out."""
         grad(self.bias).add_(g.sum(0))
         if tape[0].is_sparse:
-            return self._back_few(*tape, g)
+            x, size = tape
+            return self._back_few(x, size, g)
         x, atoms, size = tape
         found = x.t() @ g
         found -= atoms * (atoms * found).sum(1, keepdim=True)

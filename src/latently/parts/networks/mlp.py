@@ -3,43 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+import latently.parts.few as few
+import latently.parts.networks.looked as looked
 from latently import native
-from latently.parts import few
-from latently.parts.networks import looked
 from latently.parts.networks.activations import Activation
 from latently.parts.networks.base import Ends, Network, grad
 from latently.parts.networks.gemm import Gemm
-from latently.parts.networks.tapes import Looked, Walked
+from latently.parts.networks.tapes import Held, Layer, Looked, Walked
 
 __all__ = ["MLP", "Skip", "beside_lines"]
-
-
-class Layer(NamedTuple):
-    """What a step needs of a layer: weights and bias without their history, and where gradients are added."""
-
-    w: Tensor
-    b: Tensor
-    w_grad: Tensor
-    b_grad: Tensor
-    act: Activation
-    relu: bool
-    direct: bool  #: whether its products go to oneDNN
-
-
-class Held(NamedTuple):
-    """The layers, and what tells that they are still in their place: the last bias's gradient, and where it lies."""
-
-    layers: list[Layer]
-    grad: Tensor | None
-    place: int
-    gemm: Gemm
-    stack: native.Stack | None  #: the layers as our own kernels take them, where they do
 
 
 class MLP(Network):
@@ -97,20 +75,19 @@ class MLP(Network):
             return [g.t() for g in reversed(self._source[0]._weight_grads())]
         return [grad(w) for w in self.matrices()]
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_held": None, "_looked": ([], None)}  # a copy holds its own
-
     def part(self, start: int, stop: int) -> MLP:
         """Some of the layers as a stack, with the same parameters."""
-        count = len(self.activations)
-        made = MLP(self.widths[start : stop + 1])
+        count, made = len(self.activations), MLP(self.widths[start : stop + 1])
         if self._source:
-            made.weights, made._source = nn.ParameterList(), [self._source[0].part(count - stop, count - start)]
+            made._source, made.weights = [self._source[0].part(count - stop, count - start)], nn.ParameterList()
         else:
             made.weights = nn.ParameterList(self.matrices()[start:stop])
         made.biases = nn.ParameterList(self._shift[start:stop])
         made.activations, made.gemm = self.activations[start:stop], self.gemm
         return made
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_held": None, "_looked": ([], None)}  # a copy holds its own
 
     def _here(self) -> Held:
         """Looked up once for as long as parameters, gradients and the choice of products stay."""
@@ -131,6 +108,10 @@ class MLP(Network):
         fits = simple and self.gemm.own([layer.w for layer in layers]) and native.Stack.takes(layers)
         return native.Stack(layers) if fits else None
 
+    def paired(self) -> bool:
+        """Whether our own kernels take this stack in bfloat16, from float32 rows."""
+        return native.low() and self._here().stack is not None
+
     def plain(self, x: Tensor) -> Tensor:
         """The stack by ordinary torch calls; by our own kernels where nothing is to be differentiated."""
         if self.gemm.native and native.bare(x):
@@ -146,19 +127,20 @@ class MLP(Network):
             x = act(functional.linear(x, w, b))
         return x
 
-    def run(self, x: Tensor, into: Tensor | None = None) -> tuple[Tensor, Any]:
+    def run(self, x: Tensor, into: Tensor | None = None, low: bool | None = None) -> tuple[Tensor, Any]:
         """Forward under no_grad; the tape holds each layer's input, weights and what its activation needs.
 
-        What comes out is added to `into` if that is given.
+        What comes out is added to `into` if that is given; `low`: in bfloat16, whatever the size.
         """
         held, gemm = self._here(), self.gemm
-        low = x.dtype == torch.bfloat16 or (gemm.low_from is not None and self.low(x.shape[0]))
+        if low is None:
+            low = x.dtype == torch.bfloat16 or (gemm.low_from is not None and self.low(x.shape[0]))
         if x.is_sparse:
             return looked.run(self, held.layers[0], x, low)
-        if held.stack is not None and not low and x.dtype == torch.float32:
+        if held.stack is not None and x.dtype == torch.float32 and (not low or native.low()):
             own = into if self.activations[-1].name == "linear" else None  # a sum tells no rectifier what it did
-            y, kept = held.stack.run(x, own)
-            return (y if own is into else into.add_(y)), Walked(x, y, kept)  # type: ignore[union-attr]
+            y, kept = held.stack.run(x, own, low)
+            return (y if own is into else into.add_(y)), Walked(x, y, kept, low)  # type: ignore[union-attr]
         y, tape = (x.bfloat16() if low else x), []
         for w, b, _, _, act, relu, direct in held.layers:
             if low:
@@ -179,7 +161,7 @@ class MLP(Network):
             return looked.back(self, held.layers, tape, g, to_input)
         if isinstance(tape, Walked):
             assert held.stack is not None
-            return held.stack.back(tape.x, tape.y, tape.kept, g, (to_input, into))
+            return held.stack.back(tape, g, to_input, into)
         layers = held.layers
         g = g.to(tape[0][0].dtype)
         for i in range(len(tape) - 1, -1, -1):
@@ -261,15 +243,16 @@ class Skip(Network):
 
     def run(self, x: Tensor) -> tuple[Tensor, Any]:
         """Both paths by hand, at the stack's precision."""
-        if self.deep.low(len(x)):
-            x = x.bfloat16()
-        straight, low = self.line.run(x)
+        low = self.deep.low(len(x))
+        if low and not (isinstance(self.deep, MLP) and self.line.paired() and self.deep.paired()):
+            x = x.bfloat16()  # once for both
+        both, straight = self.line.run(x, low=low)
         if isinstance(self.deep, MLP):
-            both, high = self.deep.run(x, straight)
+            both, high = self.deep.run(x, both, low)
         else:
             deep, high = self.deep.run(x)
-            both = straight.add_(deep)
-        return both, (low, high, x.dtype)
+            both = both.add_(deep)
+        return both, (straight, high, x.dtype)
 
     def back(self, tape: Any, g: Tensor, to_input: bool = True) -> Tensor | None:
         """Both paths back."""
