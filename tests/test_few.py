@@ -49,7 +49,7 @@ def test_entries_of_both_in_the_order_of_rows():
     assert bool((both.indices()[0].diff() >= 0).all())
 
 
-@pytest.mark.parametrize("width", [512, 520, 2048])
+@pytest.mark.parametrize("width", [500, 514, 516, 4096])
 def test_the_largest_are_found(width):
     h = ref.draw(9, width, seed=1)
     units, values = few.largest(h, 13)

@@ -16,17 +16,13 @@ __all__ = [
 
 WIDE, MANY = 512, 2**17  # units, and units of all rows: below, looking up is no faster than multiplying (measured)
 FEW = 1 / 32  # of the units on: up to here it is; at 1/20 it may be slower, in bfloat16 (likewise)
-GROUP = 16  # units of which first only the largest is looked at
+GROUP = 16  # units of a batch of which first only the largest is looked at
 BLOCK = 1024  # units whose gradients are summed before they are added: they stay in cache
 
 
 def fits(h: Tensor, kept: int) -> bool:
     """Whether `kept` units of a row are so few, of so many, that they should be looked up."""
-    return h.is_cpu and h.numel() >= MANY and _wide(h, kept)
-
-
-def _wide(h: Tensor, kept: int) -> bool:
-    return h.shape[1] >= WIDE and kept <= FEW * h.shape[1]
+    return h.is_cpu and h.numel() >= MANY and h.shape[1] >= WIDE and kept <= FEW * h.shape[1]
 
 
 def sparse(rows: Tensor, units: Tensor, values: Tensor, shape: torch.Size) -> Tensor:
@@ -65,15 +61,13 @@ def join(z: Tensor, more: Tensor) -> Tensor:
 
 
 def largest(h: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Units and values of the `k` largest of each row, in no order: they are in the groups of largest maxima."""
+    """Units and values of the `k` largest of each row, in no order: they are in the fours of the largest maxima."""
     rows, width = h.shape
-    count = width // GROUP
-    if width % GROUP or not _wide(h, k):
+    if width % 4 or width < max(WIDE, 16 * k):
         top = h.topk(k, dim=1, sorted=False)
         return top.indices, top.values
-    groups = h.detach().view(rows, GROUP, count).amax(1).topk(k, dim=1, sorted=False).indices
-    members = torch.arange(0, width, count, device=h.device)
-    units = (groups.unsqueeze(2) + members).flatten(1)
+    fours, _ = largest(h.detach().view(rows, 4, width // 4).amax(1), k)
+    units = (fours.unsqueeze(2) + torch.arange(0, width, width // 4, device=h.device)).flatten(1)
     top = h.gather(1, units).topk(k, dim=1, sorted=False)
     return units.gather(1, top.indices), top.values
 

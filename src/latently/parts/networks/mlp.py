@@ -139,6 +139,11 @@ class MLP(Network):
             return looked.run(self, held.layers[0], x, low)
         if held.stack is not None and x.dtype == torch.float32 and (not low or native.low()):
             own = into if self.activations[-1].name == "linear" else None  # a sum tells no rectifier what it did
+            one = held.layers[0]
+            if own is None and len(held.layers) == 1 and gemm.large(one.w):
+                kind = torch.bfloat16 if low else x.dtype
+                y = gemm.linear(x.to(kind), one.w.to(kind), one.b.to(kind), one.relu, True).to(x.dtype)
+                return y if into is None else into.add_(y), Walked(x, y, x.new_empty(0), low)
             y, kept = held.stack.run(x, own, low)
             return (y if own is into else into.add_(y)), Walked(x, y, kept, low)  # type: ignore[union-attr]
         y, tape = (x.bfloat16() if low else x), []
