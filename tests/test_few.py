@@ -119,12 +119,18 @@ def test_the_same_units_are_idle(small, part, monkeypatch):
     ref.near(part.idle, other.idle, 0)
 
 
-@pytest.mark.parametrize("products", [Gemm(), Gemm(native=True), Gemm(low_from=1)], ids=["torch", "own", "low"])
+PRODUCTS = {
+    "torch": Gemm(), "own": Gemm(native=True), "large": Gemm(native=True, onednn_from=1), "low": Gemm(low_from=1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("products", PRODUCTS.values(), ids=PRODUCTS)
 @pytest.mark.parametrize(
     "design", [Dense(hidden=(), line=False), Dense(hidden=(24,), line=False), Dictionary()], ids=str
 )
 def test_a_wide_code_learns_as_the_dense_products_would_teach_it(design, products, monkeypatch):
     """Float32 gradients of 1,024 units equal to 1e-5; in bfloat16 the rounding of single products is seen."""
+    monkeypatch.setattr("latently.parts.networks.gemm.LARGE", 1)
     cells, units, x = 32, 1024, ref.draw(256, 32, dtype=torch.float32)
     sizes = Sizes(cells, units, 1000)
     found = []

@@ -105,8 +105,7 @@ class MLP(Network):
 
     def _own(self, layers: list[native.Weights]) -> native.Stack | None:
         simple = all(act.name in ("relu", "linear") for act in self.activations)
-        fits = simple and self.gemm.own([layer.w for layer in layers]) and native.Stack.takes(layers)
-        return native.Stack(layers) if fits else None
+        return native.Stack(layers) if simple and self.gemm.native and native.Stack.takes(layers) else None
 
     def paired(self) -> bool:
         """Whether our own kernels take this stack in bfloat16, from float32 rows."""
@@ -138,6 +137,7 @@ class MLP(Network):
         if x.is_sparse:
             return looked.run(self, held.layers[0], x, low)
         if held.stack is not None and x.dtype == torch.float32 and (not low or native.low()):
+            x = x if x.stride(1) == 1 else x.contiguous()
             own = into if self.activations[-1].name == "linear" else None  # a sum tells no rectifier what it did
             one = held.layers[0]
             if own is None and len(held.layers) == 1 and gemm.large(one.w):
