@@ -62,12 +62,14 @@ def join(z: Tensor, more: Tensor) -> Tensor:
 
 def largest(h: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Units and values of the `k` largest of each row, in no order: they are in the fours of the largest maxima."""
-    rows, width = h.shape
-    if width % 4 or width < max(WIDE, 16 * k):
+    width = h.shape[1]
+    if width < max(WIDE, 16 * k):
         top = h.topk(k, dim=1, sorted=False)
         return top.indices, top.values
-    fours, _ = largest(h.detach().view(rows, 4, width // 4).amax(1), k)
-    units = (fours.unsqueeze(2) + torch.arange(0, width, width // 4, device=h.device)).flatten(1)
+    count, places = width // 4, torch.arange(width, device=h.device)
+    fours, _ = largest(h.detach()[:, : 4 * count].unflatten(1, (4, count)).amax(1), k)
+    units = (fours.unsqueeze(2) + places[: 4 * count : count]).flatten(1)
+    units = torch.cat([units, places[4 * count :].expand(len(h), -1)], 1)  # and those left over
     top = h.gather(1, units).topk(k, dim=1, sorted=False)
     return units.gather(1, top.indices), top.values
 
@@ -96,6 +98,8 @@ def times(z: Tensor, table: Tensor) -> Tensor:
 def add_transposed(into: Tensor, z: Tensor, table: Tensor) -> None:
     """Add `z' table`; into columns, too."""
     rows, units = z.indices()
+    if not len(rows):
+        return
     order = units.argsort(stable=True)
     rows, values, starts = rows[order], z.values()[order], _starts(units, z.shape[1])
     bounds = [*starts[::BLOCK].tolist(), len(rows)]

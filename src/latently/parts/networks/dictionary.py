@@ -100,6 +100,8 @@ class Synthesis(Network):
 
     def _back_few(self, x: Tensor, size: Tensor, g: Tensor) -> Tensor:
         """The same where few are on; an atom's part along itself is known from the gradients of the code."""
+        if not x.values().numel():
+            return x
         own, units = few.dots(x, g, self.atoms), x.indices()[1]
         along = torch.zeros_like(size).index_add_(0, units, own * x.values()).div_(size.square())
         few.add_transposed(grad(self.atoms), x, g)
