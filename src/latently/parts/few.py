@@ -5,9 +5,12 @@ Within a training step on a CPU only. A sparse tensor here has its entries by ro
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from latently import native
 
 __all__ = [
     "add_grads", "add_transposed", "at", "by_column", "dense", "dots", "fits", "input_grad", "join", "largest",
@@ -64,14 +67,21 @@ def largest(h: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Units and values of the `k` largest of each row, in no order: they are in the fours of the largest maxima."""
     width = h.shape[1]
     if width < max(WIDE, 16 * k):
-        top = h.topk(k, dim=1, sorted=False)
-        return top.indices, top.values
+        return _top(h, k)
     count, places = width // 4, torch.arange(width, device=h.device)
     fours, _ = largest(h.detach()[:, : 4 * count].unflatten(1, (4, count)).amax(1), k)
     units = (fours.unsqueeze(2) + places[: 4 * count : count]).flatten(1)
     units = torch.cat([units, places[4 * count :].expand(len(h), -1)], 1)  # and those left over
-    top = h.gather(1, units).topk(k, dim=1, sorted=False)
-    return units.gather(1, top.indices), top.values
+    which, values = _top(h.gather(1, units), k)
+    return units.gather(1, which), values
+
+
+def _top(h: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    if not native.bare(h):
+        top = h.topk(k, dim=1, sorted=False)
+        return top.indices, top.values
+    which = torch.from_numpy(np.argpartition(h.numpy(), -k, 1)[:, -k:].copy())  # in a third of the time
+    return which, h.gather(1, which)
 
 
 def largest_of_all(h: Tensor, n: int) -> Tensor:

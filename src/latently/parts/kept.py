@@ -92,8 +92,9 @@ class TopK(Bottleneck):
 
     def back(self, tape: Any, g: Tensor, coefficients: Coefficients) -> Tensor:
         """The gradient of the units that are on."""
-        on = cast(Tensor, tape)
-        return few.like(on, few.at(on, g) * (on.values() != 0)) if on.is_sparse else g * on
+        if isinstance(tape, Tensor) and tape.is_sparse:
+            return few.like(tape, few.at(tape, g) * (tape.values() != 0))
+        return g * cast(Tensor, tape)
 
     def noted(self) -> dict[str, Tensor]:
         """`dead`: the share of the units that were on for none of as many rows as the training set has."""
