@@ -94,8 +94,7 @@ def test_the_rate_rises_then_falls_as_a_cosine_to_zero():
 # ---------------------------------------------------------------- the loop
 
 
-def test_every_epoch_takes_every_row_once_in_a_new_order(monkeypatch):
-    monkeypatch.setattr(loop, "BLOCK", 8)
+def test_every_epoch_takes_every_row_once_in_a_new_order():
     model, batches = compose(), []
     walk = model.gradients
     model.gradients = lambda batch, rng, progress: batches.append(batch.x) or walk(batch, rng, progress)

@@ -52,6 +52,7 @@ class Categorical(Likelihood):
 
     index: Tensor
     inside: Tensor
+    places: Tensor
 
     def __init__(self, levels: int | list[int], spare: bool = False) -> None:
         super().__init__()
@@ -73,6 +74,7 @@ class Categorical(Likelihood):
         index = (first[:, None] + torch.arange(inside.shape[1])).clamp(max=int(each.sum()) - 1)
         self.register_buffer("index", index, persistent=False)
         self.register_buffer("inside", inside, persistent=False)
+        self.register_buffer("places", inside.flatten().nonzero().squeeze(1), persistent=False)
 
     def width(self, cells: int) -> int:
         """A logit for each level of each cell."""
@@ -80,7 +82,8 @@ class Categorical(Likelihood):
 
     def _logits(self, params: Tensor) -> Tensor:
         """`(rows, cells, most levels)`, far below all others where a cell has fewer."""
-        return params[:, self.index].masked_fill(~self.inside, -FAR)
+        logits = params.index_select(1, self.index.flatten()).view(-1, *self.index.shape)
+        return logits.masked_fill(~self.inside, -FAR)
 
     def each(self, x: Tensor, params: Tensor) -> Tensor:
         """Cross-entropy."""
@@ -97,7 +100,7 @@ class Categorical(Likelihood):
         grad = logs.exp_()
         grad.scatter_add_(-1, place, torch.full_like(place, -1, dtype=grad.dtype))
         grad *= coefficient.unsqueeze(-1) if isinstance(coefficient, Tensor) else coefficient
-        return grad[:, self.inside]  # type: ignore[no-any-return]
+        return grad.flatten(1).index_select(1, self.places)  # type: ignore[no-any-return]
 
     def probabilities(self, params: Tensor) -> Tensor:
         """`(rows, cells, most levels)`; with a spare level, of the others alone."""
