@@ -79,7 +79,7 @@ class Composition(nn.Module):
         if self.corruption is None or rng is None:
             return batch
         x, known = self.corruption.hide(batch.x, batch.known, rng)
-        return batch.seen_as(x if batch.known is None else x.masked_fill(~batch.known, 0.0), known)
+        return batch.seen_as(x if batch.known is None else x * batch.known, known)
 
     def forward(self, batch: Batch, rng: torch.Generator | None = None) -> Pass:
         """Once through, differentiable. Without `rng`: no corruption, one draw, the posterior mean."""
@@ -129,7 +129,7 @@ class Composition(nn.Module):
         weight = self._cell_weights(batch, done.seen)
         if weight is not None and draws > 1:
             weight = weight.repeat(draws, *[1] * (weight.ndim - 1))
-        nats = (each if weight is None else each * weight).flatten(1).sum(1)
+        nats = _by_row(each, weight)
         costs = {"reconstruction": Cost(nats, Sort.NATS), **done.code.costs}
         if "revival" in self.weights:
             costs["revival"] = Cost(self._revival(wide.x, done, weight, nats.detach()), Sort.PENALTY)
@@ -149,7 +149,7 @@ class Composition(nn.Module):
             return torch.zeros_like(nats)
         said = self.decoder.plain(spare) - self.decoder.plain(torch.zeros_like(spare[:1]))
         each = self.likelihood.each(x, done.params.detach() + said)
-        return (each if weight is None else each * weight).flatten(1).sum(1) - nats
+        return _by_row(each, weight) - nats
 
     def loss(self, batch: Batch, rng: torch.Generator | None = None, progress: float = 1.0) -> Tensor:
         """The mean loss of a row by autograd: what `gradients` must agree with, and what validation reports."""
@@ -183,43 +183,46 @@ class Composition(nn.Module):
         The walk of the training step: networks and closed parts run and go back by hand, the rest is differentiated
         on leaves around one part at a time.
         """
-        rows, draws = len(batch), self.bound.draws
-        scale = 1.0 / (rows * batch.cells)
+        own: dict[str, Any] = self._modules  # attributes of a module take half a microsecond each
+        encoder, bottleneck, decoder, likelihood = own["encoder"], own["bottleneck"], own["decoder"], own["likelihood"]
+        rows, draws = len(batch), own["bound"].draws
+        scale = 1.0 / batch.x.numel()
         per_row: Tensor | float = scale if batch.weight is None else scale * batch.weight
         seen = self.see(batch, rng)
-        features = self.door(seen)
-        h, up = self.encoder.run(features)
+        features = own["door"](seen)
+        h, up = encoder.run(features)
         weight = self._cell_weights(batch, seen)
         wide = batch
         if draws > 1:
             h, wide = h.repeat(draws, 1), batch.repeat(draws)
             per_row = per_row.repeat(draws) if isinstance(per_row, Tensor) else per_row
             weight = None if weight is None else weight.repeat(draws, *[1] * (weight.ndim - 1))
-        code, neck = self.bottleneck.run(h, rng)
-        params, down = self.decoder.run(_for(self.decoder, code.z))
-        each, tail = self.likelihood.run(wide.x, params, rng)
-        nats = (each if weight is None else each * weight).flatten(1).sum(1)
+        code, neck = bottleneck.run(h, rng)
+        params, down = decoder.run(_for(decoder, code.z))
+        each, tail = likelihood.run(wide.x, params, rng)
+        nats = _by_row(each, weight)
         seen_costs = {"reconstruction": nats, **{name: c.value for name, c in code.costs.items()}}
-        priced = nats
-        for name, cost in code.costs.items():
-            if cost.sort is Sort.NATS:
-                priced = priced + self._weight(name, progress) * cost.value
-        share = self.bound(priced)[1] * per_row
-        z_grad = cast(Tensor, self.decoder.back(down, self.likelihood.back(tail, _on_cells(share, weight, each.ndim))))
+        share = per_row
+        if draws > 1:  # one draw's loss is its nats
+            priced = [self._weight(name, progress) * c.value for name, c in code.costs.items() if c.sort is Sort.NATS]
+            share = own["bound"](sum(priced, nats))[1] * per_row
+        z_grad = decoder.back(down, likelihood.back(tail, _on_cells(share, weight, each.ndim)))
         if code.spare is not None:
             factor = self._weight("revival", progress) * per_row / draws
             said, z_grad = self._revive(wide.x, params, code.spare, (weight, factor, rng), z_grad)
             seen_costs["revival"] = said - nats
         elif "revival" in self.weights:
             seen_costs["revival"] = torch.zeros_like(nats)
-        factors = self._factors(code, progress, share, per_row, scale * rows)
-        h_grad = self.bottleneck.back(neck, z_grad, factors)
+        h_grad = bottleneck.back(neck, z_grad, self._factors(code, progress, share, per_row, scale * rows))
         if draws > 1:
             h_grad = few.dense(h_grad).view(draws, rows, -1).sum(0)
-        self.encoder.back(up, _for(self.encoder, h_grad), to_input=False)
-        self.bottleneck.observe(h)
-        seen_costs |= self.bottleneck.noted()
-        return seen_costs | self._penalise(features, rng, progress, per_row, rows)
+        for penalty in own["penalties"]._modules.values():
+            factor = (per_row[:rows] if isinstance(per_row, Tensor) else per_row) * self._weight(penalty.name, progress)
+            value, more = penalty.gradients(encoder, features, up, self.code, rng, factor)
+            seen_costs[penalty.name], h_grad = value, h_grad if more is None else few.dense(h_grad) + more
+        encoder.back(up, _for(encoder, h_grad), to_input=False)
+        bottleneck.observe(h)
+        return seen_costs
 
     def _revive(
         self, x: Tensor, params: Tensor, spare: Tensor, how: tuple[Tensor | None, Tensor | float, torch.Generator],
@@ -233,30 +236,19 @@ class Composition(nn.Module):
         g = self.likelihood.back(tail, _on_cells(factor, weight, each.ndim))
         self.decoder.back(floor, -g.sum(0, keepdim=True), to_input=False)
         mine = cast(Tensor, self.decoder.back(down, g))
-        nats = (each if weight is None else each * weight).flatten(1).sum(1)
         both = few.join(z_grad, mine) if mine.is_sparse else torch.where(few.dense(spare) != 0, mine, z_grad)
-        return nats, both
+        return _by_row(each, weight), both
 
     def _factors(
         self, code: Code, progress: float, share: Tensor | float, per_row: Tensor | float, whole: float
     ) -> Mapping[str, Tensor | float]:
         """What one unit of each of the bottleneck's costs adds to the loss per cell."""
+        if not code.costs:
+            return {}
         by_sort: dict[Sort, Tensor | float] = {
             Sort.NATS: share, Sort.PENALTY: per_row / self.bound.draws, Sort.STATISTIC: whole
         }  # fmt: skip
         return {name: by_sort[c.sort] * self._weight(name, progress) for name, c in code.costs.items()}
-
-    def _penalise(
-        self, features: Tensor, rng: torch.Generator, progress: float, per_row: Tensor | float, rows: int
-    ) -> dict[str, Tensor]:
-        costs = {}
-        for penalty in self._priced():
-            with torch.enable_grad():
-                value = penalty(self.encoder, features, self.code, rng)
-                factor = per_row[:rows] if isinstance(per_row, Tensor) else per_row
-                (value * factor * self._weight(penalty.name, progress)).sum().backward()
-            costs[penalty.name] = value.detach()
-        return costs
 
     # ------------------------------------------------------------------ reading a fitted model
 
@@ -292,6 +284,12 @@ class Composition(nn.Module):
 def _for(network: Network, x: Tensor) -> Tensor:
     """A code, or the gradient of one, as the network takes it."""
     return x if network.looks_up else few.dense(x)
+
+
+def _by_row(each: Tensor, weight: Tensor | None) -> Tensor:
+    """Nats of rows, from those of cells."""
+    weighed = each if weight is None else each * weight
+    return (weighed if weighed.ndim == 2 else weighed.flatten(1)).sum(1)
 
 
 def _on_cells(share: Tensor | float, weight: Tensor | None, ndim: int) -> Tensor | float:

@@ -123,7 +123,7 @@ def step_rows(rows: int, plan: Plan) -> int:
 
 
 def epoch(run: Run) -> dict[str, float]:
-    """Every row once, in a new order; returns the mean raw costs of a row, read from the device once."""
+    """Every row once, in a new order; returns the mean raw costs of a row, and what the bottleneck noted."""
     model, packed, train, plan = run.model, run.packed, run.data.train, run.plan
     rows = len(train)
     size = step_rows(rows, plan)
@@ -141,8 +141,9 @@ def epoch(run: Run) -> dict[str, float]:
             packed.average(every / horizon)
         for name, value in costs.items():
             kept.setdefault(name, []).append(value)
-    means = torch.stack([torch.cat([v.view(-1) for v in values]).nanmean() for values in kept.values()])
-    return dict(zip(kept, means.tolist(), strict=True))
+    means = {name: torch.cat([v.view(-1) for v in values]).nanmean() for name, values in kept.items()}
+    means |= model.bottleneck.noted()
+    return dict(zip(means, torch.stack(list(means.values())).tolist(), strict=True))
 
 
 def rate_at(progress: float, plan: Plan) -> float:
