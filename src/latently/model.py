@@ -204,7 +204,7 @@ class Composition(nn.Module):
             per_row = per_row.repeat(draws) if isinstance(per_row, Tensor) else per_row
             weight = None if weight is None else weight.repeat(draws, *[1] * (weight.ndim - 1))
         code, neck = bottleneck.run(h, rng)
-        params, down = decoder.run(_for(decoder, code.z))
+        params, down = decoder.run(few.dense(code.z, decoder.looks_up))
         each, tail = likelihood.run(wide.x, params, rng)
         nats = _by_row(each, weight)
         seen_costs = {"reconstruction": nats, **{name: c.value for name, c in code.costs.items()}}
@@ -226,7 +226,7 @@ class Composition(nn.Module):
             factor = (per_row[:rows] if isinstance(per_row, Tensor) else per_row) * self._weight(penalty.name, progress)
             value, more = penalty.gradients(encoder, features, up, self.code, rng, factor)
             seen_costs[penalty.name], h_grad = value, h_grad if more is None else few.dense(h_grad) + more
-        encoder.back(up, _for(encoder, h_grad), to_input=False)
+        encoder.back(up, few.dense(h_grad, encoder.looks_up), to_input=False)
         bottleneck.observe(h)
         return seen_costs
 
@@ -236,8 +236,8 @@ class Composition(nn.Module):
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """The step's side of `_revival`: what rows would cost, and `z_grad` with the gradient of the spare units."""
         weight, factor, rng = how
-        own, down = self.decoder.run(_for(self.decoder, spare))
-        nothing, floor = self.decoder.run(_for(self.decoder, spare.new_zeros(1, spare.shape[1])))
+        own, down = self.decoder.run(few.dense(spare, self.decoder.looks_up))
+        nothing, floor = self.decoder.run(few.dense(spare.new_zeros(1, spare.shape[1]), self.decoder.looks_up))
         each, tail = self.likelihood.run(x, params + own - nothing, rng)
         g = self.likelihood.back(tail, _on_cells(factor, weight, each.ndim))
         self.decoder.back(floor, -g.sum(0, keepdim=True), to_input=False)
@@ -285,11 +285,6 @@ class Composition(nn.Module):
         features = self.door(batch)
         way = torch.func.jacfwd if self.code > features.shape[1] else torch.func.jacrev  # 4,096 of 384: 86 s or 12
         return torch.func.vmap(way(code))(features)  # type: ignore[no-any-return]
-
-
-def _for(network: Network, x: Tensor) -> Tensor:
-    """A code, or the gradient of one, as the network takes it."""
-    return x if network.looks_up else few.dense(x)
 
 
 def _by_row(each: Tensor, weight: Tensor | None) -> Tensor:

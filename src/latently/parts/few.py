@@ -45,9 +45,9 @@ def like(z: Tensor, values: Tensor) -> Tensor:
     return torch.sparse_coo_tensor(z.indices(), values, z.shape, is_coalesced=True, check_invariants=False)
 
 
-def dense(z: Tensor) -> Tensor:
-    """The same with its zeros."""
-    return z.to_dense() if z.is_sparse else z
+def dense(z: Tensor, unless: bool = False) -> Tensor:
+    """The same with its zeros, unless it may stay as it is."""
+    return z.to_dense() if z.is_sparse and not unless else z
 
 
 def at(z: Tensor, g: Tensor) -> Tensor:
