@@ -20,7 +20,6 @@ from latently.parts import BatchTopK, TopK
 from latently.parts.doors import Door
 from latently.parts.likelihoods import SquaredError
 from latently.parts.networks import Dictionary, Ends
-from latently.parts.networks.dictionary import Lit, lit
 from latently.values import Batch, Sizes
 
 ATOMS, UNITS, CELLS, ON = 24, 32, 12, 2
@@ -316,22 +315,3 @@ def test_dead_units_come_back_to_life_when_asked(revival):
         optimiser.step()
     dead = float(model.bottleneck.noted()["dead"])
     assert dead < 0.3 if revival else dead > 0.7
-
-
-# ---------------------------------------------------------------- looking up
-
-
-@pytest.mark.parametrize("on", [0, 1, 7])
-def test_looking_up_is_multiplying(on):
-    z = torch.zeros(8, 40, dtype=torch.float64)
-    place = torch.randperm(z.numel(), generator=ref.generator(2))[:on]
-    z.view(-1)[place] = ref.draw(on, seed=3)
-    few = lit(z)
-    assert isinstance(few, Lit)
-    table, other = ref.draw(40, 5, seed=4), ref.draw(8, 5, seed=5)
-    ref.near(few.times(table), z @ table, 1e-14)
-    ref.near(few.transposed_times(other), z.t() @ other, 1e-14)
-
-
-def test_many_units_are_multiplied():
-    assert lit(torch.ones(3, 4)) is None

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from latently.parts import few
 from latently.parts.bottlenecks import Bottleneck, Identity
 from latently.parts.bounds import Bound, Single
 from latently.parts.corruptions import Corruption
@@ -203,7 +204,7 @@ class Composition(nn.Module):
             per_row = per_row.repeat(draws) if isinstance(per_row, Tensor) else per_row
             weight = None if weight is None else weight.repeat(draws, *[1] * (weight.ndim - 1))
         code, neck = bottleneck.run(h, rng)
-        params, down = decoder.run(code.z)
+        params, down = decoder.run(few.dense(code.z, decoder.looks_up))
         each, tail = likelihood.run(wide.x, params, rng)
         nats = _by_row(each, weight)
         seen_costs = {"reconstruction": nats, **{name: c.value for name, c in code.costs.items()}}
@@ -220,12 +221,12 @@ class Composition(nn.Module):
             seen_costs["revival"] = torch.zeros_like(nats)
         h_grad = bottleneck.back(neck, z_grad, self._factors(code, progress, share, per_row, scale * rows))
         if draws > 1:
-            h_grad = h_grad.view(draws, rows, -1).sum(0)
+            h_grad = few.dense(h_grad).view(draws, rows, -1).sum(0)
         for penalty in own["penalties"]._modules.values():
             factor = (per_row[:rows] if isinstance(per_row, Tensor) else per_row) * self._weight(penalty.name, progress)
             value, more = penalty.gradients(encoder, features, up, self.code, rng, factor)
-            seen_costs[penalty.name], h_grad = value, h_grad if more is None else h_grad + more
-        encoder.back(up, h_grad, to_input=False)
+            seen_costs[penalty.name], h_grad = value, h_grad if more is None else few.dense(h_grad) + more
+        encoder.back(up, few.dense(h_grad, encoder.looks_up), to_input=False)
         bottleneck.observe(h)
         return seen_costs
 
@@ -235,12 +236,14 @@ class Composition(nn.Module):
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """The step's side of `_revival`: what rows would cost, and `z_grad` with the gradient of the spare units."""
         weight, factor, rng = how
-        (own, down), (nothing, floor) = self.decoder.run(spare), self.decoder.run(torch.zeros_like(spare[:1]))
+        own, down = self.decoder.run(few.dense(spare, self.decoder.looks_up))
+        nothing, floor = self.decoder.run(few.dense(spare.new_zeros(1, spare.shape[1]), self.decoder.looks_up))
         each, tail = self.likelihood.run(x, params + own - nothing, rng)
         g = self.likelihood.back(tail, _on_cells(factor, weight, each.ndim))
         self.decoder.back(floor, -g.sum(0, keepdim=True), to_input=False)
         mine = cast(Tensor, self.decoder.back(down, g))
-        return _by_row(each, weight), torch.where(spare != 0, mine, z_grad)
+        both = few.join(z_grad, mine) if mine.is_sparse else torch.where(few.dense(spare) != 0, mine, z_grad)
+        return _by_row(each, weight), both
 
     def _factors(
         self, code: Code, progress: float, share: Tensor | float, per_row: Tensor | float, whole: float

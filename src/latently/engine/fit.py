@@ -191,7 +191,8 @@ def _state(run: Run) -> dict[str, Tensor]:
 
 
 def _remember(run: Run) -> None:
-    run.good = {name: tensor.clone() for name, tensor in _state(run).items()}
+    for name, tensor in _state(run).items():
+        run.good.setdefault(name, torch.empty_like(tensor)).copy_(tensor)
 
 
 @torch.no_grad()
@@ -205,7 +206,7 @@ def _sound(run: Run, before: float) -> bool:
     packed = run.packed
     skipped = packed.tried - round(float(packed.steps) - before)
     run.history.skipped += skipped
-    if skipped <= BAD_SHARE * packed.tried and bool(packed.flat.isfinite().all()):
+    if skipped <= BAD_SHARE * packed.tried and math.isfinite(torch.linalg.vector_norm(packed.flat)):
         if not skipped:
             _remember(run)
         return True
@@ -239,7 +240,7 @@ def _resume(run: Run) -> bool:
             tensor.copy_(tensors[name])
     run.best.copy_(tensors["best"])
     run.rng.set_state(tensors["chance"])
-    run.good = {name[5:]: t for name, t in tensors.items() if name.startswith("good.")}
+    run.good = {name[5:]: t.clone() for name, t in tensors.items() if name.startswith("good.")}
     run.epoch, run.rate, run.best_loss = facts["epoch"], facts["rate"], facts["best_loss"]
     run.packed.averaged, run.chunk = facts["averaged"], facts.get("chunk")
     run.history = History(**facts["history"])

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Adam", "Stack", "Weights", "bare", "between", "fast", "level", "low", "there"]
+__all__ = ["Adam", "Stack", "Weights", "bare", "between", "fast", "level", "low", "padded", "there"]
 
 PAD = 16  # floats, as in native.c: rows of what is kept between layers begin on a cache line
 ADD, LOW, THREADS = 2, 8, 16  # as there
@@ -111,7 +111,7 @@ class Stack:
         )  # fmt: skip
         self.tensors = list(layers)  # alive for as long as their places are known here
         self.place, self.outputs = ctypes.addressof(self.layers), layers[-1].w.shape[0]
-        self.between = sum(-(-layer.w.shape[0] // PAD) * PAD for layer in layers[:-1])
+        self.between = sum(padded(layer.w.shape[0]) for layer in layers[:-1])
 
     @staticmethod
     def takes(layers: Sequence[Weights]) -> bool:
@@ -157,7 +157,7 @@ class Stack:
 
 def between(kept: Tensor, rows: int, widths: Sequence[int]) -> list[Tensor]:
     """The rows between layers of these widths, of what `Stack.run` kept."""
-    wide = [-(-width // PAD) * PAD for width in widths]
+    wide = [padded(width) for width in widths]
     each = kept.split([rows * width for width in wide])
     return [rows_.view(rows, -1)[:, :width] for rows_, width in zip(each, widths, strict=True)]
 
@@ -194,6 +194,11 @@ def bare(x: Tensor) -> bool:
         and torch._C._get_tracing_state() is None
         and torch._C._len_torch_dispatch_stack() == 0
     )
+
+
+def padded(width: int) -> int:
+    """How far apart rows of this width lie in what is kept between layers."""
+    return -(-width // PAD) * PAD
 
 
 def _stride(x: Tensor) -> int:

@@ -85,7 +85,7 @@ class Bottleneck(Part):
     def complaints(self, h: Tensor) -> list[tuple[str, str]]:
         """What is wrong with the units of a fitted model, as name and message with a cure; `h` of some rows."""
         z = self(h).z
-        dead = int((z.std(0, correction=0) <= 1e-6 * z.abs().max()).sum())
+        dead = int((z.amax(0) - z.amin(0) <= 1e-6 * z.abs().max()).sum())
         if dead <= DEAD_SHARE * z.shape[1]:
             return []
         message = f"{dead} of {z.shape[1]} units are the same for every row. Try {self.cure}, or fewer components."

@@ -8,6 +8,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor
 
+import latently.parts.few as few
 from latently import native
 from latently.parts.bottlenecks import Bottleneck, Coefficients
 from latently.parts.order import ranked
@@ -16,7 +17,6 @@ from latently.values import Code, Sizes, Weight
 __all__ = ["BatchTopK", "TopK"]
 
 MOST = 32  # units kept of each row, where the user does not say
-WIDE = 8192  # units: beyond, what is kept is looked up; dense work is as cheap at 8,192 and by a third at 4,096
 LONGEST = 100_000  # rows after which a unit that was on for none of them is dead, however large the training set
 
 
@@ -55,10 +55,15 @@ class TopK(Bottleneck):
 
     def keep(self, h: Tensor, training: bool) -> Tensor:
         """`z_j = relu(h_j)` for the `k` largest, else 0."""
-        if native.bare(h) and h.shape[1] <= WIDE:
+        if native.bare(h) and self._narrow(h):
             return h.relu().mul_(self.largest(h))
-        top = h.topk(self.kept, dim=1)
-        return torch.zeros_like(h).scatter(1, top.indices, top.values.relu())
+        units, values = few.largest(h, self.kept)
+        return torch.zeros_like(h).scatter(1, units, values.relu())
+
+    def pick(self, h: Tensor) -> Tensor:
+        """What is kept in training as a sparse tensor."""
+        units, values = few.largest(h, self.kept)
+        return few.of_rows(units, values.relu(), h.shape)
 
     def forward(self, h: Tensor, rng: torch.Generator | None = None) -> Code:
         """What is kept and, in training, the dead units that should learn."""
@@ -69,26 +74,31 @@ class TopK(Bottleneck):
         dead = (self.idle >= self.longest).nonzero().squeeze(1)
         if not len(dead):
             return None
-        top = h[:, dead].topk(min(self.asked, len(dead)), dim=1, sorted=False)
-        spare = torch.zeros_like(h).scatter(1, dead[top.indices], top.values)  # rectified, it could not come back
-        return spare.masked_fill(z > 0, 0.0)
+        units, values = few.largest(h[:, dead], min(self.asked, len(dead)))  # rectified, they could not come back
+        units = dead[units]
+        values = values.masked_fill(few.dense(z).gather(1, units) > 0, 0.0)
+        return few.of_rows(units, values, h.shape) if z.is_sparse else torch.zeros_like(h).scatter(1, units, values)
 
     def largest(self, h: Tensor) -> Tensor:
         """Ones at the `k` largest units of each row, zeros elsewhere (by numpy, which takes a sixth of topk's time)."""
         on = torch.ge(h, ranked(h, h.shape[1] - self.kept), out=torch.empty_like(h))
         if float(on.sum()) != self.kept * len(h):  # equal values, more than there are places
             tied = (on.sum(1) != self.kept).nonzero().squeeze(1)
-            few = h[tied]
-            on[tied] = torch.zeros_like(few).scatter_(1, few.topk(self.kept, dim=1).indices, 1.0)
+            some = h[tied]
+            on[tied] = torch.zeros_like(some).scatter_(1, some.topk(self.kept, dim=1).indices, 1.0)
         return on
 
     def places(self, h: Tensor) -> Tensor | None:
         """Where the `k` largest units of each row are, when that is cheaper."""
-        dense = h.device.type == "cpu" and h.shape[1] <= WIDE
-        return None if dense else h.topk(self.kept, dim=1, sorted=False).indices
+        return None if self._narrow(h) else few.largest(h, self.kept)[0]
+
+    def _narrow(self, h: Tensor) -> bool:
+        return h.is_cpu and h.shape[1] < max(few.WIDE, 16 * self.kept)
 
     def run(self, h: Tensor, rng: torch.Generator | None) -> tuple[Code, Any]:
         """The same by hand; the tape is which units are on. Counts how long each was not."""
+        if few.fits(h, self.kept):
+            return self._run_few(h, rng)
         places = self.places(h)
         if places is None:
             z = h.relu().mul_(self.largest(h))
@@ -103,8 +113,16 @@ class TopK(Bottleneck):
         self.idle.add_(len(h)).masked_fill_(often > 0, 0.0)
         return Code(z, spare=spare), (places, on, spare)
 
+    def _run_few(self, h: Tensor, rng: torch.Generator | None) -> tuple[Code, Any]:
+        z = self.pick(h)
+        spare = self._spare(h, z) if self.revival and rng is not None else None
+        self.idle.add_(len(h)).index_fill_(0, z.indices()[1][z.values() > 0], 0.0)
+        return Code(z, spare=spare), z if spare is None else few.join(z, spare)
+
     def back(self, tape: Any, g: Tensor, coefficients: Coefficients) -> Tensor:
         """The gradient of the units that are on, and of those that should be."""
+        if isinstance(tape, Tensor):
+            return few.like(tape, few.at(tape, g) * (tape.values() != 0))
         places, on, spare = tape
         here = g * on if places is None else torch.zeros_like(g).scatter_(1, places, g.gather(1, places).mul_(on))
         return here if spare is None else torch.where(spare != 0, g, here)
@@ -139,6 +157,10 @@ class BatchTopK(TopK):
     def keep(self, h: Tensor, training: bool) -> Tensor:
         """The largest of the batch while training, then what exceeds the threshold."""
         return h * (h >= self._least(h.detach()) if training else h >= self.threshold) * (h > 0)
+
+    def pick(self, h: Tensor) -> Tensor:
+        """The largest of the batch."""
+        return few.largest_of_all(h, self.kept * len(h))
 
     def largest(self, h: Tensor) -> Tensor:
         """Those of the batch."""

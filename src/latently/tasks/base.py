@@ -210,7 +210,7 @@ class Task(BaseEstimator):
         machine.fork_safe()
         device = next(self.model_.parameters()).device
         widest = max(self.model_.encoder.inputs, *(p.shape[0] for p in self.model_.parameters()))
-        return np.asarray(pieces(function, batch, machine.chunk_rows(widest), device))
+        return np.asarray(pieces(function, batch, machine.chunk_rows(widest, self.model_.code == widest), device))
 
     def _drawn(self, z: NDArray[np.float32], rng: torch.Generator) -> NDArray[Any]:
         """Rows in user units from drawn codes: every cell drawn from the likelihood, of images the mean.

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from latently.errors import BadParameter
 from latently.parts.networks.gemm import Gemm
 
-__all__ = ["Design", "Ends", "Network", "Wrapped"]
+__all__ = ["Design", "Ends", "Network", "Wrapped", "grad"]
 
 
 class Network(nn.Module):
@@ -22,6 +22,7 @@ class Network(nn.Module):
     outputs: int
     gemm = Gemm()  #: how products are computed while training
     even = False  #: whether a linear start gives all components of the code one variance
+    looks_up = False  #: whether `run` and `back` take sparse tensors, too
     apart = 0  #: numbers, the last of its output, that are not learned and that no line reaches
 
     def plain(self, x: Float[Tensor, "rows in_"]) -> Float[Tensor, "rows out"]:
@@ -78,6 +79,13 @@ class Network(nn.Module):
     def stack(self) -> list[str]:
         """The layers, one line each, for people."""
         return [f"{self.inputs} -> {self.outputs} {type(self).__name__.lower()}"]
+
+
+def grad(p: Tensor) -> Tensor:
+    """A parameter's gradient, made if there is none."""
+    if p.grad is None:
+        p.grad = torch.zeros_like(p)
+    return p.grad
 
 
 class Wrapped(Network):

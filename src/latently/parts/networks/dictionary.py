@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+import latently.parts.few as few
 from latently.parts.networks.activations import Activation
-from latently.parts.networks.base import Design, Ends, Network
+from latently.parts.networks.base import Design, Ends, Network, grad
 
 __all__ = ["Dictionary"]
 
 BATCH, STEPS = 256, 400  # with 3,200 rows, 30 epochs: the best look of 100 came after as many
-FEW = 0.05  # of the units on: up to here looking up beats multiplying (4,096 units of 384 cells, 256 rows)
 
 
 @dataclass
@@ -48,48 +47,10 @@ class Dictionary(Design):
         return into, out
 
 
-@dataclass(frozen=True)
-class Lit:
-    """The units that are on, by row."""
-
-    rows: Int[Tensor, " on"]
-    units: Int[Tensor, " on"]
-    values: Float[Tensor, " on"]
-    shape: tuple[int, int]
-
-    def times(self, table: Float[Tensor, "units width"]) -> Float[Tensor, "rows width"]:
-        """The product with a table of vectors, by looking up."""
-        return _pooled(self.rows, self.units, self.values, table, self.shape[0])
-
-    def transposed_times(self, table: Float[Tensor, "rows width"]) -> Float[Tensor, "units width"]:
-        """The product of the transposed with the rows of a table."""
-        order = self.units.argsort(stable=True)
-        return _pooled(self.units[order], self.rows[order], self.values[order], table, self.shape[1])
-
-
-def lit(z: Tensor) -> Lit | None:
-    """The units that are on; None where they are too many to look up."""
-    on = z.nonzero()
-    if len(on) > FEW * z.numel():
-        return None
-    rows, units = on.unbind(1)
-    return Lit(rows, units, z[rows, units], (z.shape[0], z.shape[1]))
-
-
-def _pooled(into: Tensor, of: Tensor, values: Tensor, table: Tensor, count: int) -> Tensor:
-    sizes = torch.bincount(into, minlength=count)
-    starts = sizes.cumsum(0) - sizes
-    return functional.embedding_bag(of, table, starts, mode="sum", per_sample_weights=values)
-
-
-def _outer(g: Tensor, x: Tensor) -> Tensor:
-    """`g' x`, where most of `g` may be zero."""
-    few = lit(g)
-    return g.t() @ x if few is None else few.transposed_times(x)
-
-
 class Synthesis(Network):
     """The decoder: atoms, of any length inside, of length one in use."""
+
+    looks_up = True
 
     def __init__(self, code: int, outputs: int) -> None:
         super().__init__()
@@ -113,24 +74,39 @@ class Synthesis(Network):
     def run(self, x: Tensor) -> tuple[Tensor, Any]:
         """The same; few atoms are looked up."""
         with torch.no_grad():
+            if x.is_sparse:
+                size = self.atoms.norm(dim=1).clamp_(min=1e-12)
+                x = few.like(x, x.values() / size[x.indices()[1]])
+                return few.times(x, self.atoms).add_(self.bias), (x, size)
             atoms, size = self._units()
-            few = lit(x)
-            y = (x @ atoms if few is None else few.times(atoms)) + self.bias
-        return y, (x, few, atoms, size)
+            return x @ atoms + self.bias, (x, atoms, size)
 
     @torch.no_grad()
     def back(self, tape: Any, g: Tensor, to_input: bool = True) -> Tensor | None:
         """By hand; what would only change an atom's length is left out."""
-        x, few, atoms, size = tape
-        found = x.t() @ g if few is None else few.transposed_times(g)
+        grad(self.bias).add_(g.sum(0))
+        if tape[0].is_sparse:
+            x, size = tape
+            return self._back_few(x, size, g)
+        x, atoms, size = tape
+        found = x.t() @ g
         found -= atoms * (atoms * found).sum(1, keepdim=True)
-        _add(self.atoms, found.div_(size))
-        _add(self.bias, g.sum(0))
+        grad(self.atoms).add_(found.div_(size))
         if not to_input:
             return None
         if self.gemm.low([atoms], len(g)):
             g, atoms = g.bfloat16(), atoms.bfloat16()
         return self.gemm.input_grad(g, atoms.t()).to(x.dtype)
+
+    def _back_few(self, x: Tensor, size: Tensor, g: Tensor) -> Tensor:
+        """The same where few are on; an atom's part along itself is known from the gradients of the code."""
+        if not x.values().numel():
+            return x
+        own, units = few.dots(x, g, self.atoms), x.indices()[1]
+        along = torch.zeros_like(size).index_add_(0, units, own * x.values()).div_(size.square())
+        few.add_transposed(grad(self.atoms), x, g)
+        grad(self.atoms).addcmul_(self.atoms, along.unsqueeze(1), value=-1)
+        return few.like(x, own / size[units])
 
     def stack(self) -> list[str]:
         """One line."""
@@ -139,6 +115,8 @@ class Synthesis(Network):
 
 class Analysis(Network):
     """The encoder: one layer, of rows from which the decoder's bias is taken where rows are what comes out there."""
+
+    looks_up = True
 
     def __init__(self, inputs: int, outputs: int, last: str, source: Synthesis) -> None:
         super().__init__()
@@ -168,18 +146,16 @@ class Analysis(Network):
     def back(self, tape: Any, g: Tensor, to_input: bool = True) -> Tensor | None:
         """By hand; of units that are off there is nothing to add."""
         x, kept = tape
-        g = self.last.back(g, kept)
-        _add(self.weight, _outer(g, x))
-        total = g.sum(0)
-        _add(self.bias, total)
+        if self.last.name != "linear":
+            g = self.last.back(few.dense(g), kept)
+        total = torch.zeros_like(self.bias)
+        how = few if g.is_sparse else self.gemm
+        how.add_grads(g, x, grad(self.weight), total)
+        grad(self.bias).add_(total)
         if self._centre:
-            _add(self._centre[0].bias, -(total @ self.weight))
-        return g @ self.weight if to_input else None
+            grad(self._centre[0].bias).sub_(total @ self.weight)
+        return few.dense(g) @ self.weight if to_input else None
 
     def stack(self) -> list[str]:
         """One line."""
         return [f"{self.inputs} -> {self.outputs} {self.last.name}{', centred' if self._centre else ''}"]
-
-
-def _add(parameter: Tensor, found: Tensor) -> None:
-    parameter.grad = found if parameter.grad is None else parameter.grad.add_(found)

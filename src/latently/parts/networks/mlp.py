@@ -3,50 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+import latently.parts.few as few
+import latently.parts.networks.looked as looked
 from latently import native
 from latently.parts.networks.activations import Activation
-from latently.parts.networks.base import Ends, Network
+from latently.parts.networks.base import Ends, Network, grad
 from latently.parts.networks.gemm import Gemm
+from latently.parts.networks.tapes import Held, Layer, Looked, Walked
 
 __all__ = ["MLP", "Layer", "Skip", "Walked", "beside_lines"]
-
-
-class Layer(NamedTuple):
-    """What a step needs of a layer: weights and bias without their history, and where gradients are added."""
-
-    w: Tensor
-    b: Tensor
-    w_grad: Tensor
-    b_grad: Tensor
-    act: Activation
-    relu: bool
-    direct: bool  #: whether its products go to oneDNN
-
-
-class Held(NamedTuple):
-    """The layers, and what tells that they are still in their place: the last bias's gradient, and where it lies."""
-
-    layers: list[Layer]
-    grad: Tensor | None
-    place: int
-    gemm: Gemm
-    stack: native.Stack | None  #: the layers as our own kernels take them, where they do
-    bare: list[native.Stack]  #: each layer's product alone, once somebody asks for it
-
-
-class Walked(NamedTuple):
-    """The tape of those kernels."""
-
-    x: Tensor
-    y: Tensor
-    kept: Tensor
-    low: bool
 
 
 class MLP(Network):
@@ -55,6 +26,8 @@ class MLP(Network):
     `widths` runs from input to output. With `source`, the weights are those of another stack, transposed and in
     reverse order (tied weights, `W* = W'`); only the biases are its own.
     """
+
+    looks_up = True
 
     def __init__(
         self, widths: Sequence[int], activation: str = "relu", last: str = "linear", source: MLP | None = None
@@ -101,7 +74,18 @@ class MLP(Network):
     def _weight_grads(self) -> list[Tensor]:
         if self._source:
             return [g.t() for g in reversed(self._source[0]._weight_grads())]
-        return [_grad(w) for w in self.matrices()]
+        return [grad(w) for w in self.matrices()]
+
+    def part(self, start: int, stop: int) -> MLP:
+        """Some of the layers as a stack, with the same parameters."""
+        count, made = len(self.activations), MLP(self.widths[start : stop + 1])
+        if self._source:
+            made._source, made.weights = [self._source[0].part(count - stop, count - start)], nn.ParameterList()
+        else:
+            made.weights = nn.ParameterList(self.matrices()[start:stop])
+        made.biases = nn.ParameterList(self._shift[start:stop])
+        made.activations, made.gemm = self.activations[start:stop], self.gemm
+        return made
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_held": None, "_looked": ([], None), "chain": None}  # a copy holds its own
@@ -117,7 +101,7 @@ class MLP(Network):
         if held is None or held.grad is not last.grad or held.place != last.data_ptr() or held.gemm is not self.gemm:
             made = zip(self.matrices(), self._shift, self._weight_grads(), self.activations, strict=True)
             layers = [
-                Layer(w.detach(), b.detach(), g, _grad(b), act, act.name == "relu", self.gemm.direct(w))
+                Layer(w.detach(), b.detach(), g, grad(b), act, act.name == "relu", self.gemm.direct(w))
                 for w, b, g, act in made
             ]
             own = self._own([native.Weights(x.w, x.b, x.w_grad, x.b_grad, x.relu) for x in layers])
@@ -155,9 +139,16 @@ class MLP(Network):
         held, gemm = self.here(), self.gemm
         if low is None:
             low = x.dtype == torch.bfloat16 or (gemm.low_from is not None and self.low(x.shape[0]))
+        if x.is_sparse:
+            return looked.run(self, held.layers[0], x, low)
         if held.stack is not None and x.dtype == torch.float32 and (not low or native.low()):
             x = x if x.stride(1) == 1 else x.contiguous()
             own = into if self.activations[-1].name == "linear" else None  # a sum tells no rectifier what it did
+            one = held.layers[0]
+            if own is None and len(held.layers) == 1 and gemm.large(one.w):
+                kind = torch.bfloat16 if low else x.dtype
+                y = gemm.linear(x.to(kind), one.w.to(kind), one.b.to(kind), one.relu, True).to(x.dtype)
+                return y if into is None else into.add_(y), Walked(x, y, x.new_empty(0), low)
             y, kept = held.stack.run(x, own, low)
             return (y if own is into else into.add_(y)), Walked(x, y, kept, low)  # type: ignore[union-attr]
         y, tape = (x.bfloat16() if low else x), []
@@ -174,6 +165,10 @@ class MLP(Network):
     def back(self, tape: Any, g: Tensor, to_input: bool = True, into: Tensor | None = None) -> Tensor | None:
         """Backward by hand, from the last layer to the first; the gradient of the input is added to `into` if given."""
         held, gemm = self.here(), self.gemm
+        if g.is_sparse and self.activations[-1].name != "linear":
+            g = few.dense(g)
+        if g.is_sparse or isinstance(tape, Looked):
+            return looked.back(self, held.layers, tape, g, to_input)
         if isinstance(tape, Walked):
             assert held.stack is not None
             return held.stack.back(tape, g, to_input, into)
@@ -276,12 +271,6 @@ class Skip(Network):
     def stack(self) -> list[str]:
         """The stack's layers, then the path beside it."""
         return [*self.deep.stack(), f"beside it: {self.line.stack()[0]}"]
-
-
-def _grad(p: Tensor) -> Tensor:
-    if p.grad is None:
-        p.grad = torch.zeros_like(p)
-    return p.grad
 
 
 def beside_lines(reader: Network, writer: Network, ends: Ends, rng: torch.Generator) -> tuple[Skip, Skip]:
