@@ -21,8 +21,7 @@ from latently.values import Batch
 
 __all__ = ["Split", "evaluate", "fit"]
 
-BLOCK = 128 * 1024  # rows permuted at a time: a permuted copy of everything would cost its size
-NUMBERS = 2**25  # in them
+NUMBERS = 2**21  # that are permuted at a time: a permuted copy of everything would cost its size
 CHUNK = 2048  # rows a validation call, fewer of wide codes
 WIDEST = 2**22  # numbers in the codes of one
 BAD_SHARE = 0.1  # of an epoch's steps not finite: go back to the last good state at half the rate
@@ -115,7 +114,7 @@ def epoch(run: Run) -> dict[str, float]:
     every = max(4, horizon // 10)
     kept: dict[str, list[Tensor]] = {}
     order = torch.randperm(rows, generator=run.rng, device=train.x.device)
-    for block in order.split(max(min(BLOCK, NUMBERS // max(train.cells, 1)) // size, 1) * size):
+    for block in order.split(max(NUMBERS // max(train.cells, 1) // size, 1) * size):
         picked = train.take(block)
         for i in range(0, len(picked), size):
             costs = model.gradients(picked.take(slice(i, i + size)), run.rng, done / total)

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from latently.errors import BadData
 from latently.modalities.columns import Column
+from latently.modalities.rows import Rows
 
 __all__ = ["Scales"]
 
@@ -29,8 +32,24 @@ class Scales:
     limit, or none of them is negative; in a frame, that is: an array of numbers has no such bounds.
     """
 
-    def fit(self, x: Matrix, weight: Matrix | None, columns: Sequence[Column], natural: bool, bounded: bool) -> Scales:
-        """Learn from rows of float64 with NaN where missing."""
+    def fit(
+        self, x: Matrix | Rows, weight: Matrix | None, columns: Sequence[Column], natural: bool, bounded: bool
+    ) -> Scales:
+        """Learn from rows of numbers with NaN where missing, a few columns at a time."""
+        rows = Rows.of(x)
+        parts = [
+            vars(Scales()._learn(rows.columns(i, j), weight, columns[i:j], (natural, bounded, i)))
+            for i, j in rows.by_columns()
+        ]
+        self.masked = any(part.pop("masked") for part in parts)
+        vars(self).update({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+        return self
+
+    def _learn(
+        self, x: Matrix, weight: Matrix | None, columns: Sequence[Column], how: tuple[bool, bool, int]
+    ) -> Scales:
+        """All of it, of the columns from the `how[2]`-th on."""
+        natural, bounded, first = how
         gaps = np.isnan(x)
         self.masked, self.gaps = bool(gaps.any()), gaps.mean(0)
         safe = np.where(gaps, 0.0, x) if self.masked else x
@@ -40,13 +59,11 @@ class Scales:
             self.binary = ((safe == 0) | (safe == 1)).all(0) & (safe != safe[:1]).any(0) & ~self.coded
         self._limits(x, gaps)
         self._bounds(x, columns, bounded)
-        self.heavy, self.middle, self.unit = np.zeros(len(columns), bool), np.zeros(x.shape[1]), np.ones(x.shape[1])
-        for j in np.flatnonzero(~self.binary & ~self.coded):
-            self._tail(int(j), x[~gaps[:, j], j] if self.masked else x[:, j])
+        self._tails(x, gaps)
         known: Matrix | float = (~gaps).astype(np.float64) if self.masked else 1.0
         with np.errstate(over="ignore", invalid="ignore"):
             self.mean, self.spread = _moments(safe, known if weight is None else known * weight[:, None])
-        self._refuse_huge(x)
+        self._refuse_huge(x, first)
         self._settle()
         self.step = np.array([_step(x[:, j]) if c.sort == "time" else 0.0 for j, c in enumerate(columns)])
         return self
@@ -74,13 +91,21 @@ class Scales:
         most = ((x == self.high).sum(0) >= need) & ~self.coded  # a level never seen stays beyond the others
         self.ceiling = np.where(whole & ~self.coded | most, self.high, np.inf)
 
+    def _tails(self, x: Matrix, gaps: NDArray[np.bool_]) -> None:
+        self.heavy, self.middle, self.unit = (np.full(x.shape[1], v) for v in (False, 0.0, 1.0))
+        for j in np.flatnonzero(~self.binary & ~self.coded):
+            self._tail(int(j), x[~gaps[:, j], j] if self.masked else x[:, j])
+
     def _tail(self, j: int, known: Matrix) -> None:
         if len(known) < FEWEST:
             return
-        with np.errstate(over="ignore"):
-            squares = np.square(known - known.mean())
-        far, total = int(np.ceil(TAIL * len(known))), squares.sum()
-        if not np.isfinite(total) or np.partition(squares, -far)[-far:].sum() <= HEAVY * total:
+        mean, far = known.mean(), int(np.ceil(TAIL * len(known)))
+        with np.errstate(over="ignore", invalid="ignore"):
+            squares = np.square(known - mean)
+            total, most = squares.sum(), squares.max()
+        if not np.isfinite(total) or far * most < HEAVY * total:  # were they all as far away as the farthest
+            return
+        if np.partition(squares, -far)[-far:].sum() <= HEAVY * total:
             return
         middle = np.median(known)
         half = np.median(np.abs(known - middle))
@@ -96,11 +121,11 @@ class Scales:
             found.append((int(j), float(at), float(unit), float(np.abs(ends).max()) / 3))
         return found
 
-    def _refuse_huge(self, x: Matrix) -> None:
+    def _refuse_huge(self, x: Matrix, first: int) -> None:
         if not (np.isfinite(self.spread).all() and np.isfinite(self.mean).all()):
             column = int(np.flatnonzero(~np.isfinite(self.spread) | ~np.isfinite(self.mean))[0])
             raise BadData(
-                f"column {column} holds {np.nanmax(np.abs(x[:, column])):.3g}, whose square no float64 "
+                f"column {first + column} holds {np.nanmax(np.abs(x[:, column])):.3g}, whose square no float64 "
                 "can hold. Rescale the column, or put NaN for what is no measurement."
             )
 
@@ -111,6 +136,12 @@ class Scales:
         units = x - self.mean
         units /= self.scale
         return units
+
+    def into(self, out: Tensor, x: NDArray[Any]) -> None:
+        """The cells of rows of any type, in model units, as the float32 of `out`."""
+        units = torch.empty(out.shape, dtype=torch.float64)
+        np.copyto(units.numpy(), x)
+        out.copy_(units.sub_(torch.from_numpy(self.mean)).div_(torch.from_numpy(self.scale)))
 
     def undo(self, units: Matrix) -> Matrix:
         """Cells in user units, within bounds; NaN in columns of which nothing is known."""

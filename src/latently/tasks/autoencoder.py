@@ -109,8 +109,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
 
         A series that takes several windows has the mean of their codes; one long series has a code a window.
         """
-        batch = self._batch(X)
-        return self.data_.gathered(self._map(self.model_.encode, batch), X)
+        return self.data_.gathered(self._told("encode", X), X)
+
+    def _told(self, name: str, data: Any) -> NDArray[np.float32]:
+        """What the function `name` of the model says of all rows of `data`, read some at a time."""
+        check_is_fitted(self, "model_")
+        parts = [self._map(getattr(self.model_, name), batch) for batch in self.data_.portions(self, data)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def clusters(self, X: Any) -> NDArray[np.int64]:
         """For each row the learned centre nearest to its code, from 0, of the kind `clustering`.
@@ -151,10 +156,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         missing cells are scaled up to the full number of columns. One long series has a score a step: of its cells in
         all windows that hold it, NaN where none is known.
         """
-        batch = self._batch(X)
         if self.data_.stepwise(X):
-            return -self.data_.steps(self._map(self.model_.each, batch), X)
-        return -self.data_.gathered(self._map(self.model_.surprise, batch), X).astype(np.float64)
+            return -self.data_.steps(self._told("each", X), X)
+        return -self.data_.gathered(self._told("surprise", X), X).astype(np.float64)
 
     def score(self, X: Any, y: Any = None) -> float:
         """The mean of `score_samples(X)`."""
