@@ -34,12 +34,14 @@ $(BIN)/python:
 		exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.core: pyproject.toml constraints.txt | $(BIN)/python
+KERNELS := hatch_build.py $(wildcard src/latently/native/*.c src/latently/native/*.inc)
+
+$(VENV)/.core: pyproject.toml constraints.txt $(KERNELS) | $(BIN)/python
 	@echo "installing latently into $(VENV) (the first time this downloads PyTorch)"
 	$(INSTALL) -e .
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+$(VENV)/.dev: pyproject.toml constraints.txt $(KERNELS) | $(BIN)/python
 	@echo "installing latently and its development tools into $(VENV)"
 	$(INSTALL) -e '.[dev]'
 	@touch $(VENV)/.core $@

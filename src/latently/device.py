@@ -12,9 +12,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from latently import native
 from latently.errors import BadParameter
 
 __all__ = ["chunk_rows", "fit_threads", "fork_safe", "keep_pages", "memory", "products", "resolve"]
@@ -61,15 +63,18 @@ def _onednn_agrees() -> bool:
         return torch.allclose(fast, torch.relu(x @ w.t() + b), atol=1e-5)
 
 
-def products(device: torch.device, precision: str) -> dict[str, int]:
-    """Which layers train through oneDNN, and which in bfloat16: the options of `parts.networks.Gemm`."""
+def products(device: torch.device, precision: str) -> dict[str, Any]:
+    """Which layers train in our own kernels, through oneDNN, in bfloat16: the options of `parts.networks.Gemm`."""
     if precision not in PRECISIONS:
         raise BadParameter(f"precision={precision!r}: expected one of {', '.join(PRECISIONS)}.")
-    if device.type != "cpu" or not _onednn_agrees():
+    if device.type != "cpu":
         return {}
+    found: dict[str, Any] = {"native": True} if native.there() else {}
+    if not _onednn_agrees():
+        return found
     amd, low = _cpu()
     wanted = precision == "bfloat16" or (precision == "auto" and low)
-    found = {"onednn_from": ONEDNN_FROM} if amd else {}
+    found |= {"onednn_from": ONEDNN_FROM} if amd else {}
     return found | {"low_from": LOW_FROM} if wanted else found
 
 

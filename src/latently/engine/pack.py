@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from latently import native
 from latently.engine.plan import Plan
 
 __all__ = ["COPIES", "Packed"]
@@ -42,10 +43,19 @@ class Packed:
         self.mean = self.flat.clone()  # running average of the weights
         self.averaged = 0
         self.plan = plan
+        vectors, plain = (self.flat, self.grad, self.first, self.second, self.steps), like.device.type == "cpu"
+        constants = {
+            "decay": plan.weight_decay, "clip": plan.clip, "beta1": BETAS[0], "beta2": BETAS[1], "eps": EPS
+        }  # fmt: skip
+        own = plain and like.dtype == torch.float32 and native.there()
+        self.adam = native.Adam(vectors, self.decayed, **constants) if own else None
 
     def step(self, rate: float) -> None:
         """Clip, step and clear. A gradient that is not finite is counted and left out; no other device is read."""
         self.tried += 1
+        if self.adam is not None:
+            self.adam.step(rate)
+            return
         norm = torch.linalg.vector_norm(self.grad)
         if self.flat.device.type == "cpu":  # where a number costs less to read than a tensor to work on
             self._step_here(float(norm), rate)

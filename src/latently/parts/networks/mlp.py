@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from latently import native
 from latently.parts.networks.activations import Activation
 from latently.parts.networks.base import Ends, Network
 from latently.parts.networks.gemm import Gemm
@@ -35,6 +36,15 @@ class Held(NamedTuple):
     grad: Tensor | None
     place: int
     gemm: Gemm
+    stack: native.Stack | None  #: the layers as our own kernels take them, where they do
+
+
+class Walked(NamedTuple):
+    """The tape of those kernels."""
+
+    x: Tensor
+    y: Tensor
+    kept: Tensor
 
 
 class MLP(Network):
@@ -57,6 +67,7 @@ class MLP(Network):
         self.biases = nn.ParameterList([nn.Parameter(torch.zeros(b)) for _, b in pairs])
         self._source = [source] if source else []  # in a list: not a submodule, still copied with its owner
         self._held: Held | None = None
+        self._looked: tuple[list[int], native.Stack | None] = ([], None)
         self.gemm = Gemm()
 
     def start(self, rng: torch.Generator, zero_last: bool = False) -> MLP:
@@ -90,9 +101,9 @@ class MLP(Network):
         return [_grad(w) for w in self.matrices()]
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_held": None}  # a copy holds its own
+        return self.__dict__ | {"_held": None, "_looked": ([], None)}  # a copy holds its own
 
-    def _layers(self) -> list[Layer]:
+    def _here(self) -> Held:
         """Looked up once for as long as parameters, gradients and the choice of products stay."""
         last: Tensor = next(reversed(self.biases._parameters.values()))  # type: ignore[assignment]
         held = self._held
@@ -102,32 +113,59 @@ class MLP(Network):
                 Layer(w.detach(), b.detach(), g, _grad(b), act, act.name == "relu", self.gemm.direct(w))
                 for w, b, g, act in made
             ]
-            held = self._held = Held(layers, last.grad, last.data_ptr(), self.gemm)
-        return held.layers
+            own = self._own([native.Weights(x.w, x.b, x.w_grad, x.b_grad, x.relu) for x in layers])
+            held = self._held = Held(layers, last.grad, last.data_ptr(), self.gemm, own)
+        return held
+
+    def _own(self, layers: list[native.Weights]) -> native.Stack | None:
+        simple = all(act.name in ("relu", "linear") for act in self.activations)
+        fits = simple and self.gemm.own([layer.w for layer in layers]) and native.Stack.takes(layers)
+        return native.Stack(layers) if fits else None
 
     def plain(self, x: Tensor) -> Tensor:
-        """The stack by ordinary torch calls."""
+        """The stack by ordinary torch calls; by our own kernels where nothing is to be differentiated."""
+        if self.gemm.native and native.bare(x):
+            pairs = list(zip(self.matrices(), self._shift, strict=True))
+            places = [t.data_ptr() for pair in pairs for t in pair]
+            if self._looked[0] != places:
+                relu = [act.name == "relu" for act in self.activations]
+                made = [native.Weights(w, b, None, None, r) for (w, b), r in zip(pairs, relu, strict=True)]
+                self._looked = places, self._own(made)
+            if self._looked[1] is not None:
+                return self._looked[1].infer(x)
         for w, b, act in zip(self.matrices(), self._shift, self.activations, strict=True):
             x = act(functional.linear(x, w, b))
         return x
 
-    def run(self, x: Tensor) -> tuple[Tensor, Any]:
-        """Forward under no_grad; the tape holds each layer's input, weights and what its activation needs."""
-        layers, gemm = self._layers(), self.gemm
+    def run(self, x: Tensor, into: Tensor | None = None) -> tuple[Tensor, Any]:
+        """Forward under no_grad; the tape holds each layer's input, weights and what its activation needs.
+
+        What comes out is added to `into` if that is given.
+        """
+        held, gemm = self._here(), self.gemm
         low = x.dtype == torch.bfloat16 or (gemm.low_from is not None and self.low(x.shape[0]))
+        if held.stack is not None and not low and x.dtype == torch.float32:
+            own = into if self.activations[-1].name == "linear" else None  # a sum tells no rectifier what it did
+            y, kept = held.stack.run(x, own)
+            return (y if own is into else into.add_(y)), Walked(x, y, kept)  # type: ignore[union-attr]
         y, tape = (x.bfloat16() if low else x), []
-        for w, b, _, _, act, relu, direct in layers:
+        for w, b, _, _, act, relu, direct in held.layers:
             if low:
                 w, b, direct = w.bfloat16(), b.bfloat16(), True
             a = gemm.linear(y, w, b, relu, direct)
             out = a if relu or act.name == "linear" else act(a)
             tape.append((y, w, out if act.from_output else a))
             y = out
-        return (y.float() if low else y), tape
+        y = y.float() if low else y
+        return (y if into is None else into.add_(y)), tape
 
-    def back(self, tape: Any, g: Tensor, to_input: bool = True) -> Tensor | None:
-        """Backward by hand, from the last layer to the first."""
-        layers, gemm = self._layers(), self.gemm
+    def back(self, tape: Any, g: Tensor, to_input: bool = True, into: Tensor | None = None) -> Tensor | None:
+        """Backward by hand, from the last layer to the first; the gradient of the input is added to `into` if given."""
+        held, gemm = self._here(), self.gemm
+        if isinstance(tape, Walked):
+            assert held.stack is not None
+            return held.stack.back(tape.x, tape.y, tape.kept, g, (to_input, into))
+        layers = held.layers
         g = g.to(tape[0][0].dtype)
         for i in range(len(tape) - 1, -1, -1):
             (x, w, kept), layer = tape[i], layers[i]
@@ -136,7 +174,9 @@ class MLP(Network):
             gemm.add_grads(g, x, layer.w_grad, layer.b_grad)
             if i or to_input:
                 g = gemm.input_grad(g, w, layer.direct)
-        return g.to(layers[0].b.dtype) if to_input else None
+        if not to_input:
+            return None
+        return g.to(layers[0].b.dtype) if into is None else into.add_(g)
 
     def tangent(self, x: Tensor, v: Tensor) -> Tensor:
         """`J(x) v`: the stack's own directional derivative, layer by layer."""
@@ -209,14 +249,22 @@ class Skip(Network):
         if self.deep.low(len(x)):
             x = x.bfloat16()
         straight, low = self.line.run(x)
-        deep, high = self.deep.run(x)
-        return straight.add_(deep), (low, high)
+        if isinstance(self.deep, MLP):
+            both, high = self.deep.run(x, straight)
+        else:
+            deep, high = self.deep.run(x)
+            both = straight.add_(deep)
+        return both, (low, high, x.dtype)
 
     def back(self, tape: Any, g: Tensor, to_input: bool = True) -> Tensor | None:
         """Both paths back."""
-        g = g.to(tape[0][0][0].dtype)
-        a, b = self.line.back(tape[0], g, to_input), self.deep.back(tape[1], g, to_input)
-        return None if a is None or b is None else a + b
+        low, high, kind = tape
+        g = g.to(kind)
+        straight = self.line.back(low, g, to_input)
+        if isinstance(self.deep, MLP):
+            return self.deep.back(high, g, to_input, straight)
+        deep = self.deep.back(high, g, to_input)
+        return None if straight is None or deep is None else straight + deep
 
     def tangent(self, x: Tensor, v: Tensor) -> Tensor:
         """The sum of both directional derivatives."""

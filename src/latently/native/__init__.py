@@ -1,0 +1,184 @@
+"""Kernels of our own for what small steps are made of: fully connected stacks there and back, and AdamW.
+
+`native.c` is compiled when the library is installed, where there is a C compiler; without it, or with
+LATENTLY_NATIVE=0, everything runs by torch alone, to the same results within rounding.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+__all__ = ["Adam", "Stack", "Weights", "bare", "level", "there"]
+
+PAD = 16  # floats, as in native.c: rows of what is kept between layers begin on a cache line
+BEST = 2  # AVX-512, AVX2, the compiler's base
+
+
+class _Layer(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("w", "b", "w_grad", "b_grad")),
+        *((name, ctypes.c_long) for name in ("in_", "out", "cut")),
+    )
+
+
+class _Adam(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("flat", "grad", "first", "second", "steps")),
+        *((name, ctypes.c_long) for name in ("count", "decayed")),
+        *((name, ctypes.c_double) for name in ("decay", "clip", "beta1", "beta2", "eps", "rate")),
+    )
+
+
+@functools.cache
+def _library() -> ctypes.CDLL | None:
+    path = Path(__file__).with_name("native.so")
+    if os.environ.get("LATENTLY_NATIVE") == "0" or not path.exists():
+        return None
+    try:
+        found = ctypes.CDLL(str(path))
+        some, many, place = ctypes.c_int, ctypes.c_long, ctypes.c_void_p
+        found.latently_choose.argtypes, found.latently_choose.restype = [some], some
+        found.latently_run.argtypes = [place, many, place, many, many, place, place, some]
+        found.latently_infer.argtypes = [place, many, place, many, many, place, some]
+        found.latently_back.argtypes = [place, many, place, many, many, place, place, place, place, some]
+        found.latently_run.restype = None
+        found.latently_adam.argtypes, found.latently_adam.restype = [place], ctypes.c_double
+    except (OSError, AttributeError):  # of another machine, or of another version
+        return None
+    found.latently_choose(BEST)
+    return found
+
+
+def there() -> bool:
+    """Whether the kernels can be used here."""
+    return _library() is not None
+
+
+def level(wanted: int = BEST) -> int:
+    """Choose among the kernels (2 AVX-512, 1 AVX2, 0 neither) and say which are in use: the best at most `wanted`."""
+    library = _library()
+    return -1 if library is None else int(library.latently_choose(wanted))
+
+
+class Weights(NamedTuple):
+    """A layer's weights `(out, in)` and biases, where gradients are added (None: nowhere), whether it is rectified."""
+
+    w: Tensor
+    b: Tensor
+    w_grad: Tensor | None
+    b_grad: Tensor | None
+    relu: bool
+
+
+class Stack:
+    """Fully connected float32 layers on the CPU, each linear or rectified, whose tensors stay in their place."""
+
+    def __init__(self, layers: Sequence[Weights]) -> None:
+        library = _library()
+        assert library is not None, "ask there() first"
+        self.library, self.depth = library, len(layers)
+        self.layers = (_Layer * self.depth)(
+            *(
+                _Layer(
+                    w.data_ptr(), b.data_ptr(), None if wg is None else wg.data_ptr(),
+                    None if bg is None else bg.data_ptr(), w.shape[1], w.shape[0], relu,
+                )
+                for w, b, wg, bg, relu in layers
+            )
+        )  # fmt: skip
+        self.tensors = list(layers)  # alive for as long as their places are known here
+        self.place, self.outputs = ctypes.addressof(self.layers), layers[-1].w.shape[0]
+        self.between = sum(-(-layer.w.shape[0] // PAD) * PAD for layer in layers[:-1])
+
+    @staticmethod
+    def takes(layers: Sequence[Weights]) -> bool:
+        """Whether these layers can be run here."""
+        tensors = [t for w, b, wg, bg, _ in layers for t in (w, b, wg, bg) if t is not None]
+        return there() and all(
+            t.dtype == torch.float32 and t.device.type == "cpu" and t.is_contiguous() for t in tensors
+        )
+
+    def run(self, x: Tensor, into: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The rows that come out, added to `into` if given, and the tape."""
+        x, rows = _rows(x), x.shape[0]
+        y = torch.empty(rows, self.outputs) if into is None else into
+        kept = torch.empty(rows * self.between)
+        self.library.latently_run(
+            self.place, self.depth, x.data_ptr(), rows, x.stride(0), kept.data_ptr(), y.data_ptr(), into is not None
+        )
+        return y, kept
+
+    def infer(self, x: Tensor, into: Tensor | None = None) -> Tensor:
+        """The rows that come out, with nothing kept for a way back."""
+        x, rows = _rows(x), x.shape[0]
+        y = torch.empty(rows, self.outputs) if into is None else into
+        _sure(
+            self.library.latently_infer(
+                self.place, self.depth, x.data_ptr(), rows, x.stride(0), y.data_ptr(), into is not None
+            )
+        )
+        return y
+
+    def back(
+        self, x: Tensor, y: Tensor, kept: Tensor, g: Tensor, down: tuple[bool, Tensor | None] = (True, None)
+    ) -> Tensor | None:
+        """Add the parameters' gradients, given `g` at `y`; that of `x` where asked for, added to what is given."""
+        x, g, rows, (asked, into) = _rows(x), g.contiguous(), x.shape[0], down
+        found = (torch.empty(x.shape) if into is None else into) if asked else None
+        _sure(
+            self.library.latently_back(
+                self.place, self.depth, x.data_ptr(), rows, x.stride(0), kept.data_ptr(), y.data_ptr(), g.data_ptr(),
+                None if found is None else found.data_ptr(), into is not None,
+            )
+        )  # fmt: skip
+        return found
+
+
+class Adam:
+    """AdamW over flat float32 vectors on the CPU that stay in their place, clipping and clearing with it."""
+
+    def __init__(self, vectors: Sequence[Tensor], decayed: int, **constants: float) -> None:
+        """`vectors`: weights, gradients, both moments, and the count of steps taken; the first `decayed` decay."""
+        library = _library()
+        assert library is not None, "ask there() first"
+        self.vectors, self.library = list(vectors), library
+        self.facts = _Adam(*(v.data_ptr() for v in vectors), vectors[0].numel(), decayed)
+        for name, value in constants.items():
+            setattr(self.facts, name, value)
+        self.place = ctypes.addressof(self.facts)
+
+    def step(self, rate: float) -> float:
+        """One step; gradients are zero afterwards. The norm they had: where it is not finite, nothing was stepped."""
+        self.facts.rate = rate
+        return float(self.library.latently_adam(self.place))
+
+
+def bare(x: Tensor) -> bool:
+    """Whether `x` is float32 numbers of the CPU and no more: nothing to be differentiated, traced or batched over."""
+    return (
+        type(x) is Tensor
+        and x.dtype == torch.float32
+        and x.device.type == "cpu"
+        and x.ndim == 2
+        and not torch.is_grad_enabled()
+        and not torch._C._functorch.is_functorch_wrapped_tensor(x)
+        and torch._C._get_tracing_state() is None
+        and torch._C._len_torch_dispatch_stack() == 0
+    )
+
+
+def _rows(x: Tensor) -> Tensor:
+    return x if x.stride(1) == 1 else x.contiguous()
+
+
+def _sure(code: int) -> None:
+    if code:
+        raise MemoryError("no memory for the numbers between two layers; try a smaller batch_size")

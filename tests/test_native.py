@@ -1,0 +1,152 @@
+"""Our own kernels: the results of torch within rounding, on every instruction set; no row depends on another."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from latently import Autoencoder, native
+from latently.engine.pack import Packed
+from latently.engine.plan import Plan
+from latently.parts.networks import MLP
+from latently.parts.networks.gemm import Gemm
+
+SHAPES = [(1, 1), (30, 64, 16), (16, 64, 30), (7, 5, 3, 2), (33, 17, 65, 48, 1), (300, 40, 300), (40, 300, 7)]
+
+
+@pytest.fixture(params=[2, 1, 0], ids=["avx512", "avx2", "base"])
+def kernels(request):
+    """One choice of kernels after the other; the best again afterwards."""
+    if not native.there():
+        pytest.skip("the kernels were not compiled: no C compiler was there when the library was installed")
+    if native.level(request.param) != request.param:
+        native.level()
+        pytest.skip("this processor has no such instructions")
+    yield request.param
+    native.level()
+
+
+def stack(widths, last="linear", seed=0):
+    net = MLP(widths, "relu", last).start(torch.Generator().manual_seed(seed))
+    for b in net.biases:
+        torch.nn.init.uniform_(b, -1, 1, generator=torch.Generator().manual_seed(seed))
+    net.gemm = Gemm(native=True)
+    return net
+
+
+def near(found, wanted):
+    assert (found - wanted).abs().max() <= 2e-5 * (wanted.abs().max() + 1e-6)
+
+
+@pytest.mark.parametrize("rows", [1, 13, 256])
+@pytest.mark.parametrize("widths", SHAPES, ids=str)
+@pytest.mark.parametrize("last", ["linear", "relu"])
+def test_a_stack_there_and_back_is_autograds(kernels, widths, last, rows):
+    torch.set_num_threads(1)
+    net, rng = stack(widths, last), torch.Generator().manual_seed(1)
+    x, g = torch.randn(rows, widths[0], generator=rng), torch.randn(rows, widths[-1], generator=rng)
+    leaf = x.clone().requires_grad_()
+    wanted = net.plain(leaf)
+    wanted.backward(g)
+    grads = [p.grad.clone() for p in net.parameters()]
+    for p in net.parameters():
+        p.grad = torch.ones_like(p)  # added to what is there
+    with torch.no_grad():
+        y, tape = net.run(x)
+        down = net.back(tape, g)
+    assert type(tape).__name__ == "Walked"
+    near(y, wanted.detach())
+    near(down, leaf.grad)
+    for p, grad in zip(net.parameters(), grads, strict=True):
+        near(p.grad - 1, grad)
+    with torch.no_grad():
+        assert torch.equal(net.plain(x), y)
+
+
+def test_rows_may_lie_apart_and_results_may_be_added_to(kernels):
+    torch.set_num_threads(1)
+    net, wide = stack((30, 64, 16)), torch.randn(50, 41)
+    x, g = wide[:, 3:33], torch.randn(50, 16)
+    with torch.no_grad():
+        alone, tape = net.run(x.contiguous())
+        down = net.back(tape, g)
+        into, up = torch.full((50, 16), 2.0), torch.full((50, 30), 3.0)
+        y, tape = net.run(x, into)
+        back = net.back(tape, g, into=up)
+    assert y is into
+    assert back is up
+    near(y - 2, alone)
+    near(back - 3, down)
+
+
+def test_a_rows_result_does_not_depend_on_the_rows_beside_it(kernels):
+    net, x = stack((30, 300, 64, 16)), torch.randn(600, 30)
+    with torch.no_grad():
+        whole = net.plain(x)
+        for some in (slice(0, 1), slice(5, 8), slice(100, 397)):
+            assert torch.equal(net.plain(x[some]), whole[some])
+
+
+def test_new_weights_are_seen(kernels):
+    net, x = stack((5, 4, 3)), torch.randn(2, 5)
+    with torch.no_grad():
+        before = net.plain(x)
+        net.weights[0].mul_(2)
+        doubled = net.plain(x)
+        net.weights[0].data = net.weights[0] / 2
+        assert not torch.allclose(doubled, before)
+        near(net.plain(x), before)
+
+
+def test_what_is_differentiated_or_batched_over_goes_by_torch(kernels):
+    net, x = stack((5, 4, 3)), torch.randn(2, 5)
+    assert net.plain(x).requires_grad
+    with torch.no_grad():
+        jacobian = torch.func.vmap(torch.func.jacfwd(lambda row: net.plain(row[None])[0]))(x)
+        near(jacobian, net.jacobian(x))
+
+
+@pytest.mark.parametrize("size", [1e-3, 10.0], ids=["small", "clipped"])
+def test_adam_is_torchs(kernels, size):
+    rng = torch.Generator().manual_seed(0)
+    nets = [stack((9, 7, 5)), stack((9, 7, 5))]
+    packs = [Packed(net, Plan(1, 1, 1e-2, weight_decay=0.1)) for net in nets]
+    packs[1].adam = None
+    for _ in range(30):
+        grad = size * torch.randn(packs[0].grad.shape, generator=rng)
+        for pack in packs:
+            pack.grad.copy_(grad)
+            pack.step(1e-2)
+            assert not pack.grad.any()
+    for name, tensor in packs[0].state().items():
+        near(tensor, packs[1].state()[name])
+
+
+def test_a_gradient_that_is_not_finite_is_left_out(kernels):
+    pack = Packed(stack((9, 7, 5)), Plan(1, 1, 1e-2))
+    pack.grad[3] = torch.nan
+    before = {name: tensor.clone() for name, tensor in pack.state().items()}
+    pack.step(1e-2)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in pack.state().items())
+    assert not pack.grad.any()
+
+
+def test_without_them_a_fit_ends_the_same_within_rounding():
+    script = (
+        "from sklearn.datasets import load_digits; import numpy as np, latently.native, sys;"
+        "from latently import Autoencoder; x = load_digits().data[:500];"
+        "model = Autoencoder(8, epochs=3, precision='float32', random_state=0, verbose=False).fit(x);"
+        "print(latently.native.there(), float(np.square(model.reconstruct(x) - x).mean()))"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", script], env=os.environ | {"LATENTLY_NATIVE": "0"}, capture_output=True, text=True,
+        check=True,
+    ).stdout.split()  # fmt: skip
+    x = load_digits().data[:500]
+    model = Autoencoder(8, epochs=3, precision="float32", random_state=0, verbose=False).fit(x)
+    assert said[0] == "False"
+    assert float(np.square(model.reconstruct(x) - x).mean()) == pytest.approx(float(said[1]), rel=1e-2)
