@@ -48,7 +48,7 @@ class Reference:
         if len(x) > most:
             few = np.sort(np.random.default_rng(0).choice(len(x), most, replace=False))
             x, weight = Rows(x.take(few)), None if weight is None else weight[few]
-        cells = np.ascontiguousarray(x.columns(0, x.shape[1]).T)
+        cells = x.lines(0, x.shape[1])
         edges, shares = np.full((PARTS - 1, len(cells)), np.nan), []
         found = cls(edges, np.empty(0), float(len(x)))
         for j, column in enumerate(columns):

@@ -11,12 +11,12 @@ from sklearn.utils.validation import _check_sample_weight
 
 from latently.errors import BadData
 
-__all__ = ["Rows", "merged", "placed", "slices"]
+__all__ = ["CACHED", "Rows", "merged", "placed", "slices"]
 
 Matrix = NDArray[np.float64]
 Places = NDArray[np.int64]
-CACHED = 2**16  # cells that stay in cache
-AT_ONCE = 2**21  # cells of whole columns, or of rows, that are looked at together
+CACHED = 2**17  # cells that stay in cache
+AT_ONCE = 2**20  # cells of whole columns, or of rows, that are looked at together
 
 
 class Rows:
@@ -38,24 +38,23 @@ class Rows:
         return self.shape[0]
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
-        return self.columns(0, self.shape[1]).astype(dtype or np.float64, copy=False)
+        return self.lines(0, self.shape[1]).T.astype(dtype or np.float64, order="C")
 
     def take(self, places: Any) -> NDArray[Any]:
         """The rows at `places` (a slice, or numbers), of the type that they came in."""
         return np.asarray(self.x[places if self.index is None else self.index[places]])
 
-    def columns(self, first: int, end: int) -> Matrix:
-        """Some columns of all rows, without negative zeros."""
-        part = self.x[:, first:end]
-        part = np.ascontiguousarray(part) if self.index is None else np.ascontiguousarray(part)[self.index]
-        return np.asarray(np.add(part, 0.0, dtype=np.float64))
+    def lines(self, first: int, end: int) -> Matrix:
+        """Some columns of all rows, `(columns, rows)`, without negative zeros."""
+        part = self.x[:, first:end] if self.index is None else np.take(self.x[:, first:end], self.index, axis=0)
+        return np.asarray(np.add(part.T, 0.0, dtype=np.float64, order="C"))
 
     def by_columns(self) -> Iterator[tuple[int, int]]:
         """Columns that are looked at together: first and end."""
         step = max(1, AT_ONCE // max(len(self), 1))
         return ((j, min(j + step, self.shape[1])) for j in range(0, self.shape[1], step))
 
-    def by_rows(self, cells: int = 2 * CACHED) -> Iterator[slice]:
+    def by_rows(self, cells: int = CACHED) -> Iterator[slice]:
         """Rows that are looked at together."""
         return slices(len(self), max(1, cells // max(self.shape[1], 1)))
 
