@@ -25,7 +25,7 @@ except ImportError:  # run as a script
 
 
 FOLDER = Path("src/latently/native")
-FLAGS = ("-O3", "-fno-math-errno", "-shared", "-fPIC")
+FLAGS = ("-O3", "-fno-math-errno", "-shared", "-fPIC", "-pthread")
 
 
 def compiled(root: Path) -> bool:

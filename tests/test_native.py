@@ -1,8 +1,10 @@
 """Our own kernels: the results of torch within rounding, on every instruction set; no row depends on another."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -67,6 +69,28 @@ def test_a_stack_there_and_back_is_autograds(kernels, widths, last, rows):
         assert torch.equal(net.plain(x), y)
 
 
+def halves(t):
+    return t.bfloat16().float()
+
+
+@pytest.mark.parametrize("shape", [(256, 784, 256), (130, 31, 17), (1, 1, 1), (33, 600, 5), (300, 16, 48)], ids=str)
+def test_in_bfloat16_only_the_factors_are_rounded(shape):
+    if not native.low():
+        pytest.skip("this processor does not multiply bfloat16")
+    torch.set_num_threads(1)
+    (rows, a, b), net = shape, stack(shape[1:])
+    x, g = torch.randn(rows, a), torch.randn(rows, b)
+    with torch.no_grad():
+        y, tape = net.run(x, low=True)
+        down = net.back(tape, g)
+    w, c = net.weights[0].detach(), net.biases[0].detach()
+    assert tape.low
+    near(y, halves(x) @ halves(w).t() + c)
+    near(down, halves(g) @ halves(w))
+    near(net.weights[0].grad, halves(g).t() @ halves(x))
+    near(net.biases[0].grad, g.sum(0))
+
+
 def test_rows_may_lie_apart_and_results_may_be_added_to(kernels):
     torch.set_num_threads(1)
     net, wide = stack((30, 64, 16)), torch.randn(50, 41)
@@ -89,6 +113,56 @@ def test_a_rows_result_does_not_depend_on_the_rows_beside_it(kernels):
         whole = net.plain(x)
         for some in (slice(0, 1), slice(5, 8), slice(100, 397)):
             assert torch.equal(net.plain(x[some]), whole[some])
+
+
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def bits(net, x, g, low):
+    for p in net.parameters():
+        p.grad = None
+    with torch.no_grad():
+        y, tape = net.run(x, low=low)
+        down = net.back(tape, g)
+        return [y, down, net.plain(x), *(p.grad for p in net.parameters())]
+
+
+@pytest.mark.parametrize("low", [False, True])
+def test_any_number_of_threads_gives_the_same_bytes(threads, low):
+    if not native.there() or (low and not native.low()):
+        pytest.skip("no kernels, or none in bfloat16")
+    net, x, g = stack((500, 300, 90)), torch.randn(700, 500), torch.randn(700, 90)
+    threads(1)
+    alone = bits(net, x, g, low)
+    for count in (2, 3):
+        threads(count)
+        assert all(torch.equal(a, b) for a, b in zip(bits(net, x, g, low), alone, strict=True))
+
+
+def test_a_forked_child_works_with_the_threads_it_does_not_have(threads):
+    if not native.there():
+        pytest.skip("no kernels")
+    threads(3)
+    net, x = stack((500, 300, 90)), torch.randn(2000, 500)
+    with torch.no_grad():
+        here = net.plain(x)
+        child = os.fork()
+        if not child:
+            os._exit(0 if np.array_equal(net._looked[1].infer(x).numpy(), here.numpy()) else 1)
+    for _ in range(200):
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            break
+        time.sleep(0.05)
+    else:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        pytest.fail("the child waits for threads that it does not have")
+    assert status == 0
 
 
 def test_new_weights_are_seen(kernels):

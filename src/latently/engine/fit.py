@@ -21,7 +21,6 @@ from latently.values import Batch
 
 __all__ = ["Split", "evaluate", "fit"]
 
-NUMBERS = 2**21  # that are permuted at a time: a permuted copy of everything would cost its size
 CHUNK = 2048  # rows a validation call, fewer of wide codes
 WIDEST = 2**22  # numbers in the codes of one
 BAD_SHARE = 0.1  # of an epoch's steps not finite: go back to the last good state at half the rate
@@ -114,16 +113,14 @@ def epoch(run: Run) -> dict[str, float]:
     every = max(4, horizon // 10)
     kept: dict[str, list[Tensor]] = {}
     order = torch.randperm(rows, generator=run.rng, device=train.x.device)
-    for block in order.split(max(NUMBERS // max(train.cells, 1) // size, 1) * size):
-        picked = train.take(block)
-        for i in range(0, len(picked), size):
-            costs = model.gradients(picked.take(slice(i, i + size)), run.rng, done / total)
-            packed.step(run.rate * rate_at(done / total, plan))
-            done += 1
-            if done % every == 0:
-                packed.average(every / horizon)
-            for name, value in costs.items():
-                kept.setdefault(name, []).append(value)
+    for index in order.split(size):
+        costs = model.gradients(train.take(index), run.rng, done / total)
+        packed.step(run.rate * rate_at(done / total, plan))
+        done += 1
+        if done % every == 0:
+            packed.average(every / horizon)
+        for name, value in costs.items():
+            kept.setdefault(name, []).append(value)
     return {name: float(torch.cat([v.view(-1) for v in values]).nanmean()) for name, values in kept.items()}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+import platform
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,9 +17,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Adam", "Stack", "Weights", "bare", "level", "there"]
+__all__ = ["Adam", "Stack", "Weights", "bare", "fast", "level", "low", "there"]
 
 PAD = 16  # floats, as in native.c: rows of what is kept between layers begin on a cache line
+ADD, LOW, THREADS = 2, 8, 16  # as there
 BEST = 2  # AVX-512, AVX2, the compiler's base
 
 
@@ -46,6 +48,7 @@ def _library() -> ctypes.CDLL | None:
         found = ctypes.CDLL(str(path))
         some, many, place = ctypes.c_int, ctypes.c_long, ctypes.c_void_p
         found.latently_choose.argtypes, found.latently_choose.restype = [some], some
+        found.latently_low.argtypes = []
         found.latently_run.argtypes = [place, many, place, many, many, place, place, some]
         found.latently_infer.argtypes = [place, many, place, many, many, place, some]
         found.latently_back.argtypes = [place, many, place, many, many, place, place, place, place, some]
@@ -68,6 +71,17 @@ def level(wanted: int = BEST) -> int:
     return -1 if library is None else int(library.latently_choose(wanted))
 
 
+def fast() -> bool:
+    """Whether they keep up with torch: on x86 they need AVX2."""
+    return level() > 0 or (there() and platform.machine() not in ("x86_64", "AMD64"))
+
+
+def low() -> bool:
+    """Whether there are products in bfloat16, their sums in float32."""
+    library = _library()
+    return library is not None and bool(library.latently_low())
+
+
 class Weights(NamedTuple):
     """A layer's weights `(out, in)` and biases, where gradients are added (None: nowhere), whether it is rectified."""
 
@@ -84,7 +98,8 @@ class Stack:
     def __init__(self, layers: Sequence[Weights]) -> None:
         library = _library()
         assert library is not None, "ask there() first"
-        self.library, self.depth = library, len(layers)
+        self._run, self._infer, self._back = library.latently_run, library.latently_infer, library.latently_back
+        self.depth = len(layers)
         self.layers = (_Layer * self.depth)(
             *(
                 _Layer(
@@ -106,39 +121,37 @@ class Stack:
             t.dtype == torch.float32 and t.device.type == "cpu" and t.is_contiguous() for t in tensors
         )
 
-    def run(self, x: Tensor, into: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """The rows that come out, added to `into` if given, and the tape."""
-        x, rows = _rows(x), x.shape[0]
+    def run(self, x: Tensor, into: Tensor | None = None, low: bool = False) -> tuple[Tensor, Tensor]:
+        """The rows that come out, added to `into` if given, and what the way back needs; `low`: by bfloat16."""
+        rows, stride = x.shape[0], _stride(x)
         y = torch.empty(rows, self.outputs) if into is None else into
         kept = torch.empty(rows * self.between)
-        self.library.latently_run(
-            self.place, self.depth, x.data_ptr(), rows, x.stride(0), kept.data_ptr(), y.data_ptr(), into is not None
-        )
+        how = (into is not None) * ADD + low * LOW + torch.get_num_threads() * THREADS
+        self._run(self.place, self.depth, x.data_ptr(), rows, stride, kept.data_ptr(), y.data_ptr(), how)
         return y, kept
 
     def infer(self, x: Tensor, into: Tensor | None = None) -> Tensor:
         """The rows that come out, with nothing kept for a way back."""
-        x, rows = _rows(x), x.shape[0]
+        rows, stride = x.shape[0], _stride(x)
         y = torch.empty(rows, self.outputs) if into is None else into
-        _sure(
-            self.library.latently_infer(
-                self.place, self.depth, x.data_ptr(), rows, x.stride(0), y.data_ptr(), into is not None
-            )
-        )
+        how = (into is not None) * ADD + torch.get_num_threads() * THREADS
+        _sure(self._infer(self.place, self.depth, x.data_ptr(), rows, stride, y.data_ptr(), how))
         return y
 
     def back(
-        self, x: Tensor, y: Tensor, kept: Tensor, g: Tensor, down: tuple[bool, Tensor | None] = (True, None)
+        self, tape: tuple[Tensor, Tensor, Tensor, bool], g: Tensor, asked: bool = True, into: Tensor | None = None
     ) -> Tensor | None:
-        """Add the parameters' gradients, given `g` at `y`; that of `x` where asked for, added to what is given."""
-        x, g, rows, (asked, into) = _rows(x), g.contiguous(), x.shape[0], down
+        """Add the parameters' gradients, given `g` at the output; that of the input if `asked`, added to `into`.
+
+        `tape`: input, output, what `run` kept, and whether in bfloat16.
+        """
+        x, y, kept, low = tape
+        g, rows = g.contiguous(), x.shape[0]
+        how = (into is not None) * ADD + low * LOW + torch.get_num_threads() * THREADS
         found = (torch.empty(x.shape) if into is None else into) if asked else None
-        _sure(
-            self.library.latently_back(
-                self.place, self.depth, x.data_ptr(), rows, x.stride(0), kept.data_ptr(), y.data_ptr(), g.data_ptr(),
-                None if found is None else found.data_ptr(), into is not None,
-            )
-        )  # fmt: skip
+        down = None if found is None else found.data_ptr()
+        places = (kept.data_ptr(), y.data_ptr(), g.data_ptr(), down)
+        _sure(self._back(self.place, self.depth, x.data_ptr(), rows, _stride(x), *places, how))
         return found
 
 
@@ -168,6 +181,7 @@ def bare(x: Tensor) -> bool:
         and x.dtype == torch.float32
         and x.device.type == "cpu"
         and x.ndim == 2
+        and x.stride(1) == 1
         and not torch.is_grad_enabled()
         and not torch._C._functorch.is_functorch_wrapped_tensor(x)
         and torch._C._get_tracing_state() is None
@@ -175,8 +189,13 @@ def bare(x: Tensor) -> bool:
     )
 
 
-def _rows(x: Tensor) -> Tensor:
-    return x if x.stride(1) == 1 else x.contiguous()
+def _stride(x: Tensor) -> int:
+    """From row to row; the numbers of a row lie side by side, or else nothing here can read them."""
+    if x.is_contiguous():
+        return x.shape[1]
+    if x.stride(1) != 1:
+        raise ValueError(f"rows whose numbers lie {x.stride(1)} apart; expected x.contiguous()")
+    return x.stride(0)
 
 
 def _sure(code: int) -> None:

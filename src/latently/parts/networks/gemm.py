@@ -14,8 +14,6 @@ from torch import Tensor
 
 __all__ = ["Gemm"]
 
-ALONE = 20_000  # weights: below, a second thread gains nothing (measured)
-
 
 @dataclass(frozen=True)
 class Gemm:
@@ -29,10 +27,6 @@ class Gemm:
     def low(self, weights: list[Tensor], rows: int) -> bool:
         """Whether a stack of these weights computes in bfloat16 while it is trained on batches of `rows`."""
         return self.low_from is not None and rows >= self.low_rows and max(w.numel() for w in weights) >= self.low_from
-
-    def own(self, weights: list[Tensor]) -> bool:
-        """Whether a stack of these weights runs in our own kernels: they know one thread, which is enough of it."""
-        return self.native and (torch.get_num_threads() == 1 or max(w.numel() for w in weights) < ALONE)
 
     def direct(self, w: Tensor) -> bool:
         """Whether the products of a layer go to oneDNN: of bfloat16 all, of float32 those of layers large enough."""

@@ -45,6 +45,7 @@ class Walked(NamedTuple):
     x: Tensor
     y: Tensor
     kept: Tensor
+    low: bool
 
 
 class MLP(Network):
@@ -119,8 +120,11 @@ class MLP(Network):
 
     def _own(self, layers: list[native.Weights]) -> native.Stack | None:
         simple = all(act.name in ("relu", "linear") for act in self.activations)
-        fits = simple and self.gemm.own([layer.w for layer in layers]) and native.Stack.takes(layers)
-        return native.Stack(layers) if fits else None
+        return native.Stack(layers) if simple and self.gemm.native and native.Stack.takes(layers) else None
+
+    def paired(self) -> bool:
+        """Whether our own kernels take this stack in bfloat16, from float32 rows."""
+        return native.low() and self._here().stack is not None
 
     def plain(self, x: Tensor) -> Tensor:
         """The stack by ordinary torch calls; by our own kernels where nothing is to be differentiated."""
@@ -137,17 +141,19 @@ class MLP(Network):
             x = act(functional.linear(x, w, b))
         return x
 
-    def run(self, x: Tensor, into: Tensor | None = None) -> tuple[Tensor, Any]:
+    def run(self, x: Tensor, into: Tensor | None = None, low: bool | None = None) -> tuple[Tensor, Any]:
         """Forward under no_grad; the tape holds each layer's input, weights and what its activation needs.
 
-        What comes out is added to `into` if that is given.
+        What comes out is added to `into` if that is given; `low`: in bfloat16, whatever the size.
         """
         held, gemm = self._here(), self.gemm
-        low = x.dtype == torch.bfloat16 or (gemm.low_from is not None and self.low(x.shape[0]))
-        if held.stack is not None and not low and x.dtype == torch.float32:
+        if low is None:
+            low = x.dtype == torch.bfloat16 or (gemm.low_from is not None and self.low(x.shape[0]))
+        if held.stack is not None and x.dtype == torch.float32 and (not low or native.low()):
+            x = x if x.stride(1) == 1 else x.contiguous()
             own = into if self.activations[-1].name == "linear" else None  # a sum tells no rectifier what it did
-            y, kept = held.stack.run(x, own)
-            return (y if own is into else into.add_(y)), Walked(x, y, kept)  # type: ignore[union-attr]
+            y, kept = held.stack.run(x, own, low)
+            return (y if own is into else into.add_(y)), Walked(x, y, kept, low)  # type: ignore[union-attr]
         y, tape = (x.bfloat16() if low else x), []
         for w, b, _, _, act, relu, direct in held.layers:
             if low:
@@ -164,7 +170,7 @@ class MLP(Network):
         held, gemm = self._here(), self.gemm
         if isinstance(tape, Walked):
             assert held.stack is not None
-            return held.stack.back(tape.x, tape.y, tape.kept, g, (to_input, into))
+            return held.stack.back(tape, g, to_input, into)
         layers = held.layers
         g = g.to(tape[0][0].dtype)
         for i in range(len(tape) - 1, -1, -1):
@@ -246,15 +252,16 @@ class Skip(Network):
 
     def run(self, x: Tensor) -> tuple[Tensor, Any]:
         """Both paths by hand, at the stack's precision."""
-        if self.deep.low(len(x)):
-            x = x.bfloat16()
-        straight, low = self.line.run(x)
+        low = self.deep.low(len(x))
+        if low and not (isinstance(self.deep, MLP) and self.line.paired() and self.deep.paired()):
+            x = x.bfloat16()  # once for both
+        both, straight = self.line.run(x, low=low)
         if isinstance(self.deep, MLP):
-            both, high = self.deep.run(x, straight)
+            both, high = self.deep.run(x, both, low)
         else:
             deep, high = self.deep.run(x)
-            both = straight.add_(deep)
-        return both, (low, high, x.dtype)
+            both = both.add_(deep)
+        return both, (straight, high, x.dtype)
 
     def back(self, tape: Any, g: Tensor, to_input: bool = True) -> Tensor | None:
         """Both paths back."""
