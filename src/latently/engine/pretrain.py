@@ -47,8 +47,8 @@ def layer_wise(build: Build, sizes: Sizes, parts: Make, rows: Batch, schedule: S
             "last one: network=(256, 128) or Dense(..., line=False), and no variational kind. 'end_to_end' takes all."
         )
     plan = plan_for(len(rows), **schedule.given)
-    own = {"epochs": max(1, round(plan.epochs / (len(into.weights) + 1))), "learning_rate": plan.learning_rate}
-    brief = replace(schedule, given=schedule.given | own, validation=None)
+    stage = {"epochs": max(1, round(plan.epochs / (len(into.weights) + 1))), "learning_rate": plan.learning_rate}
+    brief = replace(schedule, given=schedule.given | stage, validation=None)
     seen, scale = rows, 1.0
     for i in range(len(into.weights)):
         a, b = into.widths[i : i + 2]

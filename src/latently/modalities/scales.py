@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from latently import native
 from latently.errors import BadData
 from latently.modalities.columns import Column
 from latently.modalities.rows import CACHED, Rows
@@ -151,11 +152,15 @@ class Scales:
         units /= self.scale
         return units
 
-    def into(self, out: Tensor, x: NDArray[Any]) -> None:
-        """The cells of rows of any type, in model units, as the float32 of `out`."""
-        units = torch.empty(out.shape, dtype=torch.float64)
-        np.copyto(units.numpy(), x)
-        out.copy_(units.sub_(torch.from_numpy(self.mean)).div_(torch.from_numpy(self.scale)))
+    def into(self, out: Tensor, x: NDArray[Any]) -> bool:
+        """Write the cells of rows of any numbers, in model units, as the float32 of `out`; whether all are finite."""
+        sound = native.units(x, self.mean, self.scale, out)
+        if sound is None:
+            units = torch.empty(out.shape, dtype=torch.float64)
+            np.copyto(units.numpy(), x)
+            out.copy_(units.sub_(torch.from_numpy(self.mean)).div_(torch.from_numpy(self.scale)))
+            sound = bool(out.isfinite().all())
+        return sound
 
     def undo(self, units: Matrix) -> Matrix:
         """Cells in user units, within bounds; NaN in columns of which nothing is known."""

@@ -134,17 +134,17 @@ class Table(Reader):
 
     def batch(self, x: NDArray[Any] | Rows, weight: Matrix | None = None) -> Batch:
         """Rows in model units; what no row of the fit knew stays unknown."""
-        rows, gappy = Rows.of(x), bool(self.scales_.empty.any())
+        rows = Rows.of(x)
         ordered = [j for j, c in enumerate(self.learned) if c.sort == "ordered"]
+        gappy = bool(ordered or self.scales_.empty.any())
         cells = torch.empty(rows.shape)  # aligned: products repeat to the bit
         for at in rows.by_rows():
             part, out = rows.take(at), cells[at]
-            self.scales_.into(out, part)
-            if not bool((total := out.sum()).isfinite()):
+            if not self.scales_.into(out, part):
                 self._refuse_far(out, part, rows.start + at.start)
+                gappy = True
             for j in ordered:
                 out[:, j][out[:, j] >= self.learned[j].width] = torch.nan  # a level never seen has no place
-            gappy = gappy or bool(ordered) or bool(total.isnan())
         if self.scales_.empty.any():
             cells[:, torch.from_numpy(self.scales_.empty)] = torch.nan
         gaps = torch.isnan(cells) if gappy else None
