@@ -67,10 +67,10 @@ def test_automatic_sizes_keep_their_promises(rows):
     steps = -(-rows // plan.batch_rows)
     assert plan == plan_for(rows)
     assert 1 <= plan.batch_rows <= min(rows, 256)
-    less = 2 if rows >= 30_000 else 1  # half the steps at twice the rate
-    assert 8 // less <= plan.epochs <= 400
-    assert plan.epochs in (8 // less, 400) or abs(plan.epochs * steps - 6000 // less) <= steps
-    assert plan.learning_rate == less * 2e-3
+    usual, least, pace = (4000, 6, 4e-3) if rows >= 30_000 else (6000, 8, 2e-3)
+    assert least <= plan.epochs <= 400
+    assert plan.epochs in (least, 400) or abs(plan.epochs * steps - usual) <= steps
+    assert plan.learning_rate == pace
 
 
 def test_who_asks_for_a_length_or_a_rate_of_training_gets_it_however_many_rows_there_are():

@@ -56,7 +56,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         whatever the loss. "likelihood" is in nats, with a learned spread
         (the default of variational kinds).
     epochs, batch_size, learning_rate : number or "auto"
-        "auto" follows from the number of rows: some 6,000 steps, of 30,000 rows or more half as many at twice the rate.
+        "auto" follows from the number of rows: some 6,000 steps, of 30,000 rows or more 4,000 at twice the rate.
     max_time : float or None
         Seconds after which the fit ends with what it has. A fit that it ended does not repeat to the byte.
     validation_fraction : float, "auto" or None
