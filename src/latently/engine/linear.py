@@ -55,7 +55,7 @@ def principal(batch: Batch, k: int, rng: torch.Generator) -> Principal:
         gram = x.new_zeros(x.shape[1], x.shape[1])
         step = max(1, AT_ONCE // max(x.shape[1], 1))
         for part in (centred(i, i + step) for i in range(0, len(x), step)):
-            gram.addmm_(part.t(), part)
+            gram += _square(part)
         values, vectors = torch.linalg.eigh(gram.cpu().double() / len(x))
         directions, squares = vectors.flip(1)[:, :k].t(), values.flip(0)[:k]
     else:
@@ -106,6 +106,14 @@ def start_linear(model: Composition, rows: Batch, rng: torch.Generator) -> Princ
         out.weights[0][:, :width] = back
     out.biases[0].copy_(found.mean)
     return found
+
+
+def _square(a: Tensor) -> Tensor:
+    """`a' a`; numpy sees that it is symmetric, and does half the work."""
+    if a.device.type != "cpu":
+        return a.t() @ a
+    rows = a.numpy()
+    return torch.from_numpy(rows.T @ rows)
 
 
 def _gram(a: Tensor) -> Tensor:
