@@ -22,7 +22,7 @@ from sets import folder
 
 from latently import Autoencoder
 
-SETS = ("made", "flights", "fraud", "fraud 200k", "campaign", "credit", "adult", "fashion")
+SETS = ("made", "flights", "fraud", "fraud 200k", "campaign", "adult", "fashion")
 SEEDS = 3
 WIDEST = 32
 
@@ -52,8 +52,7 @@ def numbers(name: str) -> NDArray[np.float64]:
         with np.load(folder() / "fashion_mnist/fashion_mnist.npz") as file:
             images = next(file[k] for k in file.files if file[k].ndim == 3 and len(file[k]) == 60_000)
         return images.reshape(-1, 14, 2, 14, 2).mean((2, 4)).reshape(len(images), -1)
-    files = {"credit": ["default_credit"], "adult": ["adult_train", "adult_test"]}[name]
-    frame = pd.concat([pd.read_csv(folder() / f"tables/{file}.csv.gz") for file in files])
+    frame = pd.concat([pd.read_csv(folder() / f"tables/adult_{part}.csv.gz") for part in ("train", "test")])
     return pd.get_dummies(frame).fillna(0).to_numpy(float)
 
 
