@@ -11,7 +11,7 @@ from latently.engine.align import align
 from latently.engine.linear import principal, start_linear
 from latently.errors import BadParameter
 from latently.model import Composition, Parts
-from latently.parts.bottlenecks import Bottleneck, Identity, KLSparse
+from latently.parts import Bottleneck, Identity, KLSparse
 from latently.parts.doors import Door
 from latently.parts.likelihoods import SquaredError
 from latently.parts.networks import Conv, Ends, Gemm, Network

@@ -8,7 +8,7 @@ from scipy import stats
 from torch import Tensor
 
 from latently.errors import BadParameter
-from latently.parts import L1, BatchTopK, Bottleneck, Identity, KLSparse, Normal, TopK
+from latently.parts import L1, BatchTopK, Bottleneck, Identity, KLSparse, Normal, TopK, kept
 from latently.values import Code, Sizes, Sort, Weight
 
 ROWS, CODE, SEED = 9, 6, 5
@@ -179,6 +179,37 @@ def test_topk_keeps_the_k_largest(k):
     assert ((z != 0).sum(1) == k).all()
     assert torch.equal(z.sort(1).values[:, -k:], h.sort(1).values[:, -k:])
     assert torch.equal(z[z != 0], h[z != 0])
+
+
+@pytest.mark.parametrize("wide", [0, 8192])
+def test_topk_keeps_as_many_of_equal_units_as_there_are_places(monkeypatch, wide):
+    monkeypatch.setattr(kept, "WIDE", wide)  # one of two ways
+    part = bound(TopK(2)).float()
+    h = torch.tensor([[1.0, 2, 2, 2, 0, 0], [3, 1, 1, -1, 0, 0], [1, 1, 1, 1, 1, 1], [5, 4, 3, 2, 1, 0]])
+    differentiable = part(h).z
+    with torch.no_grad():
+        code, tape = part.run(h, None)
+        slope = part.back(tape, torch.ones_like(code.z), {})
+        assert torch.equal(code.z, part(h).z)
+        assert torch.equal(code.z, differentiable)
+    assert torch.equal(code.z.sum(1), torch.tensor([4.0, 4, 2, 9]))
+    assert torch.equal(slope, (code.z > 0).float())
+    assert ((code.z > 0).sum(1) == 2).all()
+
+
+@pytest.mark.parametrize("revival", [0.0, 0.5])
+def test_where_units_are_looked_up_nothing_changes(monkeypatch, revival):
+    h, g = ref.draw(ROWS, CODE), ref.draw(ROWS, CODE, seed=2)
+    found = []
+    for wide in (0, 8192):
+        monkeypatch.setattr(kept, "WIDE", wide)
+        part = bound(TopK(2, revival))
+        part.idle[:3] = 100
+        with torch.no_grad():
+            code, tape = part.run(h, ref.generator())
+            found.append((code.z, part.back(tape, g, {}), part.idle, code.spare))
+    for a, b in zip(*found, strict=True):
+        assert a is b or torch.equal(a, b)
 
 
 def test_topk_rectifies_what_it_keeps():

@@ -6,20 +6,25 @@ import reference as ref
 import torch
 from torch import Tensor, nn
 
+from latently import native
 from latently.errors import BadParameter
 from latently.parts import Contraction
-from latently.parts.networks import MLP, Network, Skip, Wrapped
+from latently.parts.networks import MLP, Gemm, Network, Skip, Wrapped
+from latently.parts.penalties import _signs
 from latently.values import Sizes, Weight
 
 IN, CODE, ROWS = 6, 4, 5
 NETWORKS = {
     "one layer": lambda: MLP((IN, CODE), last="sigmoid"),
     "two layers, relu": lambda: MLP((IN, 8, CODE), "relu"),
+    "one linear": lambda: MLP((IN, CODE)),
+    "deep relu": lambda: MLP((IN, 20, 17, CODE)),
+    "beside a line, relu": lambda: Skip(MLP((IN, CODE)), MLP((IN, 9, CODE))),
     "deep tanh": lambda: MLP((IN, 8, 5, CODE), "tanh", "tanh"),
     "beside a line": lambda: Skip(MLP((IN, CODE)), MLP((IN, 8, CODE), "gelu")),
     "wrapped": lambda: Wrapped(nn.Sequential(nn.Linear(IN, 7), nn.SiLU(), nn.Linear(7, CODE)), IN, CODE),
 }
-CLOSED = ["one layer", "two layers, relu"]
+CLOSED = ["one layer", "one linear", "two layers, relu"]
 each_network = pytest.mark.parametrize("name", NETWORKS)
 
 
@@ -113,6 +118,39 @@ def test_the_gradient_of_the_price_agrees_with_finite_differences(name, method):
     found = torch.autograd.grad(total(), params, allow_unused=True, materialize_grads=True)
     for p, got in zip(params, found, strict=True):
         ref.near(got, ref.slopes(total, p.data), 1e-6)
+
+
+@pytest.mark.skipif(not native.there(), reason="not compiled")
+@pytest.mark.parametrize(("low", "tolerance"), [(None, 1e-5), (1, 0.03)])
+@pytest.mark.parametrize("method", ["auto", "probe"])
+@pytest.mark.parametrize("name", ["one linear", "two layers, relu", "deep relu", "beside a line, relu"])
+def test_our_own_kernels_give_its_gradient(name, method, low, tolerance):
+    if low and not native.low():
+        pytest.skip("no products in bfloat16")
+    network, part, x = make(name).float(), Contraction(0.1, method), ref.draw(ROWS, IN, dtype=torch.float32)
+    for module in network.modules():
+        module.gemm = Gemm(native=True, low_from=low, low_rows=1)
+    factor, params = 0.3 + torch.rand(ROWS, generator=ref.generator()), list(network.parameters())
+    value = part(network, x, CODE, ref.generator(3))
+    want = torch.autograd.grad((value * factor).sum(), params, allow_unused=True, materialize_grads=True)
+    with torch.no_grad():
+        tape = network.run(x)[1]
+        got, more = part.gradients(network, x, tape, CODE, ref.generator(3), factor)
+        assert more is None
+    scale = max(float(g.abs().max()) for g in want)
+    ref.near(got, value, tolerance)
+    for p, g in zip(params, want, strict=True):
+        ref.near((torch.zeros_like(p) if p.grad is None else p.grad) / scale, g / scale, tolerance)
+
+
+def test_signs_are_tossed_one_by_one():
+    signs = ref.array(_signs(torch.zeros(4001, 13, dtype=torch.float64), ref.generator()))
+    assert set(np.unique(signs)) == {-1.0, 1.0}
+    for lag in (1, 2, 32, 63, 64):
+        flat = signs.ravel()
+        assert abs((flat[lag:] * flat[:-lag]).mean()) < 4 / len(flat) ** 0.5
+    places = signs.ravel()[: len(flat) // 64 * 64].reshape(-1, 64).mean(0)
+    assert np.abs(places).max() < 4.5 / (len(flat) / 64) ** 0.5
 
 
 @pytest.mark.parametrize("part", [Contraction(-1.0), Contraction(probes=0)])

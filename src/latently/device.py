@@ -23,6 +23,7 @@ __all__ = ["chunk_rows", "fit_threads", "fork_safe", "keep_pages", "memory", "pr
 
 ONEDNN_FROM = 20_000  # weights: MKL wins at 8k and below, oneDNN at 200k (measured; the place between is a guess)
 LOW_FROM = 60_000  # weights: bfloat16 loses at 2k, is even at 8k, gains at 200k (measured; likewise)
+CARD_LOW_FROM = 2**20  # weights, on a card: casts are some 20 us a layer, float32 products 30 us or more (reckoned)
 ALONE_BELOW = 20_000_000  # multiplications a step: below, a second thread doubles the work and saves nothing (measured)
 PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -67,6 +68,8 @@ def products(device: torch.device, precision: str) -> dict[str, Any]:
     """Which layers train in our own kernels, through oneDNN, in bfloat16: the options of `parts.networks.Gemm`."""
     if precision not in PRECISIONS:
         raise BadParameter(f"precision={precision!r}: expected one of {', '.join(PRECISIONS)}.")
+    if device.type == "cuda":
+        return _on_card(device, precision)
     if device.type != "cpu":
         return {}
     found: dict[str, Any] = {"native": True} if native.fast() else {}
@@ -76,6 +79,14 @@ def products(device: torch.device, precision: str) -> dict[str, Any]:
     wanted = precision == "bfloat16" or (precision == "auto" and low)
     found |= {"onednn_from": ONEDNN_FROM} if amd else {}
     return found | {"low_from": LOW_FROM} if wanted else found
+
+
+def _on_card(device: torch.device, precision: str) -> dict[str, int]:
+    """No setting of the process is touched: products of float32 are float32, not TF32."""
+    if precision == "bfloat16":
+        return {"low_from": LOW_FROM}
+    able = torch.cuda.get_device_capability(device)[0] >= 8  # Ampere's tensor cores multiply it, older ones do not
+    return {"low_from": CARD_LOW_FROM} if precision == "auto" and able else {}
 
 
 def memory(device: torch.device) -> int | None:

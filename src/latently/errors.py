@@ -10,6 +10,7 @@ __all__ = [
     "FitAlarm",
     "LatentlyError",
     "MissingExtra",
+    "OutOfMemory",
     "UnsupportedInput",
 ]
 
@@ -40,6 +41,10 @@ class CheckpointMismatch(LatentlyError, ValueError):
 
 class MissingExtra(LatentlyError, ImportError):
     """An optional package is needed and not installed."""
+
+
+class OutOfMemory(LatentlyError, MemoryError):
+    """Not even one row at a time fits in memory."""
 
 
 class FitAlarm(UserWarning):

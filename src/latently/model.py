@@ -78,7 +78,7 @@ class Composition(nn.Module):
         if self.corruption is None or rng is None:
             return batch
         x, known = self.corruption.hide(batch.x, batch.known, rng)
-        return batch.seen_as(x if batch.known is None else x.masked_fill(~batch.known, 0.0), known)
+        return batch.seen_as(x if batch.known is None else x * batch.known, known)
 
     def forward(self, batch: Batch, rng: torch.Generator | None = None) -> Pass:
         """Once through, differentiable. Without `rng`: no corruption, one draw, the posterior mean."""
@@ -128,7 +128,7 @@ class Composition(nn.Module):
         weight = self._cell_weights(batch, done.seen)
         if weight is not None and draws > 1:
             weight = weight.repeat(draws, *[1] * (weight.ndim - 1))
-        nats = (each if weight is None else each * weight).flatten(1).sum(1)
+        nats = _by_row(each, weight)
         costs = {"reconstruction": Cost(nats, Sort.NATS), **done.code.costs}
         if "revival" in self.weights:
             costs["revival"] = Cost(self._revival(wide.x, done, weight, nats.detach()), Sort.PENALTY)
@@ -148,7 +148,7 @@ class Composition(nn.Module):
             return torch.zeros_like(nats)
         said = self.decoder.plain(spare) - self.decoder.plain(torch.zeros_like(spare[:1]))
         each = self.likelihood.each(x, done.params.detach() + said)
-        return (each if weight is None else each * weight).flatten(1).sum(1) - nats
+        return _by_row(each, weight) - nats
 
     def loss(self, batch: Batch, rng: torch.Generator | None = None, progress: float = 1.0) -> Tensor:
         """The mean loss of a row by autograd: what `gradients` must agree with, and what validation reports."""
@@ -182,43 +182,46 @@ class Composition(nn.Module):
         The walk of the training step: networks and closed parts run and go back by hand, the rest is differentiated
         on leaves around one part at a time.
         """
-        rows, draws = len(batch), self.bound.draws
-        scale = 1.0 / (rows * batch.cells)
+        own: dict[str, Any] = self._modules  # attributes of a module take half a microsecond each
+        encoder, bottleneck, decoder, likelihood = own["encoder"], own["bottleneck"], own["decoder"], own["likelihood"]
+        rows, draws = len(batch), own["bound"].draws
+        scale = 1.0 / batch.x.numel()
         per_row: Tensor | float = scale if batch.weight is None else scale * batch.weight
         seen = self.see(batch, rng)
-        features = self.door(seen)
-        h, up = self.encoder.run(features)
+        features = own["door"](seen)
+        h, up = encoder.run(features)
         weight = self._cell_weights(batch, seen)
         wide = batch
         if draws > 1:
             h, wide = h.repeat(draws, 1), batch.repeat(draws)
             per_row = per_row.repeat(draws) if isinstance(per_row, Tensor) else per_row
             weight = None if weight is None else weight.repeat(draws, *[1] * (weight.ndim - 1))
-        code, neck = self.bottleneck.run(h, rng)
-        params, down = self.decoder.run(code.z)
-        each, tail = self.likelihood.run(wide.x, params, rng)
-        nats = (each if weight is None else each * weight).flatten(1).sum(1)
+        code, neck = bottleneck.run(h, rng)
+        params, down = decoder.run(code.z)
+        each, tail = likelihood.run(wide.x, params, rng)
+        nats = _by_row(each, weight)
         seen_costs = {"reconstruction": nats, **{name: c.value for name, c in code.costs.items()}}
-        priced = nats
-        for name, cost in code.costs.items():
-            if cost.sort is Sort.NATS:
-                priced = priced + self._weight(name, progress) * cost.value
-        share = self.bound(priced)[1] * per_row
-        z_grad = cast(Tensor, self.decoder.back(down, self.likelihood.back(tail, _on_cells(share, weight, each.ndim))))
+        share = per_row
+        if draws > 1:  # one draw's loss is its nats
+            priced = [self._weight(name, progress) * c.value for name, c in code.costs.items() if c.sort is Sort.NATS]
+            share = own["bound"](sum(priced, nats))[1] * per_row
+        z_grad = decoder.back(down, likelihood.back(tail, _on_cells(share, weight, each.ndim)))
         if code.spare is not None:
             factor = self._weight("revival", progress) * per_row / draws
             said, z_grad = self._revive(wide.x, params, code.spare, (weight, factor, rng), z_grad)
             seen_costs["revival"] = said - nats
         elif "revival" in self.weights:
             seen_costs["revival"] = torch.zeros_like(nats)
-        factors = self._factors(code, progress, share, per_row, scale * rows)
-        h_grad = self.bottleneck.back(neck, z_grad, factors)
+        h_grad = bottleneck.back(neck, z_grad, self._factors(code, progress, share, per_row, scale * rows))
         if draws > 1:
             h_grad = h_grad.view(draws, rows, -1).sum(0)
-        self.encoder.back(up, h_grad, to_input=False)
-        self.bottleneck.observe(h)
-        seen_costs |= self.bottleneck.noted()
-        return seen_costs | self._penalise(features, rng, progress, per_row, rows)
+        for penalty in own["penalties"]._modules.values():
+            factor = (per_row[:rows] if isinstance(per_row, Tensor) else per_row) * self._weight(penalty.name, progress)
+            value, more = penalty.gradients(encoder, features, up, self.code, rng, factor)
+            seen_costs[penalty.name], h_grad = value, h_grad if more is None else h_grad + more
+        encoder.back(up, h_grad, to_input=False)
+        bottleneck.observe(h)
+        return seen_costs
 
     def _revive(
         self, x: Tensor, params: Tensor, spare: Tensor, how: tuple[Tensor | None, Tensor | float, torch.Generator],
@@ -231,29 +234,18 @@ class Composition(nn.Module):
         g = self.likelihood.back(tail, _on_cells(factor, weight, each.ndim))
         self.decoder.back(floor, -g.sum(0, keepdim=True), to_input=False)
         mine = cast(Tensor, self.decoder.back(down, g))
-        nats = (each if weight is None else each * weight).flatten(1).sum(1)
-        return nats, torch.where(spare != 0, mine, z_grad)
+        return _by_row(each, weight), torch.where(spare != 0, mine, z_grad)
 
     def _factors(
         self, code: Code, progress: float, share: Tensor | float, per_row: Tensor | float, whole: float
     ) -> Mapping[str, Tensor | float]:
         """What one unit of each of the bottleneck's costs adds to the loss per cell."""
+        if not code.costs:
+            return {}
         by_sort: dict[Sort, Tensor | float] = {
             Sort.NATS: share, Sort.PENALTY: per_row / self.bound.draws, Sort.STATISTIC: whole
         }  # fmt: skip
         return {name: by_sort[c.sort] * self._weight(name, progress) for name, c in code.costs.items()}
-
-    def _penalise(
-        self, features: Tensor, rng: torch.Generator, progress: float, per_row: Tensor | float, rows: int
-    ) -> dict[str, Tensor]:
-        costs = {}
-        for penalty in self._priced():
-            with torch.enable_grad():
-                value = penalty(self.encoder, features, self.code, rng)
-                factor = per_row[:rows] if isinstance(per_row, Tensor) else per_row
-                (value * factor * self._weight(penalty.name, progress)).sum().backward()
-            costs[penalty.name] = value.detach()
-        return costs
 
     # ------------------------------------------------------------------ reading a fitted model
 
@@ -284,6 +276,12 @@ class Composition(nn.Module):
         features = self.door(batch)
         way = torch.func.jacfwd if self.code > features.shape[1] else torch.func.jacrev  # 4,096 of 384: 86 s or 12
         return torch.func.vmap(way(code))(features)  # type: ignore[no-any-return]
+
+
+def _by_row(each: Tensor, weight: Tensor | None) -> Tensor:
+    """Nats of rows, from those of cells."""
+    weighed = each if weight is None else each * weight
+    return (weighed if weighed.ndim == 2 else weighed.flatten(1)).sum(1)
 
 
 def _on_cells(share: Tensor | float, weight: Tensor | None, ndim: int) -> Tensor | float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import torch
@@ -80,7 +80,7 @@ class Batch:
 
     def seen_as(self, x: Tensor, known: Tensor | None) -> Batch:
         """The same rows with other cells: what a corruption makes of them."""
-        return replace(self, x=x, known=known)
+        return Batch(x, known, self.given, self.weight, self.shown)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,11 @@ def alarms(outcome: Outcome, rows: Batch, noun: str = "column") -> list[Alarm]:
             f"training left the finite numbers {history.rollbacks} times; each time it went back and halved the "
             "learning rate. Try a smaller learning_rate, or look for extreme values in the data."
         )))  # fmt: skip
+    if history.batch_rows:
+        found.append(Alarm("short of memory", (
+            f"memory ran out, and training went on with batches of {history.batch_rows} rows. Try "
+            f"batch_size={history.batch_rows} to have no epoch begun twice, narrower layers, or more memory."
+        )))  # fmt: skip
     return found
 
 

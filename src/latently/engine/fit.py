@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from latently import rng as chance
 from latently.engine.history import History
 from latently.engine.pack import Packed
 from latently.engine.plan import Plan
+from latently.engine.room import fewer, halving, tried
 from latently.engine.store import Section
 from latently.engine.watch import Watcher
 from latently.model import Composition
@@ -52,6 +53,7 @@ class Run:
     best_loss: float = math.inf
     epoch: int = 0
     rate: float = 1.0  #: factor on the learning rate, halved at each roll-back
+    chunk: int | None = None  #: rows a validation call
 
     @property
     def late(self) -> bool:
@@ -90,7 +92,7 @@ def fit(
 def _advance(run: Run) -> None:
     """One epoch, and a look at the validation rows when one is due."""
     before, run.packed.tried = float(run.packed.steps), 0
-    costs = epoch(run)
+    costs = _fitting(run)
     run.epoch += 1
     due = run.epoch % run.plan.look_every() == 0 or run.epoch == run.plan.last_epoch()
     if _sound(run, before) and (due or run.late):
@@ -102,12 +104,30 @@ def _advance(run: Run) -> None:
         run.history.stopped = "time"
 
 
+def _fitting(run: Run) -> dict[str, float]:
+    """An epoch. Where memory runs out in it, it begins anew with half the rows a step, and nothing of it stays."""
+    packed, drawn, averaged = run.packed, run.rng.get_state(), run.packed.averaged
+    while (costs := tried(lambda: epoch(run))) is None:
+        rows = fewer(step_rows(len(run.data.train), run.plan), "training on")
+        run.plan, run.history.batch_rows = replace(run.plan, batch_rows=rows), rows
+        _back(run)
+        packed.grad.zero_()
+        run.rng.set_state(drawn)
+        packed.averaged, packed.tried = averaged, 0
+    return costs
+
+
+def step_rows(rows: int, plan: Plan) -> int:
+    """Rows of a step, as many in each: at most those of the plan."""
+    return -(-rows // -(-rows // plan.batch_rows))
+
+
 def epoch(run: Run) -> dict[str, float]:
-    """Every row once, in a new order; returns the mean raw costs of a row, read from the device once."""
+    """Every row once, in a new order; returns the mean raw costs of a row, and what the bottleneck noted."""
     model, packed, train, plan = run.model, run.packed, run.data.train, run.plan
     rows = len(train)
-    count = -(-rows // plan.batch_rows)
-    size = -(-rows // count)
+    size = step_rows(rows, plan)
+    count = -(-rows // size)
     done, total = run.epoch * count, plan.epochs * count
     horizon = max(10, min(500, total // 50))
     every = max(4, horizon // 10)
@@ -121,7 +141,9 @@ def epoch(run: Run) -> dict[str, float]:
             packed.average(every / horizon)
         for name, value in costs.items():
             kept.setdefault(name, []).append(value)
-    return {name: float(torch.cat([v.view(-1) for v in values]).nanmean()) for name, values in kept.items()}
+    means = {name: torch.cat([v.view(-1) for v in values]).nanmean() for name, values in kept.items()}
+    means |= model.bottleneck.noted()
+    return dict(zip(means, torch.stack(list(means.values())).tolist(), strict=True))
 
 
 def rate_at(progress: float, plan: Plan) -> float:
@@ -131,15 +153,18 @@ def rate_at(progress: float, plan: Plan) -> float:
     return plan.learning_rate * 0.5 * (1 + math.cos(math.pi * (progress - plan.warmup) / (1 - plan.warmup)))
 
 
+def _chunk(model: Composition) -> int:
+    return max(1, min(CHUNK, WIDEST // max(model.code, 1)))
+
+
 @torch.no_grad()
-def evaluate(model: Composition, batch: Batch, seed: int) -> float:
+def evaluate(model: Composition, batch: Batch, seed: int, chunk: int | None = None) -> float:
     """The mean loss of a row, the same corruption and draws at every call (`seed`), final weights of all costs."""
     rng = chance.child(seed, "validation", batch.x.device)
-    total, size = 0.0, max(1, min(CHUNK, WIDEST // max(model.code, 1)))
-    for i in range(0, len(batch), size):
-        part = batch.take(slice(i, i + size))
-        total += float(model.loss(part, rng)) * len(part)
-    return total / len(batch)
+    size = chunk or _chunk(model)
+    parts = [batch.take(slice(i, i + size)) for i in range(0, len(batch), size)]
+    losses = [model.loss(part, rng) for part in parts]  # read from the device when all are on their way
+    return sum(float(loss) * len(part) for loss, part in zip(losses, parts, strict=True)) / len(batch)
 
 
 def _look(run: Run, costs: dict[str, float]) -> None:
@@ -147,10 +172,11 @@ def _look(run: Run, costs: dict[str, float]) -> None:
     packed, valid = run.packed, run.data.valid
     loss = math.nan
     if valid is not None:
+        seed, rows = run.rng.initial_seed(), run.chunk or min(_chunk(run.model), len(valid))
         with torch.no_grad():
             here = packed.flat.clone()
             packed.flat.copy_(packed.mean)
-            loss = evaluate(run.model, valid, run.rng.initial_seed())
+            loss, run.chunk = halving(lambda rows: evaluate(run.model, valid, seed, rows), rows, "judging")
             packed.flat.copy_(here)
     if valid is None or loss < run.best_loss or run.plan.whole:
         run.best_loss = loss
@@ -168,6 +194,12 @@ def _remember(run: Run) -> None:
     run.good = {name: tensor.clone() for name, tensor in _state(run).items()}
 
 
+@torch.no_grad()
+def _back(run: Run) -> None:
+    for name, tensor in _state(run).items():
+        tensor.copy_(run.good[name])
+
+
 def _sound(run: Run, before: float) -> bool:
     """Whether the epoch's steps were finite but for a few; if not, back to the last good state at half the rate."""
     packed = run.packed
@@ -177,9 +209,7 @@ def _sound(run: Run, before: float) -> bool:
         if not skipped:
             _remember(run)
         return True
-    with torch.no_grad():
-        for name, tensor in _state(run).items():
-            tensor.copy_(run.good[name])
+    _back(run)
     run.rate *= 0.5
     run.history.rollbacks += 1
     if run.history.rollbacks >= MOST_ROLLBACKS:
@@ -194,7 +224,7 @@ def _save(run: Run, done: bool) -> None:
     tensors |= {f"good.{name}": t for name, t in run.good.items()}
     facts: dict[str, Any] = {
         "epoch": run.epoch, "rate": run.rate, "best_loss": run.best_loss, "averaged": run.packed.averaged,
-        "history": vars(run.history),
+        "chunk": run.chunk, "history": vars(run.history),
     }  # fmt: skip
     run.section.write(tensors, facts)
 
@@ -211,7 +241,10 @@ def _resume(run: Run) -> bool:
     run.rng.set_state(tensors["chance"])
     run.good = {name[5:]: t for name, t in tensors.items() if name.startswith("good.")}
     run.epoch, run.rate, run.best_loss = facts["epoch"], facts["rate"], facts["best_loss"]
-    run.packed.averaged, run.history = facts["averaged"], History(**facts["history"])
+    run.packed.averaged, run.chunk = facts["averaged"], facts.get("chunk")
+    run.history = History(**facts["history"])
+    if run.history.batch_rows:
+        run.plan = replace(run.plan, batch_rows=run.history.batch_rows)
     if run.history.stopped == "time":  # there is time again
         run.history.stopped = "schedule"
     return True

@@ -17,6 +17,7 @@ class History:
     stopped: str = "schedule"  #: schedule, patience, time or diverged
     rollbacks: int = 0
     skipped: int = 0
+    batch_rows: int | None = None  #: rows of a batch that memory had room for; None: as many as planned
     seconds: float = 0.0
     folds: list[list[float]] = field(default_factory=list)  #: validation losses of cross-validation
 

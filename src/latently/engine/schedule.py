@@ -17,6 +17,7 @@ from latently.engine.fit import Split, fit
 from latently.engine.history import History
 from latently.engine.linear import EXACT_UP_TO, Principal, principal, start_linear
 from latently.engine.plan import Plan, plan_for
+from latently.engine.room import spoken
 from latently.engine.store import Checkpoint
 from latently.engine.view import View
 from latently.engine.watch import Watcher
@@ -88,7 +89,7 @@ class Schedule:
 def train(build: Build, rows: Batch, schedule: Schedule, name: str = "fit") -> Outcome:
     """The model that `build` makes, trained on `rows` by the schedule that suits their number."""
     plan = plan_for(len(rows), **schedule.given)
-    with fit_threads(rows.x.device, schedule.work * plan.batch_rows * 3):
+    with spoken(), fit_threads(rows.x.device, schedule.work * plan.batch_rows * 3):
         outcome = _scheduled(build, rows, schedule, plan, name)
     align(outcome.model, rows)
     for judged in outcome.judged:

@@ -1,5 +1,6 @@
 """Modalities: what users bring, turned into batches and back, in user units. The last one imported is asked first."""
 
+import latently.modalities.lean  # noqa: F401  # isort: skip  (before anything loads scikit-learn)
 from latently.modalities.base import Modality
 from latently.modalities.table import Table
 

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Adam", "Stack", "Weights", "bare", "fast", "level", "low", "there"]
+__all__ = ["Adam", "Stack", "Weights", "bare", "between", "fast", "level", "low", "there"]
 
 PAD = 16  # floats, as in native.c: rows of what is kept between layers begin on a cache line
 ADD, LOW, THREADS = 2, 8, 16  # as there
@@ -156,6 +156,13 @@ class Stack:
         places = (kept.data_ptr(), y.data_ptr(), g.data_ptr(), down)
         _sure(self._back(self.place, self.depth, x.data_ptr(), rows, _stride(x), *places, how))
         return found
+
+
+def between(kept: Tensor, rows: int, widths: Sequence[int]) -> list[Tensor]:
+    """The rows between layers of these widths, of what `Stack.run` kept."""
+    wide = [-(-width // PAD) * PAD for width in widths]
+    each = kept.split([rows * width for width in wide])
+    return [rows_.view(rows, -1)[:, :width] for rows_, width in zip(each, widths, strict=True)]
 
 
 class Adam:

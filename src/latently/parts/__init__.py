@@ -1,6 +1,6 @@
 """Parts of a composition, one idea a class: pure torch, no device, chance only from the generator they are given."""
 
-from latently.parts.bottlenecks import L1, Bottleneck, Identity, KLSparse, Normal
+from latently.parts.bottlenecks import Bottleneck, Identity, Normal
 from latently.parts.bounds import Bound, ImportanceWeighted, Single
 from latently.parts.clustered import Clustered
 from latently.parts.corruptions import (
@@ -22,6 +22,7 @@ from latently.parts.part import Part
 from latently.parts.penalties import Contraction, Penalty
 from latently.parts.quantised import FSQ, Quantised, VectorQuantised
 from latently.parts.rounded import Rounded
+from latently.parts.sparse import L1, KLSparse
 from latently.parts.spatial import BlindSpot, Block, Shift
 from latently.parts.typos import Typos
 

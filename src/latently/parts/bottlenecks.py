@@ -6,9 +6,8 @@ the pair from `forward` by autograd on a detached leaf, the cheap ones write it 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -17,7 +16,7 @@ from torch import Tensor
 from latently.parts.part import Part
 from latently.values import Code, Cost, Sizes, Sort, Weight
 
-__all__ = ["L1", "Bottleneck", "Identity", "KLSparse", "Normal"]
+__all__ = ["Bottleneck", "Coefficients", "Identity", "Normal"]
 
 DEAD_SHARE = 0.1  # of the units: fewer are no cause for alarm
 COLLAPSED = 0.01  # nats: a unit that carries less says nothing of the input
@@ -65,7 +64,7 @@ class Bottleneck(Part):
         """Take note of what the encoder delivered for a training batch (running means)."""
 
     def noted(self) -> dict[str, Tensor]:
-        """Figures besides the costs that the history should keep of a training step."""
+        """Figures besides the costs that the history should keep of an epoch, as they are at its end."""
         return {}
 
     def settle(self, h: Float[Tensor, "rows in_"]) -> None:
@@ -104,96 +103,6 @@ class Identity(Bottleneck):
     def back(self, tape: Any, g: Tensor, coefficients: Coefficients) -> Tensor:
         """The gradient itself."""
         return g
-
-
-class L1(Bottleneck):
-    """Sparse code with the penalty `alpha sum_j |h_j|`.
-
-    The code is rectified, so that units can be exactly zero; `alpha` is in units of the loss, which by default is a
-    sum over features: on digits, 64 units, 0.1 leaves 70 % of the activations at zero.
-    """
-
-    activation = "relu"
-    cure = "a smaller alpha"
-
-    def __init__(self, alpha: float = 0.1) -> None:
-        super().__init__()
-        self.alpha = alpha
-
-    def check(self, sizes: Sizes) -> None:
-        """`alpha >= 0`."""
-        self.require(self.alpha >= 0, "alpha", "at least 0")
-
-    def weights(self) -> dict[str, Weight]:
-        """`l1: alpha`."""
-        return {"l1": Weight(self.alpha)}
-
-    def forward(self, h: Tensor, rng: torch.Generator | None = None) -> Code:
-        """`z = h` and the sum of its magnitudes."""
-        return Code(h, {"l1": Cost(h.abs().sum(1), Sort.PENALTY)})
-
-    def run(self, h: Tensor, rng: torch.Generator | None) -> tuple[Code, Any]:
-        """The same; the tape is `h`."""
-        return self(h), h
-
-    def back(self, tape: Any, g: Tensor, coefficients: Coefficients) -> Tensor:
-        """`g + coefficient sign(h)`."""
-        c, h = coefficients["l1"], cast(Tensor, tape)
-        return g + h.sign() * (c.unsqueeze(-1) if isinstance(c, Tensor) and c.ndim else c)
-
-
-class KLSparse(Bottleneck):
-    """Units that are mostly off (Ng 2011): `beta sum_j KL(rho || rho^_j)`, `rho^_j` the mean activation of unit j.
-
-    The code is a sigmoid, whatever the hidden activation, so that a mean activation is a probability. `rho^` is the
-    mean over the training set, kept as a running mean whose gradient is the batch's.
-    """
-
-    activation = "sigmoid"
-    cure = "a smaller beta or a larger rho"
-    average: Tensor
-    count: Tensor
-
-    def __init__(self, rho: float = 0.05, beta: float = 1.0) -> None:
-        super().__init__()
-        self.rho, self.beta = rho, beta
-
-    def check(self, sizes: Sizes) -> None:
-        """`0 < rho < 1`, `beta >= 0`."""
-        self.require(0 < self.rho < 1, "rho", "in (0, 1): it is the share of rows on which a unit is on")
-        self.require(self.beta >= 0, "beta", "at least 0")
-
-    def build(self, sizes: Sizes) -> None:
-        """The running mean and how many rows it has seen (at most one training set's worth)."""
-        self.register_buffer("average", torch.full((sizes.code,), self.rho))
-        self.register_buffer("count", torch.zeros(()))
-        self.rows = float(sizes.rows)
-
-    def weights(self) -> dict[str, Weight]:
-        """`kl_sparse: beta`."""
-        return {"kl_sparse": Weight(self.beta)}
-
-    def _blend(self, mean: Tensor, rows: int) -> Tensor:
-        old = self.average.to(mean.dtype)
-        return old + (mean - old) * (rows / (self.count.to(mean.dtype) + rows).clamp(max=max(self.rows, rows)))
-
-    def forward(self, h: Tensor, rng: torch.Generator | None = None) -> Code:
-        """`z = h` and the divergence of its running mean."""
-        mean = h.mean(0)
-        rate = self._blend(mean.detach(), len(h)) + (mean - mean.detach())
-        return Code(h, {"kl_sparse": Cost(bernoulli_divergence(self.rho, rate), Sort.STATISTIC)})
-
-    def observe(self, h: Tensor) -> None:
-        """Move the running mean by this batch."""
-        self.average.copy_(self._blend(h.mean(0), len(h)))
-        self.count.add_(len(h)).clamp_(max=self.rows)
-
-
-def bernoulli_divergence(rho: float, rate: Tensor) -> Tensor:
-    """`sum_j rho log(rho / rate_j) + (1 - rho) log((1 - rho) / (1 - rate_j))`, safe at rates of 0 and 1."""
-    rate = rate.clamp(1e-6, 1 - 1e-6)
-    own = rho * math.log(rho) + (1 - rho) * math.log(1 - rho)
-    return (own - rho * rate.log() - (1 - rho) * (1 - rate).log()).sum()
 
 
 class Normal(Bottleneck):
@@ -268,3 +177,35 @@ class Normal(Bottleneck):
             short = self.free_bits - each.mean(0)
             costs["free_bits"] = Cost((short.sum() if self.pooled else short).relu().sum(), Sort.STATISTIC)
         return Code(z, costs)
+
+    def run(self, h: Tensor, rng: torch.Generator | None) -> tuple[Code, Any]:
+        """The same by hand."""
+        units, drawn = h.shape[1] // 2, rng is not None and not self.analytic
+        mu, p = h[:, :units], (h[:, units:] * (2 / self.LIMIT)).sigmoid_()  # v = LIMIT (2 p - 1), which is the tanh
+        half = (p - 0.5).mul_(self.LIMIT)
+        s = half.exp()
+        w = torch.zeros_like(s) if rng is None else torch.empty_like(s).normal_(generator=rng)
+        lost = w.square().add_(half, alpha=2) if drawn else None
+        z, over, floor = mu + w.mul_(s), s.square_().sub_(1), None
+        twice = torch.addcmul(over, mu, mu).sub_(half, alpha=2)
+        price = (twice if lost is None else z.square().sub_(lost)).sum(1).mul_(0.5)
+        costs = {"kl": Cost(price, Sort.NATS)}
+        if self.free_bits:
+            short = self.free_bits - 0.5 * twice.mean(0)
+            floor = (short.sum() if self.pooled else short).relu_()
+            costs["free_bits"] = Cost(floor.sum(), Sort.STATISTIC)
+        return Code(z, costs), (mu, p, over, w, z if drawn else None, floor)
+
+    def back(self, tape: Any, g: Tensor, coefficients: Coefficients) -> Tensor:
+        """`g + k mu`, and `(g sigma eps + k (sigma^2 - 1)) / 2` through the bound; k with what the floor takes away."""
+        mu, p, over, w, z, floor = tape
+        price = coefficients["kl"]
+        k = price.unsqueeze(-1) if isinstance(price, Tensor) and price.ndim else price
+        pull = k if z is None else 0.0
+        if floor is not None:
+            pull = pull - (coefficients["free_bits"] / len(g)) * floor.sign()
+        g = g if z is None else g + k * z
+        at_v = over.mul_(2 * pull).addcmul_(g, w, value=2)  # four times: the slope of v is 4 p (1 - p)
+        if z is not None:
+            at_v -= 2 * k
+        return torch.cat(((mu * pull).add_(g), torch.ops.aten.sigmoid_backward(at_v, p)), 1)

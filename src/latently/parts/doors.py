@@ -27,6 +27,15 @@ class Door(nn.Module):
 
     lookup: Tensor
     base: Tensor
+    plain: Tensor
+    opened: Tensor
+    names: Tensor
+    first: Tensor
+    last: Tensor
+    turned: Tensor
+    turned_by: Tensor
+    bent: Tensor
+    bent_by: Tensor
 
     def __init__(
         self,
@@ -48,6 +57,17 @@ class Door(nn.Module):
         starts = torch.tensor([0, *widths]).cumsum(0)[:-1]
         self.register_buffer("lookup", starts, persistent=False)
         self.register_buffer("base", torch.tensor(widths), persistent=False)
+        numbers = [j for j, n in enumerate(levels) if not n]
+        plain, named = (torch.tensor(j, dtype=torch.long) for j in (numbers, self.named))
+        for name, place in {
+            "plain": plain, "opened": starts[plain], "names": named, "first": starts[named],
+            "last": self.base[named] - 1,
+        }.items():  # fmt: skip
+            self.register_buffer(name, place, persistent=False)  # there before a step asks a device for it
+        for name, rows in {"turned": self.cycles, "bent": self.bends}.items():
+            self.register_buffer(name, torch.tensor([j for j, *_ in rows], dtype=torch.long), persistent=False)
+            by = torch.tensor([by for _, *by in rows], dtype=torch.float32).t()
+            self.register_buffer(f"{name}_by", by, persistent=False)
 
     def forward(self, batch: Batch) -> Tensor:
         """The features of a batch, `(rows, width)`."""
@@ -80,32 +100,28 @@ class Door(nn.Module):
         if not self.named:
             return x
         found = x.new_zeros(len(x), self.features)
-        plain = [j for j, n in enumerate(self.levels) if not n]
-        found[:, self.lookup[plain]] = x[:, plain]
-        place = x[:, self.named].long()
-        size = self.base[self.named]
-        here = (place >= 0) & (place < size)
+        found.index_copy_(1, self.opened, x.index_select(1, self.plain))
+        place = x.index_select(1, self.names).long()
+        here = (place >= 0) & (place <= self.last)
         if known is not None:
-            here = here & known[:, self.named]
-        place = self.lookup[self.named] + torch.minimum(place.clamp(min=0), size - 1)
+            here = here & known.index_select(1, self.names)
+        place = self.first + torch.minimum(place.clamp(min=0), self.last)
         return found.scatter_add_(1, place, here.to(x.dtype))
 
     def _turns(self, x: Tensor, known: Tensor | None) -> list[Tensor]:
         if not self.cycles:
             return []
-        places = [j for j, _, _ in self.cycles]
-        periods, phases = (x.new_tensor(v) for v in zip(*((p, f) for _, p, f in self.cycles), strict=True))
-        turn = 2 * math.pi * (x[:, places] / periods + phases)
+        periods, phases = self.turned_by
+        turn = 2 * math.pi * (x.index_select(1, self.turned) / periods + phases)
         both = torch.cat([turn.sin(), turn.cos()], 1)
-        return [both if known is None else both * known[:, places].to(x.dtype).repeat(1, 2)]
+        return [both if known is None else both * known.index_select(1, self.turned).to(x.dtype).repeat(1, 2)]
 
     def _bent(self, x: Tensor, known: Tensor | None) -> list[Tensor]:
         if not self.bends:
             return []
-        places = [j for j, *_ in self.bends]
-        middle, unit, size = (x.new_tensor(v) for v in zip(*(b[1:] for b in self.bends), strict=True))
-        bent = ((x[:, places] - middle) / unit).asinh() / size
-        return [bent if known is None else bent * known[:, places].to(x.dtype)]
+        middle, unit, size = self.bent_by
+        bent = ((x.index_select(1, self.bent) - middle) / unit).asinh() / size
+        return [bent if known is None else bent * known.index_select(1, self.bent).to(x.dtype)]
 
     def targets(self, batch: Batch) -> Batch:
         """The rows as numbers that a squared error can be taken of: one-hots for categories, without masks."""

@@ -35,6 +35,7 @@ class Neighbours(Penalty):
     """
 
     name = "neighbours"
+    outside = True
     plan: ClassVar = {
         "batch_rows": 256,
         "steps": 1600,

@@ -186,7 +186,8 @@ class VectorQuantised(Quantised, Bottleneck):
         mean = total / one.clamp(min=1).unsqueeze(2)
         self.codebook.lerp_(mean, pull.unsqueeze(2))
         dead = (self.share * levels < DEAD) & (one == 0)
-        if bool(dead.any()):
+        # a card is not waited for: where none is dead none moves. (On MPS some would: it has no float64.)
+        if dead.device.type not in ("cpu", "mps") or bool(dead.any()):
             self._revive(dead, tokens, (tokens - self._vectors(chosen)).square().sum(2))
 
     def _revive(self, dead: Tensor, tokens: Tensor, far: Tensor) -> None:

@@ -28,6 +28,7 @@ class Signs(Penalty):
     """
 
     name = "signs"
+    outside = True
     turned = True
     plan: ClassVar = {"batch_rows": 512, "steps": 800, "learning_rate": 1e-3, "whole": True}
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from latently.errors import BadParameter
 from latently.model import Parts
-from latently.parts.bottlenecks import L1, Bottleneck, Identity, KLSparse, Normal
+from latently.parts.bottlenecks import Bottleneck, Identity, Normal
 from latently.parts.bounds import Bound, ImportanceWeighted, Single
 from latently.parts.clustered import Clustered
 from latently.parts.corruptions import (
@@ -25,6 +25,7 @@ from latently.parts.neighbours import Contrast, Neighbours
 from latently.parts.part import Part
 from latently.parts.penalties import Contraction, Penalty
 from latently.parts.quantised import FSQ, VectorQuantised
+from latently.parts.sparse import L1, KLSparse
 from latently.parts.spatial import Block
 from latently.parts.typos import Typos
 from latently.recipes.base import Recipe

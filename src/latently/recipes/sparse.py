@@ -5,7 +5,7 @@ from typing import Literal
 
 from latently.errors import BadParameter
 from latently.model import Parts
-from latently.parts.bottlenecks import L1, KLSparse
+from latently.parts.sparse import L1, KLSparse
 from latently.recipes.base import Recipe
 
 __all__ = ["Sparse"]

@@ -8,6 +8,8 @@ import inspect
 import pkgutil
 from typing import Any
 
+import latently.modalities  # noqa: F401 - loads scikit-learn the short way
+
 __all__ = ["tasks"]
 
 

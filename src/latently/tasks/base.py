@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from latently import device as machine
 from latently import rng as chance
 from latently.engine.alarms import alarms
-from latently.engine.infer import pieces
+from latently.engine.infer import pieces, resident
 from latently.engine.rank import Curve, choose
 from latently.engine.schedule import Outcome, Schedule, train
 from latently.engine.store import Checkpoint
@@ -106,7 +106,7 @@ class Task(BaseEstimator):
         seed = functools.partial(chance.seed_of, self.random_state)
         rows, remember = source.learn(self, data, sample_weight, parts_loss(recipe, self.loss) == "likelihood")
         given |= {n: v for n, v in source.plan(len(rows)).items() if given.get(n, "auto") == "auto"}
-        rows, network = rows.to(target), network_of(self._named(recipe), source)
+        rows, network = resident(rows, target), network_of(self._named(recipe), source)
         plan = Blueprint(recipe, network, source, self.loss, 1, len(rows), target, self.precision, self.remasks)
         plan, given = self._suited(plan, given, rows)
         k, curve = given.pop("n_components"), None

@@ -150,6 +150,7 @@ class Clips(Way):
 
 def ratio(rows: torch.Tensor, noise: Remixed) -> float:
     """How far the sound stands out from the noise that is in it, dB: the median of these rows."""
-    share = (floor(rows, noise.window, noise.power) / loudness(rows).clamp(min=1e-20)).square().clamp(1e-12, 1 - 1e-3)
+    power = noise.power.to(rows.device)
+    share = (floor(rows, noise.window, power) / loudness(rows).clamp(min=1e-20)).square().clamp(1e-12, 1 - 1e-3)
     heard = rows.abs().amax(1) > 0
     return float(10 * ((1 - share) / share).log10()[heard].median()) if bool(heard.any()) else float("inf")

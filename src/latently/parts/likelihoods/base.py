@@ -10,7 +10,9 @@ from torch import Tensor
 
 from latently.parts.part import Part
 
-__all__ = ["Likelihood", "bounded"]
+__all__ = ["LIMIT", "Likelihood", "bounded"]
+
+LIMIT = 8.0  #: nats
 
 
 class Likelihood(Part):
@@ -60,6 +62,6 @@ class Likelihood(Part):
         return leaf.grad  # type: ignore[no-any-return]
 
 
-def bounded(raw: Tensor, limit: float = 8.0) -> Tensor:
-    """A log-variance kept within +-`limit` nats, smoothly."""
-    return limit * torch.tanh(raw / limit)
+def bounded(raw: Tensor) -> Tensor:
+    """A log-variance kept within +-`LIMIT` nats, smoothly."""
+    return LIMIT * torch.tanh(raw / LIMIT)

@@ -52,6 +52,7 @@ class Categorical(Likelihood):
 
     index: Tensor
     inside: Tensor
+    places: Tensor
 
     def __init__(self, levels: int | list[int], spare: bool = False) -> None:
         super().__init__()
@@ -73,6 +74,7 @@ class Categorical(Likelihood):
         index = (first[:, None] + torch.arange(inside.shape[1])).clamp(max=int(each.sum()) - 1)
         self.register_buffer("index", index, persistent=False)
         self.register_buffer("inside", inside, persistent=False)
+        self.register_buffer("places", inside.flatten().nonzero().squeeze(1), persistent=False)
 
     def width(self, cells: int) -> int:
         """A logit for each level of each cell."""
@@ -80,7 +82,8 @@ class Categorical(Likelihood):
 
     def _logits(self, params: Tensor) -> Tensor:
         """`(rows, cells, most levels)`, far below all others where a cell has fewer."""
-        return params[:, self.index].masked_fill(~self.inside, -FAR)
+        logits = params.index_select(1, self.index.flatten()).view(-1, *self.index.shape)
+        return logits.masked_fill(~self.inside, -FAR)
 
     def each(self, x: Tensor, params: Tensor) -> Tensor:
         """Cross-entropy."""
@@ -97,7 +100,7 @@ class Categorical(Likelihood):
         grad = logs.exp_()
         grad.scatter_add_(-1, place, torch.full_like(place, -1, dtype=grad.dtype))
         grad *= coefficient.unsqueeze(-1) if isinstance(coefficient, Tensor) else coefficient
-        return grad[:, self.inside]  # type: ignore[no-any-return]
+        return grad.flatten(1).index_select(1, self.places)  # type: ignore[no-any-return]
 
     def probabilities(self, params: Tensor) -> Tensor:
         """`(rows, cells, most levels)`; with a spare level, of the others alone."""
@@ -146,15 +149,19 @@ class Ordinal(Likelihood):
         self.first = nn.Parameter(torch.full((sizes.cells, 1), -(self.levels - 2) / 2))
         self.steps = nn.Parameter(torch.full((sizes.cells, self.levels - 2), 0.5413))  # softplus(.5413) = 1
 
+    def thresholds(self) -> Tensor:
+        """`(cells, levels + 1)`, the first and the last out of reach."""
+        t = self.first + functional.pad(functional.softplus(self.steps).cumsum(-1), (1, 0))
+        ends = torch.full_like(self.first, FAR)
+        return torch.cat((-ends, t, ends), 1)
+
     def logs(self, params: Tensor) -> Tensor:
         """Log-probabilities `(rows, cells, levels)`.
 
         `sigmoid(u) - sigmoid(l) = sigmoid(u) sigmoid(-l) (1 - e^(l - u))`, and the right side holds far out, where the
         left has no digits.
         """
-        t = self.first + functional.pad(functional.softplus(self.steps).cumsum(-1), (1, 0))
-        t = functional.pad(functional.pad(t, (1, 0), value=-FAR), (0, 1), value=FAR)
-        at = t - params.unsqueeze(-1)
+        at = self.thresholds() - params.unsqueeze(-1)
         upper, lower = at[..., 1:], at[..., :-1]
         gap = -torch.expm1(lower - upper)
         return functional.logsigmoid(upper) + functional.logsigmoid(-lower) + gap.log()
@@ -166,6 +173,27 @@ class Ordinal(Likelihood):
     def each(self, x: Tensor, params: Tensor) -> Tensor:
         """Minus the log of the level's probability."""
         return -self.logs(params).gather(-1, x.long().unsqueeze(-1)).squeeze(-1)
+
+    def run(self, x: Tensor, params: Tensor, rng: torch.Generator | None = None) -> tuple[Tensor, Any]:
+        """The same by hand, of the level that is there alone."""
+        place, t = x.long().t(), self.thresholds().detach()
+        lower, upper = t.gather(1, place).t(), t.gather(1, place + 1).t()
+        gap = upper - lower
+        lower, upper = lower - params, upper - params
+        each = functional.softplus(-upper) + functional.softplus(lower) - (-torch.expm1(-gap)).log()
+        return each, (place, lower, upper, gap)
+
+    def back(self, tape: Any, coefficient: Tensor | float) -> Tensor:
+        """`sigmoid(-u) - sigmoid(l)`, and what that and the gap make of the thresholds on both sides."""
+        place, lower, upper, gap = tape
+        below, above = lower.sigmoid().mul_(coefficient), upper.neg().sigmoid_().mul_(coefficient)
+        near = gap.expm1().reciprocal_().mul_(coefficient)
+        pull = torch.zeros(len(place), self.levels + 1, dtype=gap.dtype, device=gap.device)
+        pull.scatter_add_(1, place, (below + near).t()).scatter_add_(1, place + 1, (above + near).neg_().t())
+        onward = pull[:, 1:-1].flip(1).cumsum(1).flip(1)  # a step moves all that follow
+        for own, g in ((self.first, onward[:, :1]), (self.steps, onward[:, 1:] * torch.sigmoid(self.steps))):
+            own.grad = g.clone() if own.grad is None else own.grad.add_(g)
+        return above - below  # type: ignore[no-any-return]
 
     def mean(self, params: Tensor) -> Tensor:
         """The most probable level."""

@@ -36,14 +36,14 @@ class Gemm:
 
     def linear(self, x: Tensor, w: Tensor, b: Tensor, relu: bool, direct: bool | None = None) -> Tensor:
         """`x w' + b`, cut off at zero when `relu`. `direct` is found out if not given."""
-        if self.direct(w) if direct is None else direct:
+        if (self.direct(w) if direct is None else direct) and x.is_cpu:
             return torch.ops.mkldnn._linear_pointwise(x, w, b, "relu" if relu else "none", [], "")  # type: ignore[no-any-return]
         y = torch.addmm(b, x, w.t())
         return y.relu_() if relu else y
 
     def input_grad(self, g: Tensor, w: Tensor, direct: bool | None = None) -> Tensor:
         """`g w`: the gradient that a layer passes down."""
-        if (self.direct(w) if direct is None else direct) and g.dtype == torch.float32:
+        if (self.direct(w) if direct is None else direct) and g.dtype == torch.float32 and g.is_cpu:
             return torch.ops.mkldnn._linear_pointwise(g, w.t(), None, "none", [], "")  # type: ignore[no-any-return]
         return torch.mm(g, w)
 

@@ -14,7 +14,7 @@ from latently.parts.networks.activations import Activation
 from latently.parts.networks.base import Ends, Network
 from latently.parts.networks.gemm import Gemm
 
-__all__ = ["MLP", "Skip", "beside_lines"]
+__all__ = ["MLP", "Layer", "Skip", "Walked", "beside_lines"]
 
 
 class Layer(NamedTuple):
@@ -104,7 +104,7 @@ class MLP(Network):
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_held": None, "_looked": ([], None)}  # a copy holds its own
 
-    def _here(self) -> Held:
+    def here(self) -> Held:
         """Looked up once for as long as parameters, gradients and the choice of products stay."""
         last: Tensor = next(reversed(self.biases._parameters.values()))  # type: ignore[assignment]
         held = self._held
@@ -124,7 +124,7 @@ class MLP(Network):
 
     def paired(self) -> bool:
         """Whether our own kernels take this stack in bfloat16, from float32 rows."""
-        return native.low() and self._here().stack is not None
+        return native.low() and self.here().stack is not None
 
     def plain(self, x: Tensor) -> Tensor:
         """The stack by ordinary torch calls; by our own kernels where nothing is to be differentiated."""
@@ -146,7 +146,7 @@ class MLP(Network):
 
         What comes out is added to `into` if that is given; `low`: in bfloat16, whatever the size.
         """
-        held, gemm = self._here(), self.gemm
+        held, gemm = self.here(), self.gemm
         if low is None:
             low = x.dtype == torch.bfloat16 or (gemm.low_from is not None and self.low(x.shape[0]))
         if held.stack is not None and x.dtype == torch.float32 and (not low or native.low()):
@@ -167,7 +167,7 @@ class MLP(Network):
 
     def back(self, tape: Any, g: Tensor, to_input: bool = True, into: Tensor | None = None) -> Tensor | None:
         """Backward by hand, from the last layer to the first; the gradient of the input is added to `into` if given."""
-        held, gemm = self._here(), self.gemm
+        held, gemm = self.here(), self.gemm
         if isinstance(tape, Walked):
             assert held.stack is not None
             return held.stack.back(tape, g, to_input, into)
@@ -211,17 +211,6 @@ class MLP(Network):
         if len(ws) == 2 and self.activations[1].name == "linear":
             return ((s @ ((ws[0] @ ws[0].t()) * (ws[1].t() @ ws[1]))) * s).sum(1)
         return None
-
-    def gram(self, x: Tensor) -> Tensor:
-        """`||J(x)||_F^2` as a trace, from `P <- (s s') * (W P W')` with `P = W1 W1'`: never wider than the layers."""
-        p: Tensor | None = None
-        for w, b, act in zip(self.matrices(), self._shift, self.activations, strict=True):
-            a = functional.linear(x, w, b)
-            s = act.slope(a)
-            p = (w @ w.t() if p is None else w @ p @ w.t()) * s.unsqueeze(-1) * s.unsqueeze(-2)
-            x = act(a)
-        assert p is not None
-        return p.diagonal(dim1=-2, dim2=-1).sum(-1)
 
     def linear(self) -> Network | None:
         """Itself when it is one linear layer."""
