@@ -158,7 +158,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         """
         if self.data_.stepwise(X):
             return -self.data_.steps(self._told("each", X), X)
-        return -self.data_.gathered(self._told("surprise", X), X).astype(np.float64)
+        return np.negative(self.data_.gathered(self._told("surprise", X), X), dtype=np.float64)
 
     def score(self, X: Any, y: Any = None) -> float:
         """The mean of `score_samples(X)`."""
