@@ -11,9 +11,11 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
+import latently.model as model_module
 from latently import Autoencoder, native
 from latently.engine.pack import Packed
 from latently.engine.plan import Plan
+from latently.parts import Dense
 from latently.parts.networks import MLP
 from latently.parts.networks.gemm import Gemm
 
@@ -182,6 +184,24 @@ def test_what_is_differentiated_or_batched_over_goes_by_torch(kernels):
     with torch.no_grad():
         jacobian = torch.func.vmap(torch.func.jacfwd(lambda row: net.plain(row[None])[0]))(x)
         near(jacobian, net.jacobian(x))
+
+
+@pytest.mark.filterwarnings("ignore::latently.errors.FitAlarm")  # two epochs
+@pytest.mark.parametrize("precision", ["float32", "auto"])
+def test_both_stacks_as_one_give_the_bytes_of_one_after_the_other(monkeypatch, precision):
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(600, 6)) @ rng.normal(size=(6, 300))).astype("float32")
+    x[::7, 3] = np.nan
+    options = {"network": Dense(hidden=(256,), line=False), "epochs": 2, "batch_size": 128, "precision": precision}
+    walked, whole = [], model_module.straight
+    monkeypatch.setattr(model_module, "straight", lambda *way: walked.append(whole(*way)) or walked[-1])
+    short = Autoencoder(8, random_state=0, verbose=False, **options).fit(x)
+    assert walked
+    assert native.fast() == (walked[0] is not None)
+    monkeypatch.setattr(model_module, "straight", lambda *way: None)
+    long = Autoencoder(8, random_state=0, verbose=False, **options).fit(x)
+    for a, b in zip(short.model_.parameters(), long.model_.parameters(), strict=True):
+        assert torch.equal(a, b)
 
 
 @pytest.mark.parametrize("size", [1e-3, 10.0], ids=["small", "clipped"])

@@ -20,6 +20,7 @@ from latently.parts.corruptions import Corruption
 from latently.parts.doors import Door
 from latently.parts.likelihoods import Likelihood
 from latently.parts.networks import Network
+from latently.parts.networks.chain import straight
 from latently.parts.penalties import Penalty
 from latently.values import Batch, Code, Cost, Pass, Sizes, Sort, Weight
 
@@ -189,8 +190,13 @@ class Composition(nn.Module):
         per_row: Tensor | float = scale if batch.weight is None else scale * batch.weight
         seen = self.see(batch, rng)
         features = own["door"](seen)
-        h, up = encoder.run(features)
         weight = self._cell_weights(batch, seen)
+        if type(bottleneck) is Identity and draws == 1 and not own["penalties"]._modules:
+            how = (likelihood, _on_cells(per_row, weight, batch.x.ndim), rng)
+            each = straight((encoder, decoder), features, batch.x, how)
+            if each is not None:
+                return {"reconstruction": _by_row(each, weight)}
+        h, up = encoder.run(features)
         wide = batch
         if draws > 1:
             h, wide = h.repeat(draws, 1), batch.repeat(draws)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from latently import native
 from latently.engine.plan import Plan
+from latently.parts.networks import Network
 
 __all__ = ["COPIES", "Packed"]
 
@@ -22,6 +23,7 @@ class Packed:
     """Matrices first (decayed), then the rest. While packed, parameters and their gradients are views."""
 
     def __init__(self, model: nn.Module, plan: Plan) -> None:
+        self.model = model
         params = [p for p in model.parameters() if p.requires_grad]
         self.params = sorted(params, key=lambda p: p.ndim < 2)
         places, end, self.decayed = [], 0, 0
@@ -98,7 +100,10 @@ class Packed:
         }  # fmt: skip
 
     def release(self) -> None:
-        """Parameters own their memory again and have no gradients."""
+        """Parameters own their memory again and have no gradients, and nobody remembers where they lay."""
         for p in self.params:
             p.data = p.data.clone()
             p.grad = None
+        for module in self.model.modules():
+            if isinstance(module, Network):
+                module.forget()

@@ -72,6 +72,9 @@ class Network(nn.Module):
         """The fully connected stacks that end in a code, summed, or begin at one; empty where other layers do."""
         return []
 
+    def forget(self) -> None:
+        """Let go of what was kept for `run` and `back` from one step to the next."""
+
     def low(self, rows: int) -> bool:
         """Whether `run` computes in bfloat16 on batches of `rows`, and takes them so."""
         return False

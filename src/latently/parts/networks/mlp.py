@@ -69,6 +69,7 @@ class MLP(Network):
         self._source = [source] if source else []  # in a list: not a submodule, still copied with its owner
         self._held: Held | None = None
         self._looked: tuple[list[int], native.Stack | None] = ([], None)
+        self.chain: tuple[native.Stack, native.Stack, native.Stack] | None = None  #: this, what follows, both
         self.gemm = Gemm()
 
     def start(self, rng: torch.Generator, zero_last: bool = False) -> MLP:
@@ -102,7 +103,11 @@ class MLP(Network):
         return [_grad(w) for w in self.matrices()]
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_held": None, "_looked": ([], None)}  # a copy holds its own
+        return self.__dict__ | {"_held": None, "_looked": ([], None), "chain": None}  # a copy holds its own
+
+    def forget(self) -> None:
+        """The layers' places."""
+        self._held = self.chain = None
 
     def here(self) -> Held:
         """Looked up once for as long as parameters, gradients and the choice of products stay."""
@@ -180,9 +185,8 @@ class MLP(Network):
             gemm.add_grads(g, x, layer.w_grad, layer.b_grad)
             if i or to_input:
                 g = gemm.input_grad(g, w, layer.direct)
-        if not to_input:
-            return None
-        return g.to(layers[0].b.dtype) if into is None else into.add_(g)
+        g = g.to(layers[0].b.dtype)
+        return None if not to_input else g if into is None else into.add_(g)
 
     def tangent(self, x: Tensor, v: Tensor) -> Tensor:
         """`J(x) v`: the stack's own directional derivative, layer by layer."""
@@ -214,7 +218,7 @@ class MLP(Network):
 
     def linear(self) -> Network | None:
         """Itself when it is one linear layer."""
-        return self if len(self.activations) == 1 and self.activations[0].name == "linear" else None
+        return self if [act.name for act in self.activations] == ["linear"] else None
 
     def heads(self) -> list[Network]:
         """Itself."""
