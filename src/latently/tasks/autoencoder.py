@@ -114,8 +114,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
     def _told(self, name: str, data: Any) -> NDArray[np.float32]:
         """What the function `name` of the model says of all rows of `data`, read some at a time."""
         check_is_fitted(self, "model_")
-        parts = [self._map(getattr(self.model_, name), batch) for batch in self.data_.portions(self, data)]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return self._map(getattr(self.model_, name), self.data_.portions(self, data))
 
     def clusters(self, X: Any) -> NDArray[np.int64]:
         """For each row the learned centre nearest to its code, from 0, of the kind `clustering`.
