@@ -157,7 +157,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         """
         if self.data_.stepwise(X):
             return -self.data_.steps(self._told("each", X), X)
-        return np.negative(self.data_.gathered(self._told("surprise", X), X), dtype=np.float64)
+        return np.asarray(np.negative(self.data_.gathered(self._told("surprise", X), X), dtype=np.float64))
 
     def score(self, X: Any, y: Any = None) -> float:
         """The mean of `score_samples(X)`."""
