@@ -16,12 +16,17 @@ from torch import Tensor
 from latently.parts.part import Part
 from latently.values import Code, Cost, Sizes, Sort, Weight
 
-__all__ = ["Bottleneck", "Coefficients", "Identity", "Normal"]
+__all__ = ["Bottleneck", "Coefficients", "Identity", "Normal", "wide"]
 
 DEAD_SHARE = 0.1  # of the units: fewer are no cause for alarm
 COLLAPSED = 0.01  # nats: a unit that carries less says nothing of the input
 
 Coefficients = Mapping[str, Tensor | float]
+
+
+def wide(coefficient: Tensor | float) -> Tensor | float:
+    """One coefficient for all rows or one for each, as it multiplies rows of units."""
+    return coefficient.unsqueeze(-1) if isinstance(coefficient, Tensor) and coefficient.ndim else coefficient
 
 
 class Bottleneck(Part):
@@ -181,8 +186,8 @@ class Normal(Bottleneck):
     def run(self, h: Tensor, rng: torch.Generator | None) -> tuple[Code, Any]:
         """The same by hand."""
         units, drawn = h.shape[1] // 2, rng is not None and not self.analytic
-        mu, p = h[:, :units], (h[:, units:] * (2 / self.LIMIT)).sigmoid_()  # v = LIMIT (2 p - 1), which is the tanh
-        half = (p - 0.5).mul_(self.LIMIT)
+        mu, p = h[:, :units], (h[:, units:] * (2 / self.LIMIT)).sigmoid_()  # v = LIMIT (2 p - 1)
+        half = torch.rsub(p, -0.5 * self.LIMIT, alpha=-self.LIMIT)  # of v
         s = half.exp()
         w = torch.zeros_like(s) if rng is None else torch.empty_like(s).normal_(generator=rng)
         lost = w.square().add_(half, alpha=2) if drawn else None
@@ -199,8 +204,7 @@ class Normal(Bottleneck):
     def back(self, tape: Any, g: Tensor, coefficients: Coefficients) -> Tensor:
         """`g + k mu`, and `(g sigma eps + k (sigma^2 - 1)) / 2` through the bound; k with what the floor takes away."""
         mu, p, over, w, z, floor = tape
-        price = coefficients["kl"]
-        k = price.unsqueeze(-1) if isinstance(price, Tensor) and price.ndim else price
+        k = wide(coefficients["kl"])
         pull = k if z is None else 0.0
         if floor is not None:
             pull = pull - (coefficients["free_bits"] / len(g)) * floor.sign()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from latently.parts.bottlenecks import Bottleneck
+from latently.parts.bottlenecks import Bottleneck, Coefficients, wide
 from latently.parts.quantised import VectorQuantised
 from latently.values import Code, Cost, Sizes, Sort, Weight
 
@@ -69,10 +71,26 @@ class Clustered(Bottleneck):
     def forward(self, h: Tensor, rng: torch.Generator | None = None) -> Code:
         """`z = h` and its price."""
         q = self.assignment(h)
-        with torch.no_grad():
-            p = q.square() / self.book.share[0].clamp(min=0.1 / self.clusters)
-            p = p / p.sum(1, keepdim=True)
-        return Code(h, {"clustering": Cost(-(p * q.clamp(min=TINY).log()).sum(1), Sort.PENALTY)})
+        return Code(h, {"clustering": Cost(-(self._target(q) * q.clamp(min=TINY).log()).sum(1), Sort.PENALTY)})
+
+    @torch.no_grad()
+    def _target(self, q: Tensor) -> Tensor:
+        p = q.square() / self.book.share[0].clamp(min=0.1 / self.clusters)
+        return p / p.sum(1, keepdim=True)
+
+    def run(self, h: Tensor, rng: torch.Generator | None) -> tuple[Code, Any]:
+        """The same by hand; the tape is the price's slope in every squared distance."""
+        near = 1 / (1 + self._far(h) / self.reach)
+        q = near / near.sum(1, keepdim=True)
+        p = self._target(q)
+        price = -(p * q.clamp(min=TINY).log()).sum(1)
+        return Code(h, {"clustering": Cost(price, Sort.PENALTY)}), (h, (p - q) * near / self.reach)
+
+    def back(self, tape: Any, g: Tensor, coefficients: Coefficients) -> Tensor:
+        """`g` and `2 sum_j slope_j (h - m_j)`."""
+        h: Tensor = tape[0]
+        slope: Tensor = tape[1] * (2 * wide(coefficients["clustering"]))
+        return torch.addcmul(g, h, slope.sum(1, keepdim=True)) - slope @ self.centres
 
     def _start(self, h: Tensor) -> None:
         """Centres on rows of the first batch, one after the other the row that brings all others nearest to one."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, cast
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from latently import native
 from latently.parts.bottlenecks import Bottleneck, Coefficients
+from latently.parts.order import ranked
 from latently.values import Code, Sizes, Weight
 
 __all__ = ["BatchTopK", "TopK"]
@@ -75,7 +75,7 @@ class TopK(Bottleneck):
 
     def largest(self, h: Tensor) -> Tensor:
         """Ones at the `k` largest units of each row, zeros elsewhere (by numpy, which takes a sixth of topk's time)."""
-        on = torch.ge(h, _parted(h, h.shape[1] - self.kept, 1), out=torch.empty_like(h))
+        on = torch.ge(h, ranked(h, h.shape[1] - self.kept), out=torch.empty_like(h))
         if float(on.sum()) != self.kept * len(h):  # equal values, more than there are places
             tied = (on.sum(1) != self.kept).nonzero().squeeze(1)
             few = h[tied]
@@ -114,11 +114,6 @@ class TopK(Bottleneck):
         return {"dead": (self.idle >= self.longest).float().mean()}
 
 
-def _parted(h: Tensor, place: int, axis: int) -> Tensor:
-    """What stands at `place` along the axis when numbers are in order."""
-    return torch.from_numpy(np.partition(h.numpy(), place, axis).take([place], axis))
-
-
 class BatchTopK(TopK):
     """The `k` largest rectified units a row *on average* stay on: in training a batch's largest (Bussmann 2024).
 
@@ -139,10 +134,7 @@ class BatchTopK(TopK):
 
     def _least(self, h: Tensor) -> Tensor:
         """The least of the values kept of these rows together."""
-        flat, count = h.flatten(), self.kept * len(h)
-        if h.device.type == "cpu":
-            return _parted(flat, len(flat) - count, 0)[0].clamp_(min=0)
-        return flat.topk(count, sorted=False).values.min().clamp(min=0)
+        return ranked(h.flatten(), h.numel() - self.kept * len(h)).squeeze().clamp(min=0)
 
     def keep(self, h: Tensor, training: bool) -> Tensor:
         """The largest of the batch while training, then what exceeds the threshold."""

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from latently.parts.networks import Network
+from latently.parts.order import ranked
 from latently.parts.penalties import Penalty
 from latently.values import Sizes, Weight
 
@@ -143,7 +144,7 @@ def affinities(far: Float[Tensor, "rows rows"], perplexity: float) -> Float[Tens
         return torch.zeros_like(far)
     target = math.log(min(perplexity, max(1.5, (n - 1) / 3)))
     far = (far - far.amin(1, keepdim=True)).fill_diagonal_(0)  # or the exponentials of a lonely row were all zero
-    reach = far.kthvalue(min(n, 1 + math.ceil(math.exp(target))), 1, keepdim=True).values
+    reach = ranked(far, min(n - 1, math.ceil(math.exp(target))))
     beta = 1.2 / (reach + 1e-6 * far.mean(1, keepdim=True) + TINY)
     for _ in range(ROUNDS):
         p = _weights(far, beta)

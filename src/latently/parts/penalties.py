@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from latently.parts.networks import MLP, Network
-from latently.parts.networks.contract import gram, paths, probed
+from latently.parts.networks.contract import closed, gram, paths, probed
 from latently.parts.part import Part
 from latently.values import Sizes, Weight
 
@@ -103,9 +103,9 @@ class Contraction(Penalty):
         """By the method asked for. An encoder that also delivers variances is measured on its means."""
         whole = encoder.outputs == code
         if whole and self.method in ("auto", "closed"):
-            closed = encoder.contraction(features)
-            if closed is not None:
-                return closed
+            found = closed(encoder, features)
+            if found is not None:
+                return found
             self.require(self.method == "auto", "method", "another one: this encoder has no closed form")
         if rng is not None and self.method in ("auto", "probe"):
             return self._probed(encoder, features, code, rng)
@@ -119,9 +119,9 @@ class Contraction(Penalty):
         """Closed forms and probes of fully connected stacks by hand."""
         ways = paths(encoder, tape)
         if len(ways) == 1 and encoder.outputs == code and self.method in ("auto", "closed"):
-            closed = ways[0].closed(factor)
-            if closed is not None:
-                return closed
+            found = ways[0].closed(factor)
+            if found is not None:
+                return found
         if not ways or self.method not in ("auto", "probe"):
             return super().gradients(encoder, features, tape, code, rng, factor)
         total, rest = features.new_zeros(len(features)), None

@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from latently.parts.bottlenecks import Bottleneck, Coefficients
+from latently.parts.bottlenecks import Bottleneck, Coefficients, wide
+from latently.parts.order import least
 from latently.values import Code, Cost, Sizes, Sort, Weight
 
 __all__ = ["FSQ", "Quantised", "VectorQuantised"]
@@ -22,6 +23,7 @@ MEMORY = 32.0  # codes that a codebook vector is the mean of
 DEAD = 0.1  # of an even share of the rows: a vector chosen by fewer, and not in this batch, moves elsewhere
 IDLE = 0.5  # of the bits that there is room for: a code that carries less uses its alphabet badly
 AT_ONCE = 2**24  # distances in memory
+FEW = 4  # numbers of a token
 
 
 class Quantised:
@@ -125,6 +127,7 @@ class VectorQuantised(Quantised, Bottleneck):
         # a parameter, so that the weights of the best look keep the codebook that belongs to them
         self.codebook = nn.Parameter(torch.zeros(groups, levels, width))
         self.register_buffer("share", torch.zeros(groups, levels))
+        self._latest: tuple[Tensor, Tensor] | None = None  # what `run` saw and chose, which `observe` asks again
         self.register_buffer("spot", spot, persistent=False)  # which number stands at each place of the tokens
         self.register_buffer("place", place, persistent=False)  # and where each number stands
 
@@ -144,8 +147,7 @@ class VectorQuantised(Quantised, Bottleneck):
     def _nearest(self, tokens: Tensor) -> Int[Tensor, "groups rows"]:
         groups, levels, _ = self.codebook.shape
         step = max(1, AT_ONCE // (groups * levels))
-        exact = "donot_use_mm_for_euclid_dist"
-        parts = [torch.cdist(t, self.codebook, compute_mode=exact).argmin(2) for t in tokens.detach().split(step, 1)]
+        parts = [least(_far(t, self.codebook)) for t in tokens.detach().split(step, 1)]
         return torch.cat(parts, 1) if len(parts) != 1 else parts[0]
 
     def values(self, indices: Tensor) -> Tensor:
@@ -163,20 +165,21 @@ class VectorQuantised(Quantised, Bottleneck):
 
     def run(self, h: Tensor, rng: torch.Generator | None) -> tuple[Code, Any]:
         """The same; the tape is the way from the code back to `h`."""
-        z = self.nearest(h)
+        chosen = self._nearest(self._tokens(h))
+        self._latest, z = (h, chosen), self.values(chosen.t())
         away = h - z
         return Code(z, {"commitment": Cost(away.square().sum(1), Sort.PENALTY)}), away
 
     def back(self, tape: Any, g: Tensor, coefficients: Coefficients) -> Tensor:
         """`g + 2 coefficient (h - z)`."""
-        c = coefficients["commitment"]
-        return g + cast(Tensor, tape) * (2 * (c.unsqueeze(-1) if isinstance(c, Tensor) and c.ndim else c))
+        return g + cast(Tensor, tape) * (2 * wide(coefficients["commitment"]))
 
     @torch.no_grad()
     def observe(self, h: Tensor) -> None:
         """Move each vector towards the mean of the codes nearest to it; put those that nobody wants on codes."""
         tokens = self._tokens(h)
-        chosen = self._nearest(tokens)
+        chosen = self._latest[1] if self._latest and self._latest[0] is h else self._nearest(tokens)
+        self._latest = None
         _, levels, width = self.codebook.shape
         memory = len(h) / (len(h) + MEMORY * levels)
         one = torch.zeros_like(self.share).scatter_add_(1, chosen, torch.ones_like(chosen, dtype=h.dtype))
@@ -198,6 +201,16 @@ class VectorQuantised(Quantised, Bottleneck):
         rows = at.clamp(0, tokens.shape[1] - 1).unsqueeze(2).expand(-1, -1, tokens.shape[2])
         self.codebook.copy_(torch.where(dead.unsqueeze(2), tokens.gather(1, rows), self.codebook))
         self.share.masked_fill_(dead, 1 / self.share.shape[1])
+
+
+def _far(tokens: Tensor, book: Tensor) -> Float[Tensor, "groups rows levels"]:
+    """How far each token is from each vector: squared where a token has few numbers, which is faster by far."""
+    if tokens.shape[2] > FEW:
+        return torch.cdist(tokens, book, compute_mode="donot_use_mm_for_euclid_dist")
+    total = (tokens[:, :, :1] - book[:, None, :, 0]).square_()
+    for i in range(1, tokens.shape[2]):
+        total += (tokens[:, :, i : i + 1] - book[:, None, :, i]).square_()
+    return total
 
 
 class FSQ(Quantised, Bottleneck):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from latently.parts.bottlenecks import Bottleneck
+from latently.parts.bottlenecks import Bottleneck, Coefficients, wide
 from latently.values import Code, Cost, Sizes, Sort, Weight
 
 __all__ = ["Rounded"]
@@ -69,6 +69,20 @@ class Rounded(Bottleneck):
         else:
             z = h + self.step * (torch.rand(h.shape, generator=rng, dtype=h.dtype, device=h.device) - 0.5)
         return Code(z, {"rate": Cost(self.nats(z, self.spread.to(h.dtype)).sum(1), Sort.NATS)})
+
+    def run(self, h: Tensor, rng: torch.Generator | None) -> tuple[Code, Any]:
+        """The same by hand; the tape is the code."""
+        code = self(h, rng)
+        return code, code.z
+
+    def back(self, tape: Any, g: Tensor, coefficients: Coefficients) -> Tensor:
+        """`g` and the slope of the rate."""
+        z: Tensor = tape
+        y, b = z.abs() / self.step, self.spread.to(z.dtype).clamp(min=NARROWEST)
+        near = y.clamp(max=0.5)
+        up, down = torch.exp((near - 0.5) / b), torch.exp(-(near + 0.5) / b)
+        slope = torch.where(y > 0.5, 1.0, 0.5 * (up - down) / (1 - 0.5 * (up + down))) * z.sign() / (b * self.step)
+        return g + slope * wide(coefficients["rate"])
 
     def observe(self, z: Tensor) -> None:
         """Move the running spread by this batch."""

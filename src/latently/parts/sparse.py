@@ -8,7 +8,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from latently.parts.bottlenecks import Bottleneck, Coefficients
+from latently.parts.bottlenecks import Bottleneck, Coefficients, wide
 from latently.values import Code, Cost, Sizes, Sort, Weight
 
 __all__ = ["L1", "KLSparse"]
@@ -48,8 +48,7 @@ class L1(Bottleneck):
 
     def back(self, tape: Any, g: Tensor, coefficients: Coefficients) -> Tensor:
         """`g + coefficient sign(h)`."""
-        c, h = coefficients["l1"], cast(Tensor, tape)
-        return g + h.sign() * (c.unsqueeze(-1) if isinstance(c, Tensor) and c.ndim else c)
+        return g + cast(Tensor, tape).sign() * wide(coefficients["l1"])
 
 
 class KLSparse(Bottleneck):

@@ -57,10 +57,6 @@ class Network(nn.Module):
         one = torch.func.jacrev(lambda row: self.plain(row[None])[0])
         return torch.func.vmap(one)(x)  # type: ignore[no-any-return]
 
-    def contraction(self, x: Tensor) -> Tensor | None:
-        """`||J(x)||_F^2` of every row in closed form, differentiable; None where there is none."""
-        return None
-
     def linear(self) -> Network | None:
         """The linear layer that spans input to output, if there is one: where a linear solution may be put."""
         return None

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -21,7 +20,7 @@ from latently.parts.networks.base import Network
 from latently.parts.networks.gemm import Gemm
 from latently.parts.networks.mlp import MLP, Layer, Skip, Walked
 
-__all__ = ["Path", "gram", "paths", "probed"]
+__all__ = ["Path", "closed", "gram", "paths", "probed"]
 
 BENT: dict[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": lambda y: torch.rsub(y, 1.0, alpha=2), "tanh": lambda y: -2 * y
@@ -42,11 +41,19 @@ class Passed(NamedTuple):
     low: bool = False  #: whether they did so in bfloat16
 
 
-_BARE: WeakKeyDictionary[MLP, tuple[list[Layer], list[native.Stack]]] = WeakKeyDictionary()
+def closed(network: Network, x: Tensor) -> Tensor | None:
+    """The price alone, differentiable, by the closed forms of `Path.closed`; None where there is none."""
+    if not isinstance(network, MLP) or len(network.activations) > 2:
+        return None
+    ws, act = network.matrices(), network.activations
+    s = act[0].slope(functional.linear(x, ws[0], network.biases[0]))
+    if len(ws) == 1:
+        return s.square() @ ws[0].square().sum(1)
+    return ((s @ ((ws[0] @ ws[0].t()) * (ws[1].t() @ ws[1]))) * s).sum(1) if act[1].name == "linear" else None
 
 
 def gram(network: MLP, x: Tensor) -> Tensor:
-    """The same, differentiable, as a trace: `P <- (s s') * (W P W')`, `P = W1 W1'` at first, no wider than layers."""
+    """The same of every stack, as a trace: `P <- (s s') * (W P W')`, `P = W1 W1'` at first, no wider than layers."""
     p: Tensor | None = None
     for w, b, act in zip(network.matrices(), network.biases, network.activations, strict=True):
         a = functional.linear(x, w, b)
@@ -68,16 +75,16 @@ def paths(network: Network, tape: Any) -> list[Path]:
 
 
 def _passed(network: MLP, tape: Any) -> list[Passed]:
-    layers = network.here().layers
+    held = network.here()
+    layers, bare = held.layers, held.bare
     if not isinstance(tape, Walked):
         return [Passed(x, w, y, layer) for (x, w, y), layer in zip(tape, layers, strict=True)]
-    found = _BARE.get(network)
-    if found is None or found[0] is not layers:
-        bare = [native.Weights(x.w, torch.zeros_like(x.b), x.w_grad, torch.empty_like(x.b), False) for x in layers]
-        found = _BARE[network] = layers, [native.Stack([weights]) for weights in bare]
+    if not bare:
+        alone = [native.Weights(x.w, torch.zeros_like(x.b), x.w_grad, torch.empty_like(x.b), False) for x in layers]
+        bare += [native.Stack([weights]) for weights in alone]
     rows = [tape.x, *native.between(tape.kept, len(tape.x), network.widths[1:-1]), tape.y]
-    ends = zip(rows, rows[1:], layers, found[1], strict=False)
-    return [Passed(x, layer.w, y, layer, bare, tape.low) for x, y, layer, bare in ends]
+    ends = zip(rows, rows[1:], layers, bare, strict=False)
+    return [Passed(x, layer.w, y, layer, product, tape.low) for x, y, layer, product in ends]
 
 
 def probed(ways: Sequence[Path], v: Tensor, code: int, factor: Factor) -> Price:

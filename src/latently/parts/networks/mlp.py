@@ -37,6 +37,7 @@ class Held(NamedTuple):
     place: int
     gemm: Gemm
     stack: native.Stack | None  #: the layers as our own kernels take them, where they do
+    bare: list[native.Stack]  #: each layer's product alone, once somebody asks for it
 
 
 class Walked(NamedTuple):
@@ -120,7 +121,7 @@ class MLP(Network):
                 for w, b, g, act in made
             ]
             own = self._own([native.Weights(x.w, x.b, x.w_grad, x.b_grad, x.relu) for x in layers])
-            held = self._held = Held(layers, last.grad, last.data_ptr(), self.gemm, own)
+            held = self._held = Held(layers, last.grad, last.data_ptr(), self.gemm, own, [])
         return held
 
     def _own(self, layers: list[native.Weights]) -> native.Stack | None:
@@ -204,17 +205,6 @@ class MLP(Network):
             x = act(a)
         assert j is not None
         return j
-
-    def contraction(self, x: Tensor) -> Tensor | None:
-        """One layer: `sum_j g'(a_j)^2 ||W_j||^2`. Two, the second linear: `s' (W1 W1' * W2' W2) s`, s the slopes."""
-        ws = self.matrices()
-        a = functional.linear(x, ws[0], self._shift[0])
-        s = self.activations[0].slope(a)
-        if len(ws) == 1:
-            return s.square() @ ws[0].square().sum(1)
-        if len(ws) == 2 and self.activations[1].name == "linear":
-            return ((s @ ((ws[0] @ ws[0].t()) * (ws[1].t() @ ws[1]))) * s).sum(1)
-        return None
 
     def linear(self) -> Network | None:
         """Itself when it is one linear layer."""
