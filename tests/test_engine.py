@@ -67,9 +67,17 @@ def test_automatic_sizes_keep_their_promises(rows):
     steps = -(-rows // plan.batch_rows)
     assert plan == plan_for(rows)
     assert 1 <= plan.batch_rows <= min(rows, 256)
-    assert 8 <= plan.epochs <= 400
-    assert plan.epochs in (8, 400) or abs(plan.epochs * steps - 6000) <= steps
-    assert plan.learning_rate > 0
+    usual, least, pace = (4000, 6, 4e-3) if rows >= 30_000 else (6000, 8, 2e-3)
+    assert least <= plan.epochs <= 400
+    assert plan.epochs in (least, 400) or abs(plan.epochs * steps - usual) <= steps
+    assert plan.learning_rate == pace
+
+
+def test_who_asks_for_a_length_or_a_rate_of_training_gets_it_however_many_rows_there_are():
+    few, many = plan_for(1000), plan_for(10**6, steps=4000)
+    assert (many.epochs, many.learning_rate) == (8, few.learning_rate)
+    assert plan_for(10**6, epochs=3).learning_rate == few.learning_rate
+    assert plan_for(10**6, learning_rate=few.learning_rate).epochs == 8
 
 
 def test_what_is_given_stays():

@@ -244,3 +244,22 @@ def test_without_them_a_fit_ends_the_same_within_rounding():
     model = Autoencoder(8, epochs=3, precision="float32", random_state=0, verbose=False).fit(x)
     assert said[0] == "False"
     assert float(np.square(model.reconstruct(x) - x).mean()) == pytest.approx(float(said[1]), rel=1e-2)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_units_are_those_of_numpy_in_float64_to_the_bit(kernels, kind):
+    rng = np.random.default_rng(0)
+    whole = rng.normal(1e3, 7, (41, 30)).astype(kind)
+    mean, scale, out = rng.normal(1e3, 1, 17), rng.uniform(0.1, 9, 17), torch.empty(41, 17)
+    for x in (whole[:, 3:20], np.ascontiguousarray(whole[:, :17])):
+        assert native.units(x, mean, scale, out)
+        np.testing.assert_array_equal(out.numpy(), ((x - mean) / scale).astype(np.float32))
+    for odd in (np.nan, np.inf, -np.inf):
+        whole[40, 19] = odd
+        assert native.units(whole[:, 3:20], mean, scale, out) is False
+
+
+def test_units_of_other_numbers_or_layouts_are_left_to_others():
+    x, one, out = np.ones((4, 3)), np.ones(3), torch.empty(4, 3)
+    for other in (x.astype(np.int64), np.asfortranarray(x), x[:, ::-1]):
+        assert native.units(other, one, one, out) is None

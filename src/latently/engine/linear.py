@@ -15,6 +15,7 @@ from latently.values import Batch
 
 __all__ = ["Principal", "principal", "start_linear"]
 
+AT_ONCE = 2**22  # numbers that are centred together
 EXACT_UP_TO = 1500  # features: beyond, a randomised range finder, unless nearly all directions are wanted
 
 
@@ -40,17 +41,25 @@ def principal(batch: Batch, k: int, rng: torch.Generator) -> Principal:
     """The `k` leading directions of the rows, signs fixed so that each one's largest entry is positive."""
     x, weight = batch.x.flatten(1), batch.weight
     mean = x.mean(0) if weight is None else (x * weight[:, None]).sum(0) / weight.sum()
-    centred = x - mean if weight is None else (x - mean) * weight[:, None].sqrt()
+
+    def centred(i: int, end: int) -> Tensor:
+        part = x[i:end] - mean
+        return part if weight is None else part * weight[i:end, None].sqrt()
+
     k = min(k, *x.shape)
     most, wide = 2 * k > min(x.shape), x.shape[1] > EXACT_UP_TO
     if most and wide and len(x) < x.shape[1]:
-        _, spread, vectors = torch.linalg.svd(centred.cpu().double(), full_matrices=False)
+        _, spread, vectors = torch.linalg.svd(centred(0, len(x)).cpu().double(), full_matrices=False)
         directions, squares = vectors[:k], spread[:k].square() / len(x)
     elif most or not wide:
-        values, vectors = torch.linalg.eigh((centred.t() @ centred).cpu().double() / len(x))
+        gram = x.new_zeros(x.shape[1], x.shape[1])
+        step = max(1, AT_ONCE // max(x.shape[1], 1))
+        for part in (centred(i, i + step) for i in range(0, len(x), step)):
+            gram += _square(part)
+        values, vectors = torch.linalg.eigh(gram.cpu().double() / len(x))
         directions, squares = vectors.flip(1)[:, :k].t(), values.flip(0)[:k]
     else:
-        directions, squares = _randomised(centred, k, rng)
+        directions, squares = _randomised(centred(0, len(x)), k, rng)
     peak = directions.gather(1, directions.abs().argmax(1, keepdim=True))
     directions = (directions * peak.sign()).to(x.dtype).to(x.device)
     return Principal(mean, directions, squares.clamp(min=0).sqrt().to(x.dtype).to(x.device))
@@ -66,8 +75,8 @@ def _randomised(centred: Tensor, k: int, rng: torch.Generator) -> tuple[Tensor, 
 
 
 @torch.no_grad()
-def start_linear(model: Composition, rows: Batch, rng: torch.Generator) -> bool:
-    """Put the principal directions into the model's linear paths; False when it has none or they would not be PCA."""
+def start_linear(model: Composition, rows: Batch, rng: torch.Generator) -> Principal | None:
+    """Put the principal directions into the model's linear paths; None when it has none or they would not be PCA."""
     into, out = model.encoder.linear(), model.decoder.linear()
     named = any(model.door.levels)
     if model.likelihood.linear and not named:
@@ -75,7 +84,7 @@ def start_linear(model: Composition, rows: Batch, rng: torch.Generator) -> bool:
     plain = model.bottleneck.activation is None and not named
     fits = model.likelihood.linear and plain and rows.given is None
     if not (fits and isinstance(into, MLP) and isinstance(out, MLP) and model.code <= min(len(rows), rows.cells)):
-        return False
+        return None
     width = model.code - model.encoder.apart
     found = principal(rows, width, rng)
     tied = not len(out.weights)
@@ -96,7 +105,15 @@ def start_linear(model: Composition, rows: Batch, rng: torch.Generator) -> bool:
         out.weights[0].zero_()
         out.weights[0][:, :width] = back
     out.biases[0].copy_(found.mean)
-    return True
+    return found
+
+
+def _square(a: Tensor) -> Tensor:
+    """`a' a`; numpy sees that it is symmetric, and does half the work."""
+    if a.device.type != "cpu":
+        return a.t() @ a
+    rows = a.numpy()
+    return torch.from_numpy(rows.T @ rows)
 
 
 def _gram(a: Tensor) -> Tensor:

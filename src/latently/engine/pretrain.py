@@ -46,8 +46,9 @@ def layer_wise(build: Build, sizes: Sizes, parts: Make, rows: Batch, schedule: S
             "pretraining='layer_wise' needs fully connected layers without a path beside them and a code that is the "
             "last one: network=(256, 128) or Dense(..., line=False), and no variational kind. 'end_to_end' takes all."
         )
-    epochs = max(1, round(plan_for(len(rows), **schedule.given).epochs / (len(into.weights) + 1)))
-    brief = replace(schedule, given=schedule.given | {"epochs": epochs}, validation=None)
+    plan = plan_for(len(rows), **schedule.given)
+    stage = {"epochs": max(1, round(plan.epochs / (len(into.weights) + 1))), "learning_rate": plan.learning_rate}
+    brief = replace(schedule, given=schedule.given | stage, validation=None)
     seen, scale = rows, 1.0
     for i in range(len(into.weights)):
         a, b = into.widths[i : i + 2]

@@ -15,7 +15,7 @@ from latently.device import fit_threads
 from latently.engine.align import align
 from latently.engine.fit import Split, fit
 from latently.engine.history import History
-from latently.engine.linear import EXACT_UP_TO, principal, start_linear
+from latently.engine.linear import EXACT_UP_TO, Principal, principal, start_linear
 from latently.engine.plan import Plan, plan_for
 from latently.engine.room import spoken
 from latently.engine.store import Checkpoint
@@ -133,9 +133,9 @@ def _single(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: str
     section = schedule.checkpoint.section(name)
     history = fit(model, Split(rows, valid), plan, rng, schedule.watcher, section)
     model.settle((rows if valid is None else valid).take(slice(0, max(1, min(LEARNED, WIDEST // model.code)))))
-    held_out = None if valid is None or not model.likelihood.measured else _compare(model, rows, valid, rng)
+    held_out = None if valid is None or not model.likelihood.measured else _compare(model, rows, valid, linear, rng)
     judged = () if valid is None else (Judged(model, rows, valid),)
-    return Outcome(model, history, held_out, linear, judged)
+    return Outcome(model, history, held_out, linear is not None, judged)
 
 
 def _some(rows: Batch) -> Batch:
@@ -197,14 +197,16 @@ def _best_look(curves: list[list[float]]) -> int:
 
 
 @torch.no_grad()
-def _compare(model: Composition, rows: Batch, valid: Batch, rng: torch.Generator) -> HeldOut:
+def _compare(model: Composition, rows: Batch, valid: Batch, begun: Principal | None, rng: torch.Generator) -> HeldOut:
     most = max(1, WIDEST // model.code)
     few, valid = rows.take(slice(0, min(LEARNED, most))), valid.take(slice(0, most))
     view = View.over(model.door, rows)
     shown = view.of(valid)
     x = shown.x.flatten(1)
     copies = model.code >= x.shape[1] > EXACT_UP_TO  # as PCA with so many components does: not worth the time
-    linear = principal(view.of(rows), 1 if copies else model.code, rng)
+    seen, k = view.of(rows), 1 if copies else model.code
+    same = begun is not None and seen.x.data_ptr() == rows.x.data_ptr() and len(begun.directions) == k
+    linear = begun if begun is not None and same else principal(seen, k, rng)
     return HeldOut(
         model=view.error(shown, view.guess(model, valid)),
         mean=view.error(shown, linear.mean.expand_as(x)),

@@ -18,6 +18,7 @@ from latently.values import Batch
 __all__ = ["View"]
 
 NEAR = 0.01  # of one: the variance of a category this close is left alone
+AT_ONCE = 2**22  # numbers of rows that are looked at together
 SWITCH = 0.26  # a column of zeros and ones varies by a quarter at most; numbers that vary more were scaled already
 NOTHING = 1e-6  # of one: what rounding leaves where all these rows hold the same, though others do not
 
@@ -37,18 +38,27 @@ class View:
     @torch.no_grad()
     def over(cls, door: Door, rows: Batch) -> View:
         """The view whose scales these rows give; cells of one common unit are left as they are."""
-        opened = door.targets(rows)
-        x = opened.x.flatten(1)
-        counts = torch.ones_like(x) if opened.known is None else opened.known.flatten(1).to(x.dtype)
-        counts = counts if rows.weight is None else counts * rows.weight[:, None]
-        total = counts.sum(0).clamp(min=1e-12)
-        mean = (x * counts).sum(0) / total
+        step = max(1, AT_ONCE // max(rows.cells, 1))
+        parts = [slice(i, i + step) for i in range(0, len(rows), step)]
+
+        def moment(centre: Tensor | float, power: int) -> Tensor:
+            """The sum over all rows of a power of each feature, centred; each row by its weight."""
+            sums = []
+            for part in map(rows.take, parts):
+                opened = door.targets(part)
+                x = (opened.x.flatten(1) - centre).pow_(power)
+                x = x if opened.known is None else x.mul_(opened.known.flatten(1))
+                sums.append((x if part.weight is None else x.mul_(part.weight[:, None])).sum(0))
+            return torch.stack(sums).sum(0)
+
+        total = moment(0.0, 0).clamp(min=1e-12)
+        mean = moment(0.0, 1) / total
         if door.common:
             return cls(door, None, mean)
-        each = ((x - mean).square() * counts).sum(0) / total
-        owner = torch.arange(len(door.levels), device=x.device).repeat_interleave(door.base)
-        variance = torch.zeros(len(door.levels), device=x.device).index_add_(0, owner, each)
-        numbers = torch.tensor([n == 0 for n in door.levels], device=x.device)
+        each = moment(mean, 2) / total
+        owner = torch.arange(len(door.levels), device=mean.device).repeat_interleave(door.base)
+        variance = torch.zeros(len(door.levels), device=mean.device).index_add_(0, owner, each)
+        numbers = torch.tensor([n == 0 for n in door.levels], device=mean.device)
         scaled = torch.where(numbers, variance > SWITCH, (variance - 1).abs() < NEAR)
         alone = scaled | (variance < NOTHING)
         if bool(alone.all()):

@@ -15,6 +15,7 @@ from latently.modalities.base import Remember
 from latently.modalities.columns import Column, cells, restored
 from latently.modalities.frames import source
 from latently.modalities.natural import likelihood
+from latently.modalities.rows import Rows
 from latently.modalities.table import Table
 from latently.parts.doors import Door
 from latently.parts.likelihoods import Likelihood
@@ -52,9 +53,10 @@ class Binned(Table):
         """None: it is asked for by a job."""
         return False
 
-    def fit(self, x: Matrix, weight: Matrix | None = None, natural: bool = False) -> Binned:
+    def fit(self, x: Matrix | Rows, weight: Matrix | None = None, natural: bool = False) -> Binned:
         """Learn bins, besides what a table learns."""
         super().fit(x, weight, natural)
+        x = np.asarray(x)
         most = int(np.clip(min(MOST // max(self.cells, 1), len(x) // EACH), 4, BINS))
         mass = np.ones(len(x)) if weight is None else np.asarray(weight, np.float64)
         parts = [np.empty((0, KNOTS)) if c.width else _bins(x[:, j], mass, most) for j, c in enumerate(self.learned)]
@@ -91,8 +93,9 @@ class Binned(Table):
         last = torch.tensor(self.levels, dtype=torch.float32) - 1
         return torch.zeros_like(last), last
 
-    def batch(self, x: Matrix, weight: Matrix | None = None) -> Batch:
+    def batch(self, x: NDArray[Any] | Rows, weight: Matrix | None = None) -> Batch:
         """Rows as places of levels and bins."""
+        x = np.asarray(x, np.float64)
         places = np.empty(x.shape, np.float32)
         for j, n in enumerate(self.levels):
             column = x[:, j]

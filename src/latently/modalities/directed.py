@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from latently.modalities.rows import Rows
 from latently.modalities.table import Table
 
 __all__ = ["Directed"]
@@ -23,7 +24,9 @@ class Directed(Table):
         """None: it is asked for by a job."""
         return False
 
-    def fit(self, x: NDArray[np.float64], weight: NDArray[np.float64] | None = None, natural: bool = False) -> Directed:
+    def fit(
+        self, x: NDArray[np.float64] | Rows, weight: NDArray[np.float64] | None = None, natural: bool = False
+    ) -> Directed:
         """Learn one scale, besides what a table learns."""
         super().fit(x, weight, natural)
         self.scales_.scale = np.full_like(self.scales_.scale, np.sqrt(np.square(self.scales_.spread).mean()))

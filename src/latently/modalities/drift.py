@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latently.modalities.columns import Column
+from latently.modalities.rows import Rows
 
 __all__ = ["Drift", "Reference"]
 
@@ -40,20 +41,27 @@ class Reference:
         self.edges, self.shares, self.rows = edges, shares, rows
 
     @classmethod
-    def of(cls, x: Matrix, weight: Matrix | None, columns: Sequence[Column]) -> Reference:
-        """The reference of rows of float64 with NaN where missing."""
+    def of(cls, x: Matrix | Rows, weight: Matrix | None, columns: Sequence[Column]) -> Reference:
+        """The reference of rows of numbers with NaN where missing."""
+        x = Rows.of(x)
         most = min(MOST, max(1000, NUMBERS // max(x.shape[1], 1)))
         if len(x) > most:
             few = np.sort(np.random.default_rng(0).choice(len(x), most, replace=False))
-            x, weight = x[few], None if weight is None else weight[few]
-        steps = np.linspace(0, 1, PARTS + 1)[1:-1]
-        edges = np.full((PARTS - 1, x.shape[1]), np.nan)
-        for j, column in enumerate(columns):
-            known = x[~np.isnan(x[:, j]), j]
-            if not column.width and len(known):
-                edges[:, j] = np.quantile(known, steps)
+            x, weight = Rows(x.take(few)), None if weight is None else weight[few]
+        cells = x.lines(0, x.shape[1])
+        edges, shares = np.full((PARTS - 1, len(cells)), np.nan), []
         found = cls(edges, np.empty(0), float(len(x)))
-        found.shares = np.concatenate([found._spread(x[:, j], j, c, weight) for j, c in enumerate(columns)])
+        for j, column in enumerate(columns):
+            known = np.sort(cells[j])
+            known = known[: np.searchsorted(known, np.nan)]  # which is sorted behind all numbers
+            if not column.width and len(known):
+                edges[:, j] = _quantiles(known)
+            if column.width or weight is not None:
+                shares.append(found._spread(cells[j], j, column, weight))
+            else:
+                below = np.searchsorted(known, edges[:, j] if len(known) else np.zeros(PARTS - 1))
+                shares.append(np.diff([0, *below, len(known), len(x)]) / len(x))
+        found.shares = np.concatenate(shares)
         return found
 
     def _spread(self, cells: Matrix, j: int, column: Column, weight: Matrix | None = None) -> Matrix:
@@ -87,6 +95,14 @@ class Reference:
             gone = float(np.isnan(x[:, j]).mean())
             found.append(Drift(column.name, index, chance, outside, gone, float(then[-1]), moved))
         return found
+
+
+def _quantiles(known: Matrix) -> Matrix:
+    """The ends between tenths of sorted numbers, as numpy's `quantile` has them."""
+    at = np.linspace(0, 1, PARTS + 1)[1:-1] * (len(known) - 1)
+    low = at.astype(int)
+    share, a, b = at - low, known[low], known[np.minimum(low + 1, len(known) - 1)]
+    return np.asarray(np.where(share < 0.5, a + (b - a) * share, b - (b - a) * (1 - share)))
 
 
 def _parts(column: Column) -> int:

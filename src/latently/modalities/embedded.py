@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -45,6 +45,10 @@ class Embedded(Table):
     def take(self, owner: Any, data: Any) -> Batch:
         """Embeddings in model units."""
         return super().take(owner, self.vectors(data))
+
+    def portions(self, owner: Any, data: Any) -> Iterator[Batch]:
+        """The same, some at a time."""
+        return super().portions(owner, self.vectors(data))
 
     def gaps(self, owner: Any, data: Any) -> NDArray[np.bool_]:
         """NaN among the embeddings."""

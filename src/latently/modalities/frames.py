@@ -19,6 +19,7 @@ from latently.modalities.columns import plain
 __all__ = ["Source", "frame_of", "labels", "names_of", "numbers", "part", "refuse_infinite", "source"]
 
 Matrix = NDArray[np.float64]
+PLAIN = tuple(np.dtype(t) for t in ("f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"))
 TIMES = (date, timedelta, np.datetime64, np.timedelta64)
 
 
@@ -239,23 +240,26 @@ def _missing(value: Any) -> bool:
         return False
 
 
-def refuse_infinite(x: Matrix, names: Sequence[str]) -> None:
-    """Raise `BadData` naming the first infinite cell."""
+def refuse_infinite(x: NDArray[Any], names: Sequence[str], start: int = 0) -> None:
+    """Raise `BadData` naming the first infinite cell; `start` is the number of the first row."""
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(x.sum()) or not np.isinf(x).any():
             return
     row, column = (int(i) for i in np.argwhere(np.isinf(x))[0])
     where = f"{names[column]!r}" if names else str(column)
     raise BadData(
-        f"row {row}, column {where} is inf ({x[row, column]}); expected finite numbers or NaN for a missing cell. "
-        "Replace infinity by NaN, or remove the row."
+        f"row {start + row}, column {where} is inf ({x[row, column]}); expected finite numbers or NaN for a missing "
+        "cell. Replace infinity by NaN, or remove the row."
     )
 
 
-def numbers(owner: Any, found: Any, names: Sequence[str]) -> Matrix:
-    """Rows as a matrix with NaN where missing, for the estimator `owner`; infinity and other shapes are refused."""
+def numbers(owner: Any, found: Any) -> NDArray[Any]:
+    """Rows as a matrix with NaN where missing, for the estimator `owner`: an array of numbers as it came, else float64.
+
+    Other shapes are refused.
+    """
     if isinstance(found, os.PathLike):
         raise UnsupportedInput(f"got the path {found}; expected a table of rows. Read it first, or name images by it.")
-    x = check_array(found, dtype=np.float64, ensure_all_finite=False, estimator=owner)
-    refuse_infinite(x, names)
-    return x  # type: ignore[no-any-return]
+    if type(found) in (np.ndarray, np.memmap) and found.dtype in PLAIN and found.ndim == 2 and found.size:
+        return np.asarray(found)
+    return np.asarray(check_array(found, dtype=np.float64, ensure_all_finite=False, estimator=owner))

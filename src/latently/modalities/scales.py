@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from latently import native
 from latently.errors import BadData
 from latently.modalities.columns import Column
+from latently.modalities.rows import CACHED, Rows
 
 __all__ = ["Scales"]
 
@@ -29,26 +33,45 @@ class Scales:
     limit, or none of them is negative; in a frame, that is: an array of numbers has no such bounds.
     """
 
-    def fit(self, x: Matrix, weight: Matrix | None, columns: Sequence[Column], natural: bool, bounded: bool) -> Scales:
-        """Learn from rows of float64 with NaN where missing."""
-        gaps = np.isnan(x)
-        self.masked, self.gaps = bool(gaps.any()), gaps.mean(0)
-        safe = np.where(gaps, 0.0, x) if self.masked else x
+    mean: Matrix
+    spread: Matrix
+
+    def fit(
+        self, x: Matrix | Rows, weight: Matrix | None, columns: Sequence[Column], natural: bool, bounded: bool
+    ) -> Scales:
+        """Learn from rows of numbers with NaN where missing, a few columns at a time."""
+        rows = Rows.of(x)
+        parts = []
+        for first, end in rows.by_columns():
+            lines, step = rows.lines(first, end), max(1, CACHED // max(len(rows), 1))
+            for i, j in ((i, min(i + step, end)) for i in range(first, end, step)):
+                how = natural, bounded, i
+                parts.append(vars(Scales()._learn(lines[i - first : j - first], weight, columns[i:j], how)))
+        self.masked = any(part.pop("masked") for part in parts)
+        vars(self).update({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+        return self
+
+    def _learn(
+        self, x: Matrix, weight: Matrix | None, columns: Sequence[Column], how: tuple[bool, bool, int]
+    ) -> Scales:
+        """All of it, of some columns `(columns, rows)`, from the `how[2]`-th on."""
+        natural, bounded, first = how
+        with np.errstate(over="ignore", invalid="ignore"):
+            gaps = np.isnan(x) if np.isnan(x.sum()) else None
+        self.masked = gaps is not None and bool(gaps.any())
+        self.gaps = np.zeros(len(x)) if gaps is None else gaps.mean(1)
+        safe = x if gaps is None else np.where(gaps, 0.0, x)
         self.coded = np.array([bool(c.width) for c in columns])
         self.binary = np.zeros(len(columns), bool)
         if natural:
-            self.binary = ((safe == 0) | (safe == 1)).all(0) & (safe != safe[:1]).any(0) & ~self.coded
+            self.binary = ((safe == 0) | (safe == 1)).all(1) & (safe != safe[:, :1]).any(1) & ~self.coded
         self._limits(x, gaps)
         self._bounds(x, columns, bounded)
-        self.heavy, self.middle, self.unit = np.zeros(len(columns), bool), np.zeros(x.shape[1]), np.ones(x.shape[1])
-        for j in np.flatnonzero(~self.binary & ~self.coded):
-            self._tail(int(j), x[~gaps[:, j], j] if self.masked else x[:, j])
-        known: Matrix | float = (~gaps).astype(np.float64) if self.masked else 1.0
         with np.errstate(over="ignore", invalid="ignore"):
-            self.mean, self.spread = _moments(safe, known if weight is None else known * weight[:, None])
-        self._refuse_huge(x)
+            self._spreads(safe, gaps, weight)
+        self._refuse_huge(x, first)
         self._settle()
-        self.step = np.array([_step(x[:, j]) if c.sort == "time" else 0.0 for j, c in enumerate(columns)])
+        self.step = np.array([_step(line) if c.sort == "time" else 0.0 for line, c in zip(x, columns, strict=True)])
         return self
 
     def _settle(self) -> None:
@@ -57,30 +80,47 @@ class Scales:
         flat = self.spread <= 1e-7 * np.maximum(np.abs(self.mean), 1e-300)
         self.scale = np.where(kept | flat, 1.0, self.spread)
 
-    def _limits(self, x: Matrix, gaps: NDArray[np.bool_]) -> None:
-        low = np.where(gaps, np.inf, x) if self.masked else x
-        high = np.where(gaps, -np.inf, x) if self.masked else x
-        self.low, self.high = low.min(0, initial=np.inf), high.max(0, initial=-np.inf)
+    def _limits(self, x: Matrix, gaps: NDArray[np.bool_] | None) -> None:
+        low, high = (x, x) if gaps is None else (np.where(gaps, end, x) for end in (np.inf, -np.inf))
+        self.low, self.high = low.min(1, initial=np.inf), high.max(1, initial=-np.inf)
         self.empty = self.low > self.high
 
     def _bounds(self, x: Matrix, columns: Sequence[Column], bounded: bool) -> None:
         self.floor, self.ceiling = np.full(len(columns), -np.inf), np.full(len(columns), np.inf)
         if not bounded:
             return
-        need = np.maximum(2, REPEATED * (1 - self.gaps) * len(x))
+        need = np.maximum(2, REPEATED * (1 - self.gaps) * x.shape[1])
         whole = np.array([c.sort not in ("number", "time", "duration") for c in columns])
-        self.floor = np.where((x == self.low).sum(0) >= need, self.low, -np.inf)
+        self.floor = np.where((x == self.low[:, None]).sum(1) >= need, self.low, -np.inf)
         self.floor = np.where(whole, self.low, np.maximum(self.floor, np.where(self.low >= 0, 0.0, -np.inf)))
-        most = ((x == self.high).sum(0) >= need) & ~self.coded  # a level never seen stays beyond the others
+        most = ((x == self.high[:, None]).sum(1) >= need) & ~self.coded  # a level never seen stays beyond the others
         self.ceiling = np.where(whole & ~self.coded | most, self.high, np.inf)
 
-    def _tail(self, j: int, known: Matrix) -> None:
-        if len(known) < FEWEST:
-            return
-        with np.errstate(over="ignore"):
-            squares = np.square(known - known.mean())
-        far, total = int(np.ceil(TAIL * len(known))), squares.sum()
-        if not np.isfinite(total) or np.partition(squares, -far)[-far:].sum() <= HEAVY * total:
+    def _spreads(self, safe: Matrix, gaps: NDArray[np.bool_] | None, weight: Matrix | None) -> None:
+        """Mean and spread by weight, unknown cells being zero and weightless; and which tails are heavy."""
+        self.heavy, self.middle, self.unit = (np.full(len(safe), v) for v in (False, 0.0, 1.0))
+        if gaps is None:
+            self.mean = safe.mean(1)
+            squares = np.square(safe - self.mean[:, None])
+            for j in np.flatnonzero(~self.binary & ~self.coded & _far(squares)):
+                self._tail(int(j), safe[j], squares[j])
+            self.spread = np.sqrt(squares.mean(1))
+        else:
+            for j in np.flatnonzero(~self.binary & ~self.coded):
+                known = safe[j, ~gaps[j]]
+                squares = np.square(known - (known.mean() if len(known) else 0.0))
+                if _far(squares[None])[0]:
+                    self._tail(int(j), known, squares)
+        if gaps is not None or weight is not None:
+            one = np.ones(safe.shape[1]) if weight is None else weight
+            counts = one if gaps is None else ~gaps * one
+            total = np.maximum((counts * np.ones_like(safe)).sum(1), 1e-300)
+            self.mean = (safe * counts).sum(1) / total
+            self.spread = np.sqrt((np.square(safe - self.mean[:, None]) * counts).sum(1) / total)
+
+    def _tail(self, j: int, known: Matrix, squares: Matrix) -> None:
+        far = int(np.ceil(TAIL * len(known)))
+        if np.partition(squares, -far)[-far:].sum() <= HEAVY * squares.sum():
             return
         middle = np.median(known)
         half = np.median(np.abs(known - middle))
@@ -96,11 +136,11 @@ class Scales:
             found.append((int(j), float(at), float(unit), float(np.abs(ends).max()) / 3))
         return found
 
-    def _refuse_huge(self, x: Matrix) -> None:
+    def _refuse_huge(self, x: Matrix, first: int) -> None:
         if not (np.isfinite(self.spread).all() and np.isfinite(self.mean).all()):
             column = int(np.flatnonzero(~np.isfinite(self.spread) | ~np.isfinite(self.mean))[0])
             raise BadData(
-                f"column {column} holds {np.nanmax(np.abs(x[:, column])):.3g}, whose square no float64 "
+                f"column {first + column} holds {np.nanmax(np.abs(x[column])):.3g}, whose square no float64 "
                 "can hold. Rescale the column, or put NaN for what is no measurement."
             )
 
@@ -111,6 +151,16 @@ class Scales:
         units = x - self.mean
         units /= self.scale
         return units
+
+    def into(self, out: Tensor, x: NDArray[Any]) -> bool:
+        """Write the cells of rows of any numbers, in model units, as the float32 of `out`; whether all are finite."""
+        sound = native.units(x, self.mean, self.scale, out)
+        if sound is None:
+            units = torch.empty(out.shape, dtype=torch.float64)
+            np.copyto(units.numpy(), x)
+            out.copy_(units.sub_(torch.from_numpy(self.mean)).div_(torch.from_numpy(self.scale)))
+            sound = bool(out.isfinite().all())
+        return sound
 
     def undo(self, units: Matrix) -> Matrix:
         """Cells in user units, within bounds; NaN in columns of which nothing is known."""
@@ -148,10 +198,9 @@ def _step(column: Matrix) -> float:
     return next((s for s in STEPS if not np.mod(known, s).any()), 0.0) if len(known) else 0.0
 
 
-def _moments(x: Matrix, weight: Matrix | float) -> tuple[Matrix, Matrix]:
-    """Weighted mean and standard deviation of each column; unknown cells are zero and weightless."""
-    if isinstance(weight, float):
-        return x.mean(0), x.std(0)
-    total = np.maximum((weight * np.ones(x.shape[1])).sum(0), 1e-300)
-    mean = (x * weight).sum(0) / total
-    return mean, np.sqrt(((x - mean) ** 2 * weight).sum(0) / total)
+def _far(squares: Matrix) -> NDArray[np.bool_]:
+    """Which lines may have a heavy tail: it would hold enough, were all of it as far away as the farthest cell."""
+    count, total = squares.shape[1], squares.sum(1)
+    if count < FEWEST:
+        return np.zeros(len(squares), bool)
+    return np.asarray(np.isfinite(total) & (np.ceil(TAIL * count) * squares.max(1) >= HEAVY * total))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import validate_data
 
 from latently.errors import BadData
-from latently.modalities.base import Modality, Remember
-from latently.modalities.columns import Column, cells, restored, without
+from latently.modalities.base import Remember
+from latently.modalities.columns import Column, restored
 from latently.modalities.drift import Drift, Reference
-from latently.modalities.frames import Source, names_of, numbers, part, refuse_infinite, source
+from latently.modalities.frames import names_of, numbers, refuse_infinite, source
 from latently.modalities.natural import cycles, likelihood
+from latently.modalities.reader import Reader
 from latently.modalities.results import as_dtype, put
 from latently.modalities.results import rebuilt as replaced
-from latently.modalities.roles import ROLES, Names, column_of, roles_of
-from latently.modalities.rows import merged
+from latently.modalities.rows import Rows, placed, slices
 from latently.modalities.scales import Scales
 from latently.modalities.unread import tabular
 from latently.parts.doors import Door
@@ -30,11 +30,13 @@ from latently.values import Batch
 __all__ = ["Table"]
 
 Matrix = NDArray[np.float64]
+PORTION = 2**19  # cells that are read together where rows are asked one after the other
+WHOLE = 4096  # rows: no call of a network takes more at once
 COUNTED = ("number", "integer", "boolean")  # sorts that an array of numbers can hold
 
 
 @dataclass
-class Table(Modality):
+class Table(Reader):
     """Columns of any sort: numbers, integers, booleans, categories, ordered categories, dates and times, durations.
 
     Sorts are inferred. Texts that repeat are categories (up to 1,024 levels); identifiers and free texts are left out;
@@ -49,13 +51,6 @@ class Table(Modality):
     readings: ClassVar[dict[str, str]] = {"walk": "binned", "near": "directed"}
     cut_from: ClassVar[str] = "row"
 
-    label: Names = ()
-    id: Names = ()
-    time: Names = ()
-    drop: Names = ()
-    types: Mapping[str, str] = field(default_factory=dict)
-    missing: Sequence[Any] = ()
-
     # ------------------------------------------------------------------ rows in, for an estimator
 
     @classmethod
@@ -65,107 +60,46 @@ class Table(Modality):
 
     def learn(self, owner: Any, data: Any, weight: Any, natural: bool) -> tuple[Batch, Remember]:
         """Sorts, scales and bounds of the columns; the rows, equal ones merged."""
-        x = numbers(owner, self.read(data), self.names if self.named_ else [])
-        rows, counts = merged(x, weight)
+        x = numbers(owner, self.read(data))
+        refuse_infinite(x, self.names if self.named_ else [])
+        index, counts = placed(x, weight, np.float64)
+        rows, few = Rows(x, index), x[:1].copy()
         self.fit(rows, counts, natural=natural)
-        return self.batch(rows, counts), lambda: self._columns_of(owner, data, x, reset=True)
+        return self.batch(rows, counts), lambda: self._columns_of(owner, data, few, reset=True)
 
     def take(self, owner: Any, data: Any) -> Batch:
         """Rows in model units; other columns than those of the fit are refused."""
-        x = numbers(owner, self.matrix(data), self.names if self.named_ else [])
+        return self.batch(self._rows(owner, data))
+
+    def portions(self, owner: Any, data: Any) -> Iterator[Batch]:
+        """The same, `PORTION` cells at a time; a score takes no more memory than that."""
+        x = self._rows(owner, data)
+        step = max(1, PORTION // max(x.shape[1], 1) // WHOLE) * WHOLE
+        return (self.batch(Rows(x[at], start=at.start)) for at in slices(len(x), step))
+
+    def _rows(self, owner: Any, data: Any) -> NDArray[Any]:
+        x = numbers(owner, self.matrix(data))
         self._columns_of(owner, data, x, reset=False)
-        return self.batch(x)
+        return x
 
     def gaps(self, owner: Any, data: Any) -> NDArray[np.bool_]:
         """Which learned cells are missing, levels never seen not among them."""
-        return np.isnan(numbers(owner, self.matrix(data), self.names if self.named_ else []))
+        x = numbers(owner, self.matrix(data))
+        refuse_infinite(x, self.names if self.named_ else [])
+        return np.asarray(np.isnan(x))
 
-    def _columns_of(self, owner: Any, data: Any, x: Matrix, reset: bool) -> None:
+    def _columns_of(self, owner: Any, data: Any, x: NDArray[Any], reset: bool) -> None:
         """Remember names and number of the learned columns, or hold the data to them."""
         if not reset and not hasattr(owner, "feature_names_in_"):  # scikit-learn knows no names but texts
             self.refuse_absent(data)
         validate_data(owner, x if names_of(data) is None else self.part(data), reset=reset, skip_check_array=True)
 
-    # ------------------------------------------------------------------ reading
-
-    def read(self, data: Any) -> Any:
-        """Decide what each column holds; the learned ones as a matrix of float64 with NaN where missing."""
-        found = source(data)
-        roles = roles_of(found.names, {r: getattr(self, r) for r in ROLES}, self.types)
-        if found.column is None and not self.types:
-            self.columns_ = [Column(n, "number", roles.get(n, "learned")) for n in found.names]
-        else:
-            self.columns_ = [
-                column_of(n, without(found.arrow(j), self.missing), roles.get(n), self.types.get(n), found.named)
-                for j, n in enumerate(found.names)
-            ]
-        self.named_ = found.named
-        if self.columns_ and not self.learned:
-            what = "; ".join(f"{c.name!r}: {c.why or c.role}" for c in self.columns_[:4])
-            raise BadData(f"no column is left to learn from ({what}). Set types={{'NAME': 'category'}} to keep one.")
-        return self.matrix(data)
-
-    @property
-    def learned(self) -> list[Column]:
-        """The columns that the model sees, in their order."""
-        return [c for c in self.columns_ if c.learned]
-
-    @property
-    def names(self) -> list[str]:
-        """Their names."""
-        return [c.name for c in self.learned]
-
-    def matrix(self, data: Any) -> Any:
-        """The learned columns as numbers: by name from a frame, by place from an array."""
-        found, learned = source(data), self.learned
-        places = self._places(found)
-        if found.column is None and len(self.missing):
-            numbers = np.asarray(found.numbers, dtype=np.float64)
-            marks = [float(m) for m in self.missing if not isinstance(m, str)]
-            found = replace(found, numbers=np.where(np.isin(numbers, marks), np.nan, numbers))
-        if found.column is None and (len(found.shape) != 2 or all(c.sort in COUNTED for c in learned)):
-            return found.numbers if places is None else np.asarray(found.numbers)[:, places]
-        places = list(range(len(found.names))) if places is None else places
-        if len(places) != len(learned) or self._absent(found):  # scikit-learn says it in its words
-            return np.zeros((found.shape[0], len(places)))
-        arrays = [cells(c, without(found.arrow(j), self.missing)) for c, j in zip(learned, places, strict=True)]
-        x = np.column_stack(arrays) if arrays else np.empty((0, 0))
-        refuse_infinite(x, self.names)
-        return x
-
-    def _absent(self, found: Source) -> list[str]:
-        """Learned columns that a frame lacks."""
-        return sorted(set(self.names) - set(found.names)) if found.named and self.named_ else []
-
-    def refuse_absent(self, data: Any) -> None:
-        """Raise `BadData` naming the first learned column that a frame lacks."""
-        found = source(data)
-        if absent := self._absent(found):
-            raise BadData(f"column {absent[0]!r} of the fit is missing; columns: {', '.join(found.names[:20])}.")
-
-    def _places(self, found: Source) -> list[int] | None:
-        """Where the learned columns stand; None when there is nothing to choose."""
-        if found.named and self.named_:
-            at = {n: j for j, n in enumerate(found.names)}
-            return [at[n] for n in self.names] if all(n in at for n in self.names) else None
-        whole = len(found.names) == len(self.columns_) and len(self.learned) < len(self.columns_)
-        return [j for j, c in enumerate(self.columns_) if c.learned] if whole else None
-
-    def part(self, data: Any) -> Any:
-        """The columns of a frame that scikit-learn checks names against: the learned ones, or all it may miss."""
-        found = names_of(data)
-        if found is None or found == self.names:
-            return data
-        other = {c.name for c in self.columns_ if not c.learned}
-        lacks = bool(set(self.names) - set(found))
-        return part(data, [n for n in found if n not in other] if lacks else self.names)
-
     # ------------------------------------------------------------------ scaling
 
-    def fit(self, x: Matrix, weight: Matrix | None = None, natural: bool = False) -> Table:
+    def fit(self, x: Matrix | Rows, weight: Matrix | None = None, natural: bool = False) -> Table:
         """Learn scales and bounds from the rows of `read`, each once, with `weight`."""
         if not getattr(self, "columns_", None):
-            self.read(x)
+            self.read(np.asarray(x))
         self.scales_ = Scales().fit(x, weight, self.learned, natural, self.named_)
         self.reference_ = Reference.of(x, weight, self.learned)
         self.masked = self.scales_.masked
@@ -198,24 +132,36 @@ class Table(Modality):
         low, high = (torch.as_tensor(end, dtype=torch.float32) for end in self.scales_.limits())
         return low, high
 
-    def batch(self, x: Matrix, weight: Matrix | None = None) -> Batch:
+    def batch(self, x: NDArray[Any] | Rows, weight: Matrix | None = None) -> Batch:
         """Rows in model units; what no row of the fit knew stays unknown."""
-        units = self.scales_.apply(x)
-        units[:, self.scales_.empty] = np.nan
-        for j in (j for j, c in enumerate(self.learned) if c.sort == "ordered"):
-            units[units[:, j] >= self.learned[j].width, j] = np.nan  # a level never seen has no place in the order
-        with np.errstate(over="ignore"):
-            cells = torch.from_numpy(units.astype(np.float32)).clone()  # aligned: products repeat to the bit
-        if not bool((total := cells.sum(dtype=torch.float64)).isfinite()) and bool(cells.isinf().any()):
-            row, column = (int(i) for i in cells.isinf().nonzero()[0])
-            raise BadData(
-                f"row {row}, column {column} holds {x[row, column]:.3g}, further from the rows of the fit than float32 "
-                "can say. Check its unit, or put NaN for what is no measurement."
-            )
-        gaps = torch.isnan(cells) if bool(total.isnan()) else None
-        rows = None if weight is None else torch.from_numpy(weight.astype(np.float32))
-        return Batch(
-            cells if gaps is None else cells.masked_fill(gaps, 0.0), None if gaps is None else ~gaps, weight=rows
+        rows = Rows.of(x)
+        ordered = [j for j, c in enumerate(self.learned) if c.sort == "ordered"]
+        gappy = bool(ordered or self.scales_.empty.any())
+        cells = torch.empty(rows.shape)  # aligned: products repeat to the bit
+        for at in rows.by_rows():
+            part, out = rows.take(at), cells[at]
+            if not self.scales_.into(out, part):
+                self._refuse_far(out, part, rows.start + at.start)
+                gappy = True
+            for j in ordered:
+                out[:, j][out[:, j] >= self.learned[j].width] = torch.nan  # a level never seen has no place
+        if self.scales_.empty.any():
+            cells[:, torch.from_numpy(self.scales_.empty)] = torch.nan
+        gaps = torch.isnan(cells) if gappy else None
+        weights = None if weight is None else torch.from_numpy(weight.astype(np.float32))
+        if gaps is None or not bool(gaps.any()):
+            return Batch(cells, weight=weights)
+        return Batch(cells.masked_fill_(gaps, 0.0), gaps.logical_not_(), weight=weights)
+
+    def _refuse_far(self, cells: torch.Tensor, x: NDArray[Any], start: int) -> None:
+        refuse_infinite(x, self.names if self.named_ else [], start)
+        far = cells.isinf().nonzero()
+        if not len(far):
+            return
+        row, column = (int(i) for i in far[0])
+        raise BadData(
+            f"row {start + row}, column {column} holds {x[row, column]:.3g}, further from the rows of the fit than "
+            "float32 can say. Check its unit, or put NaN for what is no measurement."
         )
 
     def bounds(self) -> tuple[Matrix, Matrix]:

@@ -12,9 +12,11 @@ import os
 import platform
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 __all__ = ["Adam", "Stack", "Weights", "bare", "between", "fast", "level", "low", "padded", "there"]
@@ -53,6 +55,7 @@ def _library() -> ctypes.CDLL | None:
         found.latently_infer.argtypes = [place, many, place, many, many, place, some]
         found.latently_back.argtypes = [place, many, place, many, many, place, place, place, place, some]
         found.latently_run.restype = None
+        found.latently_units.argtypes = [place, some, many, many, many, place, place, place]
         found.latently_adam.argtypes, found.latently_adam.restype = [place], ctypes.c_double
     except (OSError, AttributeError):  # of another machine, or of another version
         return None
@@ -179,6 +182,19 @@ class Adam:
         """One step; gradients are zero afterwards. The norm they had: where it is not finite, nothing was stepped."""
         self.facts.rate = rate
         return float(self.library.latently_adam(self.place))
+
+
+def units(x: NDArray[Any], mean: NDArray[np.float64], scale: NDArray[np.float64], out: Tensor) -> bool | None:
+    """`(x - mean) / scale`, worked out in float64, into `out`: whether all of it is finite; None if it cannot be done.
+
+    It is for rows of float32 or float64, each without a gap, on a CPU.
+    """
+    library, size = _library(), x.itemsize
+    rows = x.dtype in (np.float32, np.float64) and x.strides[1] == size and x.strides[0] % size == 0
+    if library is None or not rows or not out.is_contiguous():
+        return None
+    places = mean.ctypes.data, scale.ctypes.data, out.data_ptr()
+    return bool(library.latently_units(x.ctypes.data, size == 8, *x.shape, x.strides[0] // size, *places))
 
 
 def bare(x: Tensor) -> bool:

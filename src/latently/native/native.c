@@ -126,27 +126,28 @@ typedef struct {
     void (*add_columns)(const float *, long, long, long, float *);
     void (*mask)(const float *, const float *, long, float *);
     double (*adam)(const Adam *);
+    int (*units)(const void *, int, long, long, long, const double *, const double *, float *);
 } Kernels;
 
-static Kernels here = {product_base, NULL, add_columns_base, mask_base, adam_base};
+static Kernels here = {product_base, NULL, add_columns_base, mask_base, adam_base, units_base};
 
 /* Choose the kernels: 2 for AVX-512, 1 for AVX2, 0 for the base, or the best below what the processor has not. */
 int latently_choose(int level) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
     if (level >= 2 && __builtin_cpu_supports("avx512f")) {
-        here = (Kernels){product_avx512, NULL, add_columns_avx512, mask_avx512, adam_avx512};
+        here = (Kernels){product_avx512, NULL, add_columns_avx512, mask_avx512, adam_avx512, units_avx512};
 #if __GNUC__ >= 10
         if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512bf16")) here.low = product_bf16;
 #endif
         return 2;
     }
     if (level >= 1 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-        here = (Kernels){product_avx2, NULL, add_columns_avx2, mask_avx2, adam_avx2};
+        here = (Kernels){product_avx2, NULL, add_columns_avx2, mask_avx2, adam_avx2, units_avx2};
         return 1;
     }
 #endif
-    here = (Kernels){product_base, NULL, add_columns_base, mask_base, adam_base};
+    here = (Kernels){product_base, NULL, add_columns_base, mask_base, adam_base, units_base};
     return 0;
 }
 
@@ -360,3 +361,9 @@ int latently_back(const Layer *layers, long depth, const float *x, long rows, lo
 
 /* Clip to the norm `clip`, step and clear the gradient; one that is not finite is only cleared. Gives the norm. */
 double latently_adam(const Adam *s) { return here.adam(s); }
+
+/* Rows of numbers in units of their columns; 0 if some number is not finite. */
+int latently_units(const void *x, int wide, long rows, long columns, long stride, const double *mean, const double *scale,
+                   float *out) {
+    return here.units(x, wide, rows, columns, stride, mean, scale, out);
+}

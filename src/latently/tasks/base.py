@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import warnings
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar, Literal, Self
 
@@ -172,14 +173,8 @@ class Task(BaseEstimator):
         self.recipe_, self.network_, self.data_, self.rows_ = plan.recipe, plan.network, plan.data, plan.rows
         self.n_components_ = self._n_features_out = plan.code
         self.model_, self.history_, self.held_out_ = outcome.model.eval(), outcome.history, outcome.held_out
-        self.components_curve_, self.alarms_ = (
-            curve,
-            [
-                alarm
-                for alarm in alarms(outcome, rows, plan.data.noun)
-                if alarm.name not in (*self._quiet(plan), *plan.data.quiet)
-            ],
-        )
+        self.components_curve_, quiet = curve, (*self._quiet(plan), *plan.data.quiet)
+        self.alarms_ = [alarm for alarm in alarms(outcome, rows, plan.data.noun) if alarm.name not in quiet]
         kept = min(KEPT_CODES, max(1, MOST_KEPT // plan.code))
         self.codes_ = self._map(self.model_.encode, rows.take(slice(0, kept)))
         for alarm in self.alarms_:
@@ -205,12 +200,14 @@ class Task(BaseEstimator):
 
     # ------------------------------------------------------------------ fitted
 
-    def _map(self, function: Any, batch: Batch) -> NDArray[np.float32]:
-        """`function` of batches over all rows, in pieces of one fixed shape."""
+    def _map(self, function: Any, batch: Batch | Iterable[Batch]) -> NDArray[np.float32]:
+        """`function` of batches over all rows, in pieces of one fixed shape; of several batches one after the other."""
         machine.fork_safe()
         device = next(self.model_.parameters()).device
         widest = max(self.model_.encoder.inputs, *(p.shape[0] for p in self.model_.parameters()))
-        return np.asarray(pieces(function, batch, machine.chunk_rows(widest, self.model_.code == widest), device))
+        rows = machine.chunk_rows(widest, self.model_.code == widest)
+        done = [pieces(function, b, rows, device) for b in ([batch] if isinstance(batch, Batch) else batch)]
+        return np.asarray(done[0] if len(done) == 1 else torch.cat(done))
 
     def _drawn(self, z: NDArray[np.float32], rng: torch.Generator) -> NDArray[Any]:
         """Rows in user units from drawn codes: every cell drawn from the likelihood, of images the mean.

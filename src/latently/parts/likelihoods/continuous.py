@@ -41,7 +41,8 @@ class SquaredError(Likelihood):
 
     def each(self, x: Tensor, params: Tensor) -> Tensor:
         """Squared difference."""
-        return (params - x).square() * self.factor
+        each = (params - x).square()
+        return each if self.factor == 1 else each * self.factor
 
     def run(self, x: Tensor, params: Tensor, rng: torch.Generator | None = None) -> tuple[Tensor, Any]:
         """The same by hand."""
