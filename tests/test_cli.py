@@ -16,6 +16,7 @@ import pytest
 from sklearn.datasets import load_wine
 
 import latently
+from latently import native
 from latently.faces import options, screen, tables
 from latently.faces.cli import app, main
 from latently.faces.doctor import examine
@@ -311,6 +312,8 @@ def test_the_doctor_finds_every_extra_and_how_to_get_it(capsys):
     for check in extras.values():
         name = check.name.removeprefix("extra ")
         assert check.status == "ok" or check.cure == f"pip install 'latently[{name}]'"
+    kernels = next(check for check in checks if check.name == "kernels")
+    assert kernels.status == ("ok" if native.there() else "missing")
     assert run("doctor", capsys)[0] == 0
 
 

@@ -18,6 +18,7 @@ from latently.engine.plan import Plan
 from latently.parts import Dense
 from latently.parts.networks import MLP
 from latently.parts.networks.gemm import Gemm
+from latently.parts.networks.tapes import Walked
 
 SHAPES = [(1, 1), (30, 64, 16), (16, 64, 30), (7, 5, 3, 2), (33, 17, 65, 48, 1), (300, 40, 300), (40, 300, 7)]
 
@@ -91,6 +92,19 @@ def test_in_bfloat16_only_the_factors_are_rounded(shape):
     near(down, halves(g) @ halves(w))
     near(net.weights[0].grad, halves(g).t() @ halves(x))
     near(net.biases[0].grad, g.sum(0))
+
+
+def test_narrower_layers_are_in_bfloat16_where_our_own_kernels_take_them():
+    if not native.low():
+        pytest.skip("this processor does not multiply bfloat16")
+    gemm, x = Gemm(low_from=60_000, native=True, own_low_from=2**14), torch.randn(256, 30)
+    for activation, found in (("relu", True), ("sigmoid", False)):
+        net = MLP((30, 128, 128, 8), activation).start(torch.Generator().manual_seed(0))
+        net.gemm = gemm
+        assert net.low(256) is found
+        assert not net.low(100)
+        with torch.no_grad():
+            assert isinstance(net.run(x)[1], Walked) is found
 
 
 def test_rows_may_lie_apart_and_results_may_be_added_to(kernels):

@@ -72,7 +72,7 @@ def _packages() -> list[Check]:
 
 
 def _torch() -> list[Check]:
-    from latently import device
+    from latently import device, native
 
     torch: Any = importlib.import_module("torch")
     cuda, rocm = torch.version.cuda, getattr(torch.version, "hip", None)
@@ -85,7 +85,15 @@ def _torch() -> list[Check]:
         Check("device", "ok", f"{target}{card}"),
         Check("threads", "ok", f"{torch.get_num_threads()} of {os.cpu_count()} processors"),
         Check("processor", "ok", f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"),
+        _kernels(native.level(), native.low()),
     ]
+
+
+def _kernels(level: int, low: bool) -> Check:
+    if level < 0:
+        cure = "install latently where there is a C compiler, and do not set LATENTLY_NATIVE=0"
+        return Check("kernels", "missing", "torch does the work of our own", cure)
+    return Check("kernels", "ok", ("for any processor", "AVX2", "AVX-512")[level] + " with bfloat16" * low)
 
 
 def _works() -> Check:

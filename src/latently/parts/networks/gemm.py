@@ -25,10 +25,12 @@ class Gemm:
     low_from: int | None = None  #: stacks whose largest layer has at least this many weights compute in bfloat16
     low_rows: int = 128  #: on batches of at least this many rows: it gains at 256 and loses at 32 (measured)
     native: bool = False  #: whether stacks of linear and rectified float32 layers run in kernels of our own
+    own_low_from: int | None = None  #: as `low_from`, of stacks that those kernels take
 
-    def low(self, weights: list[Tensor], rows: int) -> bool:
+    def low(self, weights: list[Tensor], rows: int, own: bool = False) -> bool:
         """Whether a stack of these weights computes in bfloat16 while it is trained on batches of `rows`."""
-        return self.low_from is not None and rows >= self.low_rows and max(w.numel() for w in weights) >= self.low_from
+        least = self.own_low_from if own else self.low_from
+        return least is not None and rows >= self.low_rows and max(w.numel() for w in weights) >= least
 
     def large(self, w: Tensor) -> bool:
         """Whether a layer alone, of our own kernels otherwise, goes there by oneDNN."""

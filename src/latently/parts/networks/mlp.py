@@ -59,7 +59,9 @@ class MLP(Network):
 
     def low(self, rows: int) -> bool:
         """Whether `run` computes in bfloat16 on batches of `rows`."""
-        return self.gemm.low(self.matrices(), rows)
+        return self.gemm.low(
+            self.matrices(), rows, self.gemm.own_low_from is not None and self.here().stack is not None
+        )
 
     @property
     def _shift(self) -> list[Tensor]:
