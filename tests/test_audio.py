@@ -104,7 +104,7 @@ def test_results_have_the_form_of_their_clip(model, channels):
     clip = chirps(1)[0]
     made = model.reconstruct([np.stack([clip] * channels, 1), clip])
     assert [m.shape for m in made] == [(len(clip), channels), (len(clip),)]
-    assert_array_equal(made[0][:, -1], made[1])
+    assert_allclose(made[0][:, -1], made[1], atol=1, rtol=0)  # another row of a piece: the last bit may fall otherwise
     assert model.reconstruct(clip).shape == clip.shape
 
 

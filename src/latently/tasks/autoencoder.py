@@ -109,7 +109,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
 
         A series that takes several windows has the mean of their codes; one long series has a code a window.
         """
-        return self.data_.gathered(self._told("encode", X), X)
+        found = self._told("encode", X)
+        return self.data_.gathered(found, X)
 
     def _told(self, name: str, data: Any) -> NDArray[np.float32]:
         """What the function `name` of the model says of all rows of `data`, read some at a time."""
@@ -155,6 +156,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Task):
         missing cells are scaled up to the full number of columns. One long series has a score a step: of its cells in
         all windows that hold it, NaN where none is known.
         """
+        check_is_fitted(self, "model_")
         if self.data_.stepwise(X):
             return -self.data_.steps(self._told("each", X), X)
         return np.asarray(np.negative(self.data_.gathered(self._told("surprise", X), X), dtype=np.float64))
