@@ -13,6 +13,7 @@ import torch
 from fits import fitted, rows
 from torch import Tensor, nn
 
+from latently import Autoencoder, device
 from latently.engine import fit as loop
 from latently.engine import store
 from latently.engine.fit import Split, fit
@@ -22,7 +23,7 @@ from latently.engine.plan import Plan
 from latently.engine.room import halving
 from latently.engine.store import Checkpoint
 from latently.engine.watch import Watcher
-from latently.errors import FitAlarm, OutOfMemory
+from latently.errors import BadParameter, FitAlarm, OutOfMemory
 from latently.model import Composition
 from latently.parts.networks import Dense
 from latently.values import Batch
@@ -237,3 +238,20 @@ def test_memory_errors_of_all_allocators_count(problem):
         return rows
 
     assert halving(work, 4, "working") == (1, 1)
+
+
+def test_the_allocators_thresholds_are_set_back_when_the_last_fit_ends(monkeypatch):
+    monkeypatch.delenv("LATENTLY_MALLOC", raising=False)
+    said: list[tuple[int, int]] = []
+    monkeypatch.setattr(device, "_thresholds", lambda *both: said.append(both))
+    with device.keep_pages(), device.keep_pages():
+        assert len(said) == 1
+        assert min(said[0]) > device.MAPPED
+    assert said[1:] == [(device.MAPPED, device.MAPPED)]
+    with pytest.raises(BadParameter):
+        Autoencoder(kind="no such kind").fit(np.ones((9, 3)))
+    assert said[-1] == (device.MAPPED, device.MAPPED)
+    assert len(said) == 4
+    monkeypatch.setenv("LATENTLY_MALLOC", "0")
+    with device.keep_pages():
+        assert len(said) == 4

@@ -26,6 +26,7 @@ LOW_FROM = 60_000  # weights: bfloat16 loses at 2k, is even at 8k, gains at 200k
 OWN_LOW_FROM = 2**14  # in our own kernels: layers of 128 x 128 train in three quarters of the time (measured)
 CARD_LOW_FROM = 2**20  # weights, on a card: casts are some 20 us a layer, float32 products 30 us or more (reckoned)
 ALONE_BELOW = 20_000_000  # multiplications a step: below, a second thread doubles the work and saves nothing (measured)
+MAPPED = 128 * 1024  # bytes: from so many on glibc maps an allocation, and gives back as many at its end, by default
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 
@@ -138,17 +139,37 @@ def fork_safe() -> None:
             _owner = os.getpid()
 
 
-@functools.cache
-def keep_pages() -> None:
-    """Let glibc keep freed tensors instead of mapping each one anew (+8 to +43 % measured); once, at the first fit.
+_keeping = 0
 
-    It holds for the whole process; LATENTLY_MALLOC=0 leaves the allocator alone.
+
+@contextmanager
+def keep_pages() -> Iterator[None]:
+    """Let glibc keep freed tensors instead of mapping each one anew, for a fit (+8 to +43 % measured).
+
+    It holds for the whole process until the last fit under way ends, which sets glibc's thresholds back to what they
+    are by default. LATENTLY_MALLOC=0 leaves the allocator alone.
     """
+    global _keeping
     if os.environ.get("LATENTLY_MALLOC") == "0":
+        yield
         return
+    with _lock:
+        _keeping += 1
+        if _keeping == 1:
+            _thresholds(1 << 30, 2**31 - 1)
+    try:
+        yield
+    finally:
+        with _lock:
+            _keeping -= 1
+            if not _keeping:
+                _thresholds(MAPPED, MAPPED)
+
+
+def _thresholds(mapped: int, trimmed: int) -> None:
     try:
         libc = ctypes.CDLL("libc.so.6")
-        libc.mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD
-        libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
+        libc.mallopt(-3, mapped)  # M_MMAP_THRESHOLD
+        libc.mallopt(-1, trimmed)  # M_TRIM_THRESHOLD
     except (OSError, AttributeError):  # not glibc
         return

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from latently import rng as chance
-from latently.device import fit_threads
+from latently.device import fit_threads, keep_pages
 from latently.engine.align import align
 from latently.engine.fit import Split, fit
 from latently.engine.history import History
@@ -89,7 +89,7 @@ class Schedule:
 def train(build: Build, rows: Batch, schedule: Schedule, name: str = "fit") -> Outcome:
     """The model that `build` makes, trained on `rows` by the schedule that suits their number."""
     plan = plan_for(len(rows), **schedule.given)
-    with spoken(), fit_threads(rows.x.device, schedule.work * plan.batch_rows * 3):
+    with spoken(), keep_pages(), fit_threads(rows.x.device, schedule.work * plan.batch_rows * 3):
         outcome = _scheduled(build, rows, schedule, plan, name)
     align(outcome.model, rows)
     for judged in outcome.judged:

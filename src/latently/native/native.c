@@ -131,24 +131,24 @@ typedef struct {
 
 static Kernels here = {product_base, NULL, add_columns_base, mask_base, adam_base, units_base};
 
-/* Choose the kernels: 2 for AVX-512, 1 for AVX2, 0 for the base, or the best below what the processor has not. */
+/* Choose the kernels: 2 for AVX-512, 1 for AVX2, 0 for the base, or the best below what the processor has not. Those in
+   use are not written again: another thread may be about to call them. */
 int latently_choose(int level) {
+    static int chosen;
+    Kernels found = {product_base, NULL, add_columns_base, mask_base, adam_base, units_base};
+    int best = 0;
 #if defined(__x86_64__)
     __builtin_cpu_init();
     if (level >= 2 && __builtin_cpu_supports("avx512f")) {
-        here = (Kernels){product_avx512, NULL, add_columns_avx512, mask_avx512, adam_avx512, units_avx512};
+        found = (Kernels){product_avx512, NULL, add_columns_avx512, mask_avx512, adam_avx512, units_avx512}, best = 2;
 #if __GNUC__ >= 10
-        if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512bf16")) here.low = product_bf16;
+        if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512bf16")) found.low = product_bf16;
 #endif
-        return 2;
-    }
-    if (level >= 1 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-        here = (Kernels){product_avx2, NULL, add_columns_avx2, mask_avx2, adam_avx2, units_avx2};
-        return 1;
-    }
+    } else if (level >= 1 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        found = (Kernels){product_avx2, NULL, add_columns_avx2, mask_avx2, adam_avx2, units_avx2}, best = 1;
 #endif
-    here = (Kernels){product_base, NULL, add_columns_base, mask_base, adam_base, units_base};
-    return 0;
+    if (best != chosen) here = found, chosen = best;
+    return best;
 }
 
 /* Whether there are products in bfloat16. */

@@ -92,12 +92,12 @@ class Task(BaseEstimator):
 
     # ------------------------------------------------------------------ fit
 
+    @machine.keep_pages()
     def _fit(self, data: Any, sample_weight: Any) -> Schedule:
         """Read, assemble, train, take stock. Nothing of an earlier fit is touched before this one has succeeded.
 
         What comes back is the schedule, for a task that trains more.
         """
-        machine.keep_pages()
         machine.fork_safe()
         given = plain(self)
         source = self._modality(data)

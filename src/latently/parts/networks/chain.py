@@ -37,6 +37,8 @@ def _both(first: Network, second: Network, rows: int) -> tuple[native.Stack, boo
     a, b = first.here(), second.here()
     if a.stack is None or b.stack is None:
         return None
+    if any(len(held.layers) == 1 and held.gemm.large(held.layers[0].w) for held in (a, b)):
+        return None
     low = a.gemm.low_from is not None and first.low(rows)
     if b.gemm.low_from is not None and (second.low(rows) != low or (low and not native.low())):
         return None
