@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
+
 __all__ = [
     "BadData",
     "BadParameter",
@@ -12,7 +15,10 @@ __all__ = [
     "MissingExtra",
     "OutOfMemory",
     "UnsupportedInput",
+    "warn",
 ]
+
+OURS = {__name__.partition(".")[0], "contextlib"}  # a method under a context manager is called from contextlib
 
 
 class LatentlyError(Exception):
@@ -49,3 +55,11 @@ class OutOfMemory(LatentlyError, MemoryError):
 
 class FitAlarm(UserWarning):
     """A fit ended, but something about it deserves a look; the message names the cure."""
+
+
+def warn(message: str) -> None:
+    """Raise a `FitAlarm` at the line that called latently, however many of our own frames lie between."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_globals["__name__"].partition(".")[0] in OURS:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, FitAlarm, stacklevel=level)

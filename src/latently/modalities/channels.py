@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from latently.errors import BadData, FitAlarm
+from latently.errors import BadData, warn
 
 __all__ = ["Channels", "moments"]
 
@@ -39,7 +38,7 @@ class Channels:
         empty = [repr(n) for n, some in zip(names, known.any(0), strict=False) if not some]
         if empty:
             why = "nothing can be learned of that, and it stays missing in what comes back. Leave it out, or fit again."
-            warnings.warn(f"no step is known of {', '.join(empty)}: {why}", FitAlarm, stacklevel=5)
+            warn(f"no step is known of {', '.join(empty)}: {why}")
         low, high = np.where(known, whole, np.inf).min(0), np.where(known, whole, -np.inf).max(0)
         low, high = (np.where(known.any(0), end, np.nan) for end in (low, high))
         return cls(*moments(whole), low, high, 1 - known.mean(0))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,7 +12,7 @@ from typing import Any, ClassVar, Protocol, Self, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from latently.errors import BadData, FitAlarm, LatentlyError
+from latently.errors import BadData, LatentlyError, warn
 from latently.modalities.folders import File
 
 __all__ = ["Collection", "Store", "tried", "with_others"]
@@ -149,11 +148,7 @@ class Collection:
             raise BadData(f"none of {len(self)} {self.what}s can be read. The first: {reasons[0]}")
         kept = self.take(np.setdiff1d(np.arange(len(self)), bad))
         kept.skipped = (*self.skipped, *((self.names[i], reasons[i]) for i in bad))
-        warnings.warn(
-            f"{len(bad)} of {len(self)} {self.what}s cannot be read and are left out, the first: {reasons[bad[0]]}",
-            FitAlarm,
-            stacklevel=3,
-        )
+        warn(f"{len(bad)} of {len(self)} {self.what}s cannot be read and are left out, the first: {reasons[bad[0]]}")
         return kept
 
 

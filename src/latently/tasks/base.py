@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import warnings
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar, Literal, Self
@@ -24,7 +23,7 @@ from latently.engine.rank import Curve, choose
 from latently.engine.schedule import Outcome, Schedule, train
 from latently.engine.store import Checkpoint
 from latently.engine.watch import watcher_for
-from latently.errors import BadParameter, FitAlarm
+from latently.errors import BadParameter, warn
 from latently.modalities import Modality
 from latently.modalities.unread import unread
 from latently.parts.bottlenecks import Normal
@@ -178,7 +177,7 @@ class Task(BaseEstimator):
         kept = min(KEPT_CODES, max(1, MOST_KEPT // plan.code))
         self.codes_ = self._map(self.model_.encode, rows.take(slice(0, kept)))
         for alarm in self.alarms_:
-            warnings.warn(f"{alarm.name}: {alarm.message}", FitAlarm, stacklevel=4)
+            warn(f"{alarm.name}: {alarm.message}")
 
     def _quiet(self, plan: Blueprint) -> tuple[str, ...]:
         """Names of alarms that mean nothing for this plan."""
@@ -289,9 +288,7 @@ def warn_wide(plan: Blueprint) -> None:
     parts, cells = plan.data.spoiled(plan.recipe.parts(plan.code)), sum(n or 1 for n in plan.data.levels)
     if plan.code < cells or parts.bottleneck.priced or parts.penalties or parts.corruption:
         return
-    warnings.warn(
+    warn(
         f"a code of {plan.code} for rows of {cells} numbers can copy its input, and nothing keeps it from doing so. "
-        "Use fewer components, or kind='sparse', 'topk', 'denoising', 'contractive' or 'variational'.",
-        FitAlarm,
-        stacklevel=4,
+        "Use fewer components, or kind='sparse', 'topk', 'denoising', 'contractive' or 'variational'."
     )
