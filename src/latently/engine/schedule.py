@@ -36,6 +36,7 @@ SETTLED = 512  # rows that a network looks at before it learns
 FEWEST = 9  # rows: with fewer nothing is held out
 
 Build = Callable[[torch.Generator], Composition]
+Trust = Callable[[Composition, Batch, Batch | None], tuple[Batch, Batch | None]]
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class Outcome:
     held_out: HeldOut | None
     linear: bool  #: whether it started at PCA
     judged: tuple[Judged, ...] = ()  #: one, or one a fold, whose `valid` then hold every row once
+    beside: Any = None  #: what a task trained besides
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,8 @@ class Schedule:
     checkpoint: Checkpoint
     work: int = 0  #: multiplications a row and pass, to choose threads by
     together: int = 1  #: rows that belong together, one after the other: a split keeps them on one side
+    split: str = ""  #: the stage whose split this one shares; its own where empty
+    trust: Trust | None = None  #: gives the rows to learn from, and those that judge them, the weight they deserve
 
     def generator(self, name: str, device: torch.device | str = "cpu") -> torch.Generator:
         """The source of chance of one stage; what is drawn on a device needs a generator of that device."""
@@ -115,7 +119,9 @@ def _scheduled(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: 
 
 def _order(rows: Batch, schedule: Schedule, name: str) -> Tensor:
     """What the split is of, in an order of chance: rows, or as many as belong together."""
-    return torch.randperm(len(rows) // schedule.together, generator=schedule.generator(f"{name}/split"))
+    return torch.randperm(
+        len(rows) // schedule.together, generator=schedule.generator(f"{schedule.split or name}/split")
+    )
 
 
 def _rows_of(units: Tensor, rows: Batch, schedule: Schedule) -> Batch:
@@ -127,11 +133,12 @@ def _rows_of(units: Tensor, rows: Batch, schedule: Schedule) -> Batch:
 def _single(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: str, valid: Batch | None) -> Outcome:
     rng = schedule.generator(name, rows.x.device)
     model = build(schedule.generator(f"{name}/weights"))
-    linear = start_linear(model, rows, rng)
+    learned, watched = (rows, valid) if schedule.trust is None else schedule.trust(model, rows, valid)
+    linear = start_linear(model, learned, rng)
     model.encoder.settle(model.door(model.see(_some(rows), None)))
     schedule.watcher.stage(name)
     section = schedule.checkpoint.section(name)
-    history = fit(model, Split(rows, valid), plan, rng, schedule.watcher, section)
+    history = fit(model, Split(learned, watched), plan, rng, schedule.watcher, section)
     model.settle((rows if valid is None else valid).take(slice(0, max(1, min(LEARNED, WIDEST // model.code)))))
     held_out = None if valid is None or not model.likelihood.measured else _compare(model, rows, valid, linear, rng)
     judged = () if valid is None else (Judged(model, rows, valid),)

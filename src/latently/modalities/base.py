@@ -98,6 +98,14 @@ class Modality:
         """The same as `take`, some at a time where they are read one after the other."""
         yield self.take(owner, data)
 
+    def bend(self, rows: Batch) -> Any:
+        """How numbers are bent for a second look at the rows; None where there is none."""
+        return None
+
+    def bent(self, bend: Any) -> Modality:
+        """The same data for a network that sees it bent."""
+        raise NotImplementedError
+
     def gaps(self, owner: Any, data: Any) -> NDArray[np.bool_]:
         """Which learned cells are missing, `(rows, cells)`."""
         raise NotImplementedError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -13,6 +14,7 @@ from sklearn.utils.validation import validate_data
 
 from latently.errors import BadData
 from latently.modalities.base import Remember
+from latently.modalities.bent import Bend, Bent
 from latently.modalities.columns import Column, restored
 from latently.modalities.drift import Drift, Reference
 from latently.modalities.frames import names_of, numbers, refuse_infinite, source
@@ -32,6 +34,7 @@ __all__ = ["Table"]
 Matrix = NDArray[np.float64]
 PORTION = 2**19  # cells that are read together where rows are asked one after the other
 WHOLE = 4096  # rows: no call of a network takes more at once
+BENT = ("number", "integer", "duration")
 COUNTED = ("number", "integer", "boolean")  # sorts that an array of numbers can hold
 
 
@@ -118,6 +121,19 @@ class Table(Reader):
     def levels(self) -> tuple[int, ...]:
         """Levels of each learned column, 0 for a number."""
         return tuple(c.width for c in self.learned)
+
+    def bend(self, rows: Batch) -> Bend | None:
+        """How these columns of numbers are bent for a second look at the rows; None where there is nothing to bend."""
+        scales = self.scales_
+        lying = np.array([c.sort in BENT for c in self.learned]) & ~scales.coded & ~scales.binary
+        which = lying & ~scales.empty & (scales.low < scales.high)
+        return Bend.of(rows, which) if which.any() else None
+
+    def bent(self, bend: Bend) -> Table:
+        """The same columns for a network that sees them bent."""
+        other = copy.copy(self)
+        other.scales_ = Bent(self.scales_, bend)
+        return other
 
     def door(self, masked: bool) -> Door:
         """One-hots of categories, turns of times, bent copies of heavy tails, a mask."""

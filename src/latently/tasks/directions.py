@@ -14,8 +14,10 @@ from torch import Tensor
 from latently.engine.infer import pieces
 from latently.modalities import Modality
 from latently.model import Composition
-from latently.tasks.judges import Learned, Reason, weights
-from latently.tasks.strangeness import AT_ONCE, REFERENCES, Map, Tails
+from latently.tasks.judges import Learned, Reason
+from latently.tasks.nearness import AT_ONCE
+from latently.tasks.sides import weights
+from latently.tasks.strangeness import REFERENCES, Map, Tails
 from latently.values import Batch
 
 __all__ = ["Directions"]

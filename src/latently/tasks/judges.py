@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 import numpy as np
@@ -12,13 +12,20 @@ from numpy.typing import NDArray
 
 from latently.engine.schedule import Judged, Outcome
 from latently.modalities import Modality
+from latently.modalities.bent import Bend
 from latently.model import Composition
-from latently.tasks.strangeness import Map, View, Yardstick
+from latently.tasks.sides import Side, known_of, parts, weights
+from latently.tasks.strangeness import Map
 from latently.values import Batch
 
-__all__ = ["Columns", "Learned", "Reason"]
+__all__ = ["Beside", "Columns", "Learned", "Reason"]
 
 Rows = NDArray[np.float64]
+Again = Callable[[Bend], Composition]
+
+VIEWS = ("cells", "neighbours", "cloud")
+SIDES = ("", ", bent")  # what a view is called of each side
+BENT = "bent_"  # before what a file holds of the second side
 
 
 @dataclass(frozen=True)
@@ -59,54 +66,68 @@ class Reason:
 
 
 @dataclass(frozen=True)
-class Columns:
-    """Judges rows by their cells and by their neighbours."""
+class Beside:
+    """A second fit: how it reads the rows, and what came of it."""
 
-    view: View
-    yard: Yardstick
+    bend: Bend
+    rows: Batch
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Judges rows by their cells and by their neighbours, each on the side where it is stranger.
+
+    One side reads the rows as they are, another, where there are numbers, bent (`Bend`).
+    """
+
+    sides: tuple[Side, ...]
     data: Modality
     run: Map
 
     @classmethod
     def of(cls, learned: Learned, data: Modality) -> tuple[Self, Rows, Rows]:
         """The judge, the strangeness of the rows held out, and how much each of them counts."""
-        judged, run, model = learned.judged, learned.run, learned.outcome.model
-        k, alone = (1, False) if learned.clean else (0, True)
-        views = [View.of(j.model, j.train, k, alone) for j in judged]
-        view = views[0] if judged[0].model is model else View.of(model, learned.rows, k, alone)
-        cells = np.concatenate([v.cells(j.valid, run) for v, j in zip(views, judged, strict=True)])
-        # Distances know no model: a row left out of the references stands for a new one better than a fold does.
-        distance = np.concatenate([view.distance(j.valid, alone=True) for j in judged])
-        weight = np.concatenate([weights(j.valid) for j in judged])
-        masks = [known_of(j.valid) for j in judged]
-        known = None if masks[0] is None else np.concatenate([m for m in masks if m is not None])
-        yard = Yardstick.of(cells, known, distance, weight)
-        return cls(view, yard, data, run), yard.nats(cells, known, distance).mean(1), weight
+        clean, run, beside = learned.clean, learned.run, learned.outcome.beside
+        found = [Side.of(learned.judged, learned.outcome.model, learned.rows, clean, run, None)]
+        if isinstance(beside, Beside):
+            other = Learned(beside.outcome, beside.rows, clean, run)
+            found.append(Side.of(other.judged, beside.outcome.model, beside.rows, clean, run, beside.bend))
+        weight = np.concatenate([weights(j.valid) for j in learned.judged])
+        return cls(tuple(side for side, _ in found), data, run), _fused([nats for _, nats in found]), weight
 
-    def nats(self, batch: Batch) -> Rows:
-        """`-log p` of each row in both views."""
-        return self.yard.nats(self.view.cells(batch, self.run), known_of(batch), self.view.distance(batch))
+    def views(self, batch: Batch) -> dict[str, Rows]:
+        """`-log p` of each row in every view of every side."""
+        found: dict[str, Rows] = {}
+        for name, side in zip(SIDES, self.sides, strict=False):
+            found |= {view + name: nats for view, nats in zip(VIEWS, side.nats(batch, self.run).T, strict=False)}
+        return found
 
     def strange(self, X: Any, batches: Iterator[Batch]) -> Rows:
-        """The mean of both views of each row."""
-        return np.concatenate([self.nats(batch).mean(1) for batch in batches])
+        """The mean of the views of each row, each being the greater of the sides'."""
+        return np.concatenate([_fused([side.nats(b, self.run) for side in self.sides]) for b in batches])
 
     def features(self, X: Any, batches: Iterator[Batch]) -> Rows:
         """What the encoder sees of each row, without the mask channel."""
-        door = self.view.model.door
+        door = self.sides[0].view.model.door
         return np.concatenate([self.run(lambda b: door(b)[:, : door.features], b) for b in batches]).astype(np.float64)
 
     def explain(self, X: Any, batches: Iterator[Batch], top: int) -> list[list[Reason]]:
         """The `top` cells of each row."""
         return [reasons for batch in batches for reasons in self._reasons(batch, top)]
 
+    def _shares(self, batch: Batch) -> tuple[Rows, Rows]:
+        """Of each cell its share of the row's strangeness, each view on the side it is stranger on; and p."""
+        nats = np.stack([side.nats(batch, self.run) for side in self.sides])
+        told = [side.shares(batch, self.run) for side in self.sides]
+        ahead, best, row = nats.argmax(0), nats.max(0), np.arange(len(batch))
+        each = [np.stack([shares[v] for shares, _ in told])[ahead[:, v], row] for v in range(best.shape[1])]
+        p = np.stack([p for _, p in told])[ahead[:, 0], row]
+        return parts(sum(share * best[:, v : v + 1] for v, share in enumerate(each))), p
+
     def _reasons(self, batch: Batch, top: int) -> list[list[Reason]]:
-        cells, known = self.view.cells(batch, self.run), known_of(batch)
-        units = self.yard.units(cells, known)
-        nats = self.yard.nats(cells, known, self.view.distance(batch))
-        shares = _parts(units) * nats[:, :1] + _parts(self.view.apart(batch)) * nats[:, 1:]
-        shares = _parts(shares)
-        p = np.exp(-self.yard.cell.nats(units))
+        view, known = self.sides[0].view, known_of(batch)
+        shares, p = self._shares(batch)
         order = np.argsort(-np.where(known, shares, -1.0) if known is not None else -shares, axis=1, kind="stable")
         found: list[list[Reason]] = [[] for _ in shares]
         names = self.data.names
@@ -114,7 +135,7 @@ class Columns:
         observed = self.data.values(batch.x)
         for column in order.T[:top]:
             filled = batch.x.flatten(1).clone()
-            filled[row, column] = torch.from_numpy(self.view.expected(batch, column, self.run)).to(filled.dtype)
+            filled[row, column] = torch.from_numpy(view.expected(batch, column, self.run)).to(filled.dtype)
             expected = self.data.values(filled)
             for j in np.unique(column):
                 rows = np.flatnonzero((column == j) & (True if known is None else known[row, column]))
@@ -124,32 +145,35 @@ class Columns:
         return found
 
     def state(self) -> dict[str, Any]:
-        """Arrays and JSON values, without the model."""
-        return self.view.state() | self.yard.state()
+        """Arrays and JSON values, without the first model."""
+        state = self.sides[0].state()
+        for side in self.sides[1:]:
+            assert side.bend is not None
+            more = side.state() | {f"bend_{n}": v for n, v in side.bend.state().items()}
+            more |= {f"model.{n}": t.cpu().numpy() for n, t in side.view.model.state_dict().items()}
+            state |= {BENT + name: value for name, value in more.items()}
+        return state
 
     @classmethod
-    def from_state(cls, model: Composition, state: dict[str, Any], run: Map, data: Modality) -> Self:
-        """The judge that `state` described."""
-        return cls(View.from_state(model, state), Yardstick.from_state(state), data, run)
+    def from_state(
+        cls, model: Composition, state: dict[str, Any], run: Map, data: Modality, again: Again | None = None
+    ) -> Self:
+        """The judge that `state` described; `again` builds a model that reads the rows bent."""
+        sides = [Side.from_state(model, state, None)]
+        more = {name.removeprefix(BENT): value for name, value in state.items() if name.startswith(BENT)}
+        if more and again is not None:
+            bend = Bend(**{f.name: more[f"bend_{f.name}"] for f in fields(Bend)})
+            other = again(bend)
+            other.load_state_dict({n[6:]: torch.from_numpy(v) for n, v in more.items() if n.startswith("model.")})
+            sides.append(Side.from_state(other, more, bend))
+        return cls(tuple(sides), data, run)
+
+
+def _fused(nats: list[Rows]) -> Rows:
+    return np.asarray(np.max(nats, axis=0).mean(1))
 
 
 def _shown(value: Any) -> str:
     if value is None:
         return "never seen before"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def weights(batch: Batch) -> Rows:
-    """How much each row counts."""
-    return np.ones(len(batch)) if batch.weight is None else batch.weight.cpu().numpy().astype(np.float64)
-
-
-def known_of(batch: Batch) -> NDArray[np.bool_] | None:
-    """Which cells are known; None: all."""
-    return None if batch.known is None else batch.known.flatten(1).cpu().numpy()
-
-
-def _parts(values: Rows) -> Rows:
-    """Each row's values as shares of their sum; zeros where that is zero."""
-    total = values.sum(1, keepdims=True)
-    return values / np.where(total > 0, total, 1.0)

@@ -17,8 +17,9 @@ from latently.modalities import Textured
 from latently.model import Composition
 from latently.parts.filters import kernel
 from latently.tasks.judges import Learned
+from latently.tasks.nearness import Neighbours, features
 from latently.tasks.region import Look, Region
-from latently.tasks.strangeness import Map, Neighbours, Tails, View, features, limits, noise_for
+from latently.tasks.strangeness import Map, Tails, View, limits, noise_for
 from latently.values import Batch
 
 __all__ = ["Regions"]

@@ -15,16 +15,18 @@ from latently import rng as chance
 from latently.engine.infer import pieces
 from latently.model import Composition
 from latently.parts.corruptions import Gaussian
+from latently.tasks.cloud import Cloud
+from latently.tasks.nearness import AT_ONCE, Neighbours, features, spread
 from latently.values import Batch
 
-__all__ = ["Map", "Neighbours", "Tails", "View", "Yardstick", "cut", "limits", "noise_for"]
+__all__ = ["Map", "Tails", "View", "Yardstick", "cut", "limits", "noise_for"]
 
 Rows = NDArray[np.float64]
 Map = Callable[[Callable[[Batch], Tensor], Batch], NDArray[np.float32]]
 
 PAIRS = 4  # draws of noise at scoring, each with its mirror image
 REFERENCES = 8192  # training rows that distances are measured to
-AT_ONCE = 256  # rows a call whose distances to all references are in memory together
+FEWER = 2048  # where the neighbour that counts is the fiftieth part of them away: as good (measured), and faster
 ROUNDS = 5  # of putting what the model expects in a cell's place: a spoiled cell spoils the first guess (measured)
 LEVELS = np.linspace(1.0, 0.1, 46)  # chances of exceeding whose quantiles are kept; beyond, an exponential
 FAINT = 1e-3  # of the mean column's surprise: a column may not be told better than this
@@ -68,47 +70,6 @@ class Tails:
 
 
 @dataclass(frozen=True)
-class Neighbours:
-    """Distance to the k-th nearest of some training rows, over the features known in both, scaled up to all of them."""
-
-    rows: Tensor  #: (references, features), float64, zero where unknown
-    known: Tensor | None
-    k: int
-    alone: bool  #: a row is no neighbour of itself: for scoring the rows that the references were taken from
-
-    def squares(self, x: Tensor, known: Tensor | None) -> Tensor:
-        """Squared distances `(rows, references)`; infinite where nothing is known in both, or to itself."""
-        if known is None and self.known is None:
-            size = x.square().sum(1)[:, None] + self.rows.square().sum(1)
-            squares = size - 2 * x @ self.rows.t()
-        else:
-            a = torch.ones_like(x) if known is None else known.to(x.dtype)
-            b = torch.ones_like(self.rows) if self.known is None else self.known.to(x.dtype)
-            x = x * a
-            size = x.square() @ b.t() + a @ self.rows.square().t()
-            share = x.shape[1] / (a @ b.t())
-            squares = ((size - 2 * x @ self.rows.t()) * share).nan_to_num(nan=torch.inf)
-        squares = squares.masked_fill(squares <= 1e-12 * size, 0.0)  # what rounding leaves of nothing
-        return squares.masked_fill(squares == 0, torch.inf) if self.alone else squares
-
-    def distance(self, x: Tensor, known: Tensor | None) -> Tensor:
-        """To the k-th nearest; 0 for a row without a reference to compare with."""
-        nearest = self.squares(x, known).topk(min(self.k, len(self.rows)), largest=False).values
-        return nearest.masked_fill(nearest.isinf(), 0.0).amax(1).sqrt()
-
-
-def features(model: Composition, batch: Batch) -> tuple[Tensor, Tensor | None]:
-    """What the encoder sees of each column, without the mask channel, on the CPU in float64; which of it is known."""
-    levels = model.door.levels
-    widths = torch.tensor([n or 1 for n in levels])
-    x = model.door(batch)[:, : int(widths.sum())].cpu().double()
-    if batch.known is None:
-        return x, None
-    known = batch.known.flatten(1).cpu().repeat_interleave(widths, 1)
-    return x * known, known
-
-
-@dataclass(frozen=True)
 class View:
     """What a model, and the rows that it learned from, make of other rows."""
 
@@ -117,14 +78,15 @@ class View:
     low: Tensor  #: least value of each cell among the rows learned from
     high: Tensor
     neighbours: Neighbours
+    cloud: Cloud | None = None  #: where anomalies may have been learned from
 
     @classmethod
     def of(cls, model: Composition, rows: Batch, k: int, alone: bool) -> View:
-        """`k`: which neighbour counts, 0 for the fiftieth part of the references, the fifth at least."""
+        """`k`: which neighbour counts, 0 for the fiftieth part of the references, the fifth at least, and a cloud."""
         noise, (low, high) = noise_for(model, rows.cells), limits(rows, 1 + max(1, len(rows) // 100) if alone else 1)
-        some, seen = features(model, rows.take(slice(0, REFERENCES)))
+        some, seen = features(model, spread(rows, REFERENCES if k else FEWER))
         k = min(k or max(5, len(some) // 50), max(1, len(some) - alone))
-        return cls(model, noise, low, high, Neighbours(some, seen, k, alone))
+        return cls(model, noise, low, high, Neighbours(some, seen, k, alone), Cloud.of(model, rows) if alone else None)
 
     def cells(self, batch: Batch, run: Map) -> Rows:
         """Surprise of every cell, 0 where unknown: its nats in the mean over the draws, and how far out of range."""
@@ -157,25 +119,38 @@ class View:
 
     def distance(self, batch: Batch, alone: bool = False) -> Rows:
         """How far the neighbours are; `alone` when the rows are, or may be, among the references."""
-        near = replace(self.neighbours, alone=alone or self.neighbours.alone)
+        near = self.neighbours if not alone or self.neighbours.alone else replace(self.neighbours, alone=True)
         device = next(self.model.parameters()).device
         return pieces(lambda b: near.distance(*features(self.model, b)), batch, AT_ONCE, device).numpy()
 
-    def apart(self, batch: Batch) -> Rows:
-        """Squared distance to the neighbour that counts, column by column."""
+    def out(self, batch: Batch) -> list[Rows]:
+        """How far from the middle of the rows, where that counts."""
+        if (cloud := self.cloud) is None:
+            return []
         device = next(self.model.parameters()).device
-        return pieces(self._apart, batch, AT_ONCE, device).numpy()
+        return [pieces(lambda b: cloud.distance(*features(self.model, b)), batch, AT_ONCE, device).numpy()]
 
-    def _apart(self, batch: Batch) -> Tensor:
-        x, known = features(self.model, batch)
+    def apart(self, batch: Batch) -> list[Rows]:
+        """Squared distance to the neighbour that counts, and from the middle where that does, column by column."""
+        device = next(self.model.parameters()).device
+        found = [pieces(lambda b: self._columns(self._apart(*features(self.model, b))), batch, AT_ONCE, device).numpy()]
+        if (cloud := self.cloud) is None:
+            return found
+        far = pieces(lambda b: self._columns(cloud.parts(*features(self.model, b))), batch, AT_ONCE, device).numpy()
+        return [*found, far]
+
+    def _apart(self, x: Tensor, known: Tensor | None) -> Tensor:
         near = self.neighbours
         which = near.squares(x, known).topk(near.k, largest=False).indices[:, -1]
         gap = (x - near.rows[which]).square()
         gap = gap if known is None else gap * known
-        gap = gap if near.known is None else gap * near.known[which]
+        return gap if near.known is None else gap * near.known[which]
+
+    def _columns(self, each: Tensor) -> Tensor:
+        """Of every column what its features have together."""
         levels = self.model.door.levels
         column = torch.arange(len(levels)).repeat_interleave(torch.tensor([n or 1 for n in levels]))
-        return torch.zeros(len(x), len(levels), dtype=gap.dtype).index_add_(1, column, gap)
+        return torch.zeros(len(each), len(levels), dtype=each.dtype).index_add_(1, column, each)
 
     def state(self) -> dict[str, Any]:
         """Arrays and JSON values, without the model."""
@@ -184,6 +159,7 @@ class View:
             "noise": self.noise.numpy(), "low": self.low.numpy(), "high": self.high.numpy(),
             "references": near.rows.numpy().astype(np.float32), "k": near.k, "alone": near.alone,
         }  # fmt: skip
+        found |= {} if self.cloud is None else self.cloud.state()
         return found if near.known is None else found | {"references_known": near.known.numpy()}
 
     @classmethod
@@ -191,7 +167,8 @@ class View:
         """The view that `state` described."""
         noise, low, high, rows = (torch.from_numpy(state[n]).clone() for n in ("noise", "low", "high", "references"))
         known = torch.from_numpy(state["references_known"]).clone() if "references_known" in state else None
-        return cls(model, noise, low, high, Neighbours(rows.double(), known, state["k"], state["alone"]))
+        near = Neighbours(rows.double(), known, state["k"], state["alone"])
+        return cls(model, noise, low, high, near, Cloud.from_state(state))
 
 
 def limits(rows: Batch, place: int) -> tuple[Tensor, Tensor]:
@@ -220,11 +197,11 @@ class Yardstick:
     low: Rows  #: least surprise of each column's cells
     mean: Rows  #: mean surprise above that
     cell: Tails  #: of each column's cells, in units of `mean`
-    view: Tails  #: of the rows: mean surprise of the known cells, distance
+    view: Tails  #: of the rows: mean surprise of the known cells, distances
 
     @classmethod
-    def of(cls, cells: Rows, known: NDArray[np.bool_] | None, distance: Rows, weight: Rows) -> Yardstick:
-        """From the surprise of cells and the distance of rows, each row counting `weight`."""
+    def of(cls, cells: Rows, known: NDArray[np.bool_] | None, apart: Rows, weight: Rows) -> Yardstick:
+        """From the surprise of cells and the distances of rows `(rows, views)`, each row counting `weight`."""
         counts = np.broadcast_to(weight[:, None], cells.shape) if known is None else weight[:, None] * known
         low = np.asarray(np.where(counts > 0, cells, np.inf).min(axis=0))
         low = np.where(np.isfinite(low), low, 0.0)
@@ -233,22 +210,26 @@ class Yardstick:
         nothing = Tails(np.zeros((len(LEVELS), 0)), np.zeros(0))
         made = cls(low, mean, nothing, nothing)
         units = made.units(cells, known)
-        views = np.column_stack([made.surprise(units, known), distance])
+        views = np.column_stack([made.surprise(cells, known), apart])
         return replace(made, cell=Tails.of(units, weight, known, least=0.05), view=Tails.of(views, weight))
 
     def units(self, cells: Rows, known: NDArray[np.bool_] | None) -> Rows:
         """Surprise of cells beside their column's usual one; 0 where unknown."""
-        units = np.maximum(cells - self.low, 0) / self.mean
-        return units if known is None else units * known
+        return self.beyond(cells, known) / self.mean
 
-    def surprise(self, units: Rows, known: NDArray[np.bool_] | None) -> Rows:
+    def beyond(self, cells: Rows, known: NDArray[np.bool_] | None) -> Rows:
+        """Surprise of cells above the least of their column; 0 where unknown."""
+        found = np.maximum(cells - self.low, 0)
+        return found if known is None else found * known
+
+    def surprise(self, cells: Rows, known: NDArray[np.bool_] | None) -> Rows:
         """The mean over the known cells of each row."""
-        count = units.shape[1] if known is None else np.maximum(known.sum(1), 1)
-        return np.asarray(units.sum(1) / count)
+        count = cells.shape[1] if known is None else np.maximum(known.sum(1), 1)
+        return np.asarray(self.beyond(cells, known).sum(1) / count)
 
-    def nats(self, cells: Rows, known: NDArray[np.bool_] | None, distance: Rows) -> Rows:
-        """`-log p` of both views, `(rows, 2)`; nothing for a row without a known cell."""
-        found = self.view.nats(np.column_stack([self.surprise(self.units(cells, known), known), distance]))
+    def nats(self, cells: Rows, known: NDArray[np.bool_] | None, apart: Rows) -> Rows:
+        """`-log p` in every view, `(rows, views)`; nothing for a row without a known cell."""
+        found = self.view.nats(np.column_stack([self.surprise(cells, known), apart]))
         return found if known is None else found * known.any(axis=1, keepdims=True)
 
     def state(self) -> dict[str, Any]:

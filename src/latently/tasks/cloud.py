@@ -1,0 +1,72 @@
+"""How far a row lies from the middle of the others, in the deviations that they have in its direction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from latently.model import Composition
+from latently.tasks.nearness import features, spread, trusted
+from latently.values import Batch
+
+__all__ = ["Cloud"]
+
+TOLD_BY = 8192  # rows
+WIDEST = 512  # features: a covariance of more would weigh as much as the model
+RIDGE = 1e-3  # of the mean variance, added to every one: columns may say the same
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """Mahalanobis distance from a mean and a covariance in which rows far from their neighbours count little."""
+
+    mean: Tensor  #: (features,), float64
+    root: Tensor  #: (features, features), whose product with its transpose is the inverse covariance
+
+    @classmethod
+    def of(cls, model: Composition, rows: Batch) -> Cloud | None:
+        """From rows among which anomalies may hide; None where there are too many features."""
+        some, _ = trusted(model, spread(rows, TOLD_BY), None)
+        x, known = features(model, some)
+        if x.shape[1] > WIDEST:
+            return None
+        weight = (torch.ones(len(x)) if some.weight is None else some.weight.cpu()).double()[:, None]
+        seen = weight if known is None else weight * known
+        mean = (x * seen).sum(0) / seen.sum(0).clamp(min=1e-300)
+        apart = (x - mean) if known is None else (x - mean) * known
+        covariance = apart.t() @ (apart * weight) / weight.sum()
+        ridge = RIDGE * max(float(covariance.diagonal().mean()), 1e-12)
+        values, vectors = np.linalg.eigh(covariance.numpy() + ridge * np.eye(x.shape[1]))
+        root = torch.from_numpy(vectors / np.sqrt(np.maximum(values, ridge)))
+        return cls(mean.float().double(), root.float().double())  # as a file holds them
+
+    def distance(self, x: Tensor, known: Tensor | None) -> Tensor:
+        """Of rows of features; unknown ones lie in the middle, and the known make up for them."""
+        return self._each(x, known).sum(1).clamp(min=0).sqrt()
+
+    def parts(self, x: Tensor, known: Tensor | None) -> Tensor:
+        """Of every feature, what it adds to the square of the distance; nothing where it takes away."""
+        return self._each(x, known).clamp(min=0)
+
+    def _each(self, x: Tensor, known: Tensor | None) -> Tensor:
+        apart = x - self.mean
+        apart = apart if known is None else apart * known
+        squares = apart * ((apart @ self.root) @ self.root.t())
+        if known is not None:
+            squares = squares * (x.shape[1] / known.sum(1, keepdim=True).clamp(min=1))
+        return squares
+
+    def state(self) -> dict[str, Any]:
+        """Arrays by name."""
+        return {"cloud_mean": self.mean.numpy().astype(np.float32), "cloud_root": self.root.numpy().astype(np.float32)}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Cloud | None:
+        """What `state` described; None where there was none."""
+        if "cloud_mean" not in state:
+            return None
+        return cls(*(torch.from_numpy(state[f"cloud_{n}"]).double() for n in ("mean", "root")))
