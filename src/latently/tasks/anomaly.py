@@ -48,10 +48,12 @@ JUDGES: dict[str, type[Columns] | type[Directions] | type[Regions] | type[Moment
 class AnomalyDetector(OutlierMixin, Alerting):
     """Finds rows, images or stretches of series unlike those it learned from, and says what makes them so.
 
-    Two views of a row: the surprise of its cells when a denoising autoencoder reconstructs it from noisy copies of
-    itself, each cell beside what is usual in its column and beyond the range seen growing with the square; and the
-    distance to its neighbours among the training rows. Each becomes `-log p` beside rows that the model did not learn
-    from; their mean is the row's strangeness, `score_samples` is minus that.
+    A row is looked at twice, as it is and with its numbers bent (`asinh`, so that long tails do not make all other rows
+    look alike), each time by an autoencoder of its own. Half of its strangeness is the surprise of its cells when a
+    denoising autoencoder reconstructs it from noisy copies of itself, what lies beyond the range seen growing with the
+    square; the other half is the distance to its neighbours among the training rows, with "contaminated" in the mean
+    with that to the middle of them all, in the deviations they have in its direction. Each is `-log p` beside rows that
+    the model did not learn from, on the look that finds more; `score_samples` is minus their sum.
 
     Images are looked at place by place: what fixed filters make of the logarithm of the image, shrunk where a side has
     more than 256 pixels, at up to 32 x 32 places. The same two views judge every place. The strangest places are one
@@ -71,9 +73,10 @@ class AnomalyDetector(OutlierMixin, Alerting):
         Width of the code. The default kind is kept from copying by noise, so a wide code is the default.
     setting : {"contaminated", "clean"}
         "clean": every training row is normal, and the rows to judge are others (novelty detection): the nearest
-        neighbour counts. "contaminated": anomalies hide among the training rows, which may themselves be judged: the
-        neighbour that counts is the fiftieth part of the references away (the fifth at least), so that a small group
-        of anomalies does not vouch for itself, and no row is its own neighbour.
+        neighbour counts. "contaminated": anomalies hide among the training rows, which may themselves be judged: rows
+        teach less the further their neighbours are, so that anomalies are not learned; the neighbour that counts is the
+        fiftieth part of the references away (the fifth at least), so that a small group of anomalies does not vouch for
+        itself; and no row is its own neighbour.
     contamination : "auto" or float in (0, 0.5]
         Which rows `predict` flags. "auto": those of conformal p at most .01 (with fewer than 99 held-out rows, those
         stranger than all of them); with setting="contaminated" also those like the strangest hundredth of the training

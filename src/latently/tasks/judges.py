@@ -104,7 +104,7 @@ class Columns:
         return found
 
     def strange(self, X: Any, batches: Iterator[Batch]) -> Rows:
-        """The mean of the views of each row, each being the greater of the sides'."""
+        """Half what the cells say of each row, half the mean of the distances, each on the side that says more."""
         return np.concatenate([_fused([side.nats(b, self.run) for side in self.sides]) for b in batches])
 
     def features(self, X: Any, batches: Iterator[Batch]) -> Rows:
@@ -123,6 +123,7 @@ class Columns:
         ahead, best, row = nats.argmax(0), nats.max(0), np.arange(len(batch))
         each = [np.stack([shares[v] for shares, _ in told])[ahead[:, v], row] for v in range(best.shape[1])]
         p = np.stack([p for _, p in told])[ahead[:, 0], row]
+        best = best * _weights(best.shape[1])
         return parts(sum(share * best[:, v : v + 1] for v, share in enumerate(each))), p
 
     def _reasons(self, batch: Batch, top: int) -> list[list[Reason]]:
@@ -170,7 +171,14 @@ class Columns:
 
 
 def _fused(nats: list[Rows]) -> Rows:
-    return np.asarray(np.max(nats, axis=0).mean(1))
+    """The cells' half and the distances' half, each view on the side where it is stranger."""
+    best = np.max(nats, axis=0)
+    return np.asarray(best @ _weights(best.shape[1]))
+
+
+def _weights(views: int) -> Rows:
+    """What each view counts: cells one half, all distances together the other."""
+    return np.array([0.5, *[0.5 / (views - 1)] * (views - 1)])
 
 
 def _shown(value: Any) -> str:
