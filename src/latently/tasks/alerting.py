@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, Self
 
 import numpy as np
@@ -20,16 +21,16 @@ Rows = NDArray[np.float64]
 AUTO = 0.01  # conformal p of contamination="auto"
 
 
-class Alerting(Task):
+class Alerting(Task, ABC):
     """A task that scores rows, higher being more normal, and knows how strange rows are that it did not learn from."""
 
     calibration_: Rows
     offset_: float
     _counts: Rows  # what each of `calibration_` counts
 
+    @abstractmethod
     def score_samples(self, X: Any) -> Rows:
         """Minus the strangeness of every row."""
-        raise NotImplementedError
 
     def p_values(self, X: Any) -> Rows:
         """Conformal p of every row: how often a normal row would be at least as strange."""
