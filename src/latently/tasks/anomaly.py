@@ -24,6 +24,7 @@ from latently.tasks.probes import detection, labels_of
 from latently.tasks.region import Region
 from latently.tasks.regions import MARKED, Regions
 from latently.tasks.strangeness import cut
+from latently.tasks.taught import LookedAt, Taught, looked_at
 from latently.tasks.thresholds import share
 from latently.tasks.twice import Twice
 from latently.values import Batch
@@ -123,6 +124,8 @@ class AnomalyDetector(OutlierMixin, Twice):
     judged: ClassVar[str] = "labels, 1 of anomalies and 0 of the others (of files, the names of their folders)"
     quiet: ClassVar[tuple[str, ...]] = ("dead units", "no better than PCA")  # a wide code has units to spare
 
+    _known: ClassVar[LookedAt | None] = None  # during a fit with labels
+
     n_components: int | Literal["auto"] = field(default=64, kw_only=False)
     kind: Any = "auto"
     setting: str = "contaminated"
@@ -131,9 +134,19 @@ class AnomalyDetector(OutlierMixin, Twice):
     # ------------------------------------------------------------------ fit
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Learn what rows `X` (n, columns) are like; `y` is ignored."""
+        """Learn what rows `X` (n, columns) are like.
+
+        `y`, of a table: 1 (True) for a known anomaly, 0 (False) for a known normal row, -1, NaN or None for the others.
+        A `y` with other values in it is ignored, with a `FitAlarm`, and so is one of other data than a table. Raises
+        `BadData` where it has another length than `X`, or calls every row an anomaly.
+        """
         share = self._share()
-        self._fit(X, sample_weight)
+        told = y is not None and self._modality(X).judge == "columns"
+        sample_weight, self._known = looked_at(X, y, sample_weight) if told else (sample_weight, None)
+        try:
+            self._fit(X, sample_weight)
+        finally:
+            del self._known
         if share is None:
             self.offset_: float = -self._at_level(AUTO)
             if self.setting == "clean":
@@ -162,6 +175,9 @@ class AnomalyDetector(OutlierMixin, Twice):
         learned = Learned(outcome, rows, self.setting == "clean", self._map)
         self._judge: Judge
         self._judge, strange, weight = JUDGES[self.data_.judge].of(learned, self.data_)
+        if self._known is not None and isinstance(self._judge, Columns):
+            known = self._known.read(lambda some: self.data_.take(self, some))
+            self._judge, strange = Taught.by(self._judge, learned, known)
         order = np.argsort(strange, kind="stable")
         self.calibration_, self._counts = strange[order], weight[order]
 
@@ -172,7 +188,7 @@ class AnomalyDetector(OutlierMixin, Twice):
     def _adopt(self, extra: dict[str, Any]) -> None:
         kind = JUDGES[self.data_.judge]
         if kind is Columns:
-            self._judge = Columns.from_state(self.model_, extra, self._map, self.data_, self._again)
+            self._judge = Taught.from_state(self.model_, extra, self._map, self.data_, self._again)
         else:
             self._judge = kind.from_state(self.model_, extra, self._map, self.data_)
         self.calibration_, self._counts, self.offset_ = extra["strange"], extra["counts"], extra["offset"]
