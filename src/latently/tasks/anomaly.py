@@ -19,9 +19,10 @@ from latently.errors import BadParameter, UnsupportedInput
 from latently.modalities.bent import Bend
 from latently.model import Composition
 from latently.parts.networks import Design
-from latently.tasks.alerting import AUTO, Alerting
+from latently.tasks.alerting import AUTO
 from latently.tasks.assemble import Blueprint
 from latently.tasks.directions import Directions
+from latently.tasks.explaining import Explaining
 from latently.tasks.intervals import Interval
 from latently.tasks.judges import Beside, Columns, Learned, Reason
 from latently.tasks.moments import Moments
@@ -45,7 +46,7 @@ JUDGES: dict[str, type[Columns] | type[Directions] | type[Regions] | type[Moment
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class AnomalyDetector(OutlierMixin, Alerting):
+class AnomalyDetector(OutlierMixin, Explaining):
     """Finds rows, images or stretches of series unlike those it learned from, and says what makes them so.
 
     A row is looked at twice, as it is and with its numbers bent (`asinh`, so that long tails do not make all other rows

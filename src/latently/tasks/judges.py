@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from latently.engine.infer import pieces
 from latently.engine.schedule import Judged, Outcome
 from latently.modalities import Modality
 from latently.modalities.bent import Bend
 from latently.model import Composition
+from latently.tasks.nearness import AT_ONCE, Neighbours, features, kept
 from latently.tasks.sides import Side, known_of, parts, weights
 from latently.tasks.strangeness import Map
 from latently.values import Batch
@@ -111,6 +114,34 @@ class Columns:
         """What the encoder sees of each row, without the mask channel."""
         door = self.sides[0].view.model.door
         return np.concatenate([self.run(lambda b: door(b)[:, : door.features], b) for b in batches]).astype(np.float64)
+
+    def normal(self, batches: Iterator[Batch], line: float) -> Batch:
+        """For every row the most similar other one of the references, those stranger than `line` aside.
+
+        The less strange half never is.
+        """
+        rows, strange = self._references
+        rows = rows.take(torch.from_numpy(np.flatnonzero(strange <= max(line, np.median(strange)))))
+        side = self.sides[-1]
+        model, (seen, known) = side.view.model, side.features(rows)
+        near = Neighbours(seen, known, 1, True)
+        device = next(model.parameters()).device
+        which, held = [], []
+        for batch in batches:
+            gaps = known_of(batch)
+            held.append(torch.ones(len(batch)).bool() if gaps is None else torch.from_numpy(gaps.any(1)))
+            found = pieces(lambda b: near.nearest(*features(model, b)), side.seen(batch), AT_ONCE, device)
+            which.append(found.long())
+        found, there = rows.take(torch.cat(which)), torch.cat(held)[:, None]
+        mask = there if found.known is None else there & found.known.flatten(1)
+        return replace(found, known=mask.expand(len(there), found.cells))
+
+    @functools.cached_property
+    def _references(self) -> tuple[Batch, Rows]:
+        """The training rows that distances are measured to, and how strange each is."""
+        view = self.sides[0].view
+        rows = kept(view.model.door.levels, view.neighbours)
+        return rows, self.strange(None, iter([rows]))
 
     def explain(self, X: Any, batches: Iterator[Batch], top: int) -> list[list[Reason]]:
         """The `top` cells of each row."""
