@@ -249,14 +249,24 @@ def test_a_line_that_cannot_be_drawn_is_refused_and_the_old_one_stays(clean, giv
 
 @pytest.mark.parametrize(
     "options",
-    [{"setting": "dirty"}, {"contamination": 0}, {"contamination": 0.6}, {"contamination": "some"},
+    [{"setting": "dirty"}, {"setting": "contaminated", "contamination": 0}, {"contamination": -0.1},
+     {"contamination": 0.6}, {"contamination": "some"},
      {"contamination": True}],
 )  # fmt: skip
 def test_options_that_cannot_work_are_refused(options):
-    with pytest.raises(BadParameter, match=next(iter(options))):
+    with pytest.raises(BadParameter, match=list(options)[-1]):
         detector(**options)
 
 
 def test_the_share_asked_for_is_flagged():
     x = normal(200)
-    assert (detector(x, contamination=0.07, epochs=3).predict(x) == -1).sum() == 14
+    model = detector(x, setting="contaminated", contamination=0.07, epochs=3)
+    assert (model.predict(x) == -1).sum() == 14
+
+
+def test_of_clean_rows_the_share_asked_for_is_that_of_new_ones():
+    rng, x = np.random.default_rng(3), np.random.default_rng(2).normal(size=(400, 6))
+    new = rng.normal(size=(2000, 6))
+    assert (detector(x, contamination=0.1).predict(new) == -1).mean() == pytest.approx(0.1, abs=0.05)
+    model = detector(x, contamination=0, epochs=2)
+    assert model.threshold_ == model.calibration_[-1]

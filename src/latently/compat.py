@@ -49,8 +49,8 @@ class PyODDetector(BaseEstimator):
     Notes
     -----
     Other than with PyOD: a score is a row's own and the same in every call, missing cells, categories and dates are
-    taken as they are, no global seed is set, and training rows are judged as in the setting "contaminated": no row is
-    its own neighbour.
+    taken as they are, and no global seed is set. With `setting="clean"` held-out rows tell the threshold, so that fewer
+    than the share `contamination` of the training rows lie above it.
 
     Examples
     --------
@@ -73,7 +73,7 @@ class PyODDetector(BaseEstimator):
         """Learn what rows are like; `y` is ignored."""
         detector = AnomalyDetector() if self.detector is None else clone(self.detector)
         self.detector_ = detector.set_params(contamination=self.contamination).fit(X)
-        self.decision_scores_ = self.decision_function(X)
+        self.n_features_in_, self.decision_scores_ = self.detector_.n_features_in_, self.decision_function(X)
         self.threshold_ = self.detector_.threshold_
         self.labels_ = self._labels(self.decision_scores_)
         return self
@@ -127,9 +127,3 @@ class PyODDetector(BaseEstimator):
 
     def _labels(self, scores: Rows) -> Labels:
         return (scores > self.threshold_).astype(np.int64)
-
-    @property
-    def n_features_in_(self) -> int:
-        """Columns of the fit."""
-        check_is_fitted(self, "detector_")
-        return int(self.detector_.n_features_in_)

@@ -42,7 +42,7 @@ def roomy(like: Any, names: list[str], gaps: NDArray[np.bool_]) -> Any:
     if not hasattr(like, "iloc"):
         return like
     room = {"i": "Int64", "u": "UInt64", "b": "boolean"}
-    tight = {n: getattr(like.dtypes.get(n), "kind", "") for n, gap in zip(names, gaps.any(0), strict=True) if gap}
+    tight = {n: getattr(like.dtypes.get(n), "kind", "") for j, n in enumerate(names) if gaps[:, j].any()}
     return like.astype({n: room[kind] for n, kind in tight.items() if kind in room})
 
 

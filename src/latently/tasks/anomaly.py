@@ -81,8 +81,9 @@ class AnomalyDetector(OutlierMixin, Explaining):
     contamination : "auto" or float in (0, 0.5]
         Which rows `predict` flags. "auto": those of conformal p at most .01 (with fewer than 99 held-out rows, those
         stranger than all of them); with setting="contaminated" also those like the strangest hundredth of the training
-        rows, which look less strange to a model that learned from them. A number: that share of the training rows.
-        `set_threshold` changes it at any time.
+        rows, which look less strange to a model that learned from them. A number: that share of the training rows; with
+        "clean" of the held-out rows, and 0 is allowed: rows stranger than all of them. `set_threshold` changes it at
+        any time.
     kind, network, loss, epochs, ... :
         As in `Autoencoder`. Noise is drawn at scoring only with a kind whose corruption is Gaussian, "gaussian:.5".
 
@@ -137,10 +138,11 @@ class AnomalyDetector(OutlierMixin, Explaining):
         """Learn what rows `X` (n, columns) are like; `y` is ignored."""
         share = self._share()
         self._fit(X, sample_weight)
-        if share is None:
-            self.offset_: float = -self._at_level(AUTO)
-            if self.setting == "clean":
-                return self
+        self.offset_: float = -self._at_level(AUTO)
+        if self.setting == "clean":  # rows that were learned from look less strange than others: held-out ones tell
+            if share is not None:
+                self.offset_ = -cut(self.calibration_, self._counts, share)
+            return self
         strange = -self.score_samples(X)
         weight = np.ones(len(strange)) if sample_weight is None else _check_sample_weight(sample_weight, strange)
         line = -cut(strange, weight, share or AUTO)
@@ -154,7 +156,8 @@ class AnomalyDetector(OutlierMixin, Explaining):
         value = self.contamination
         if isinstance(value, str) and value == "auto":
             return None
-        if not isinstance(value, Real) or isinstance(value, bool) or not 0 < value <= 0.5:
+        least = 0.0 if self.setting == "clean" else np.nextafter(0, 1)
+        if not isinstance(value, Real) or isinstance(value, bool) or not least <= value <= 0.5:
             raise BadParameter(
                 f"contamination={value!r} must lie in (0, 0.5]: it is the share of training rows to flag. If you do "
                 "not know it, leave 'auto' and rank rows by score_samples."

@@ -37,10 +37,10 @@ class Explaining(Alerting, ABC):
         """The reasons of `explain` as one flat table, a line for each reason of each row, most first.
 
         Its columns are `row` (place in X, from 0), `rank` (from 1), the fields of a reason (of a table's rows `column`,
-        `observed`, `expected`, `share`, `p_value`), and of the row as a whole `score`, as `score_samples` has it, and
-        `row_p_value`. A pandas frame for a pandas frame, each line under its row's index label, so that it can be joined
-        with X; else a dict of NumPy arrays, which every frame library takes. A row without a known cell has no line. Of
-        one series there are scores for its steps, so that `score` and `row_p_value` are left out.
+        `observed`, `expected`, `share`, `p_value`), and of the row as a whole `score`, that of `score_samples`, and
+        `row_p_value`. A pandas frame for a pandas frame, each line under the index label of its row, for joins with X;
+        else a dict of NumPy arrays, which every frame library takes. A row without a known cell has no line. One series
+        has scores for its steps, so that `score` and `row_p_value` are left out.
         """
         found, scores = self.explain(X, top), self.score_samples(X)
         lines = [(row, rank, reason) for row, reasons in enumerate(found) for rank, reason in enumerate(reasons, 1)]
@@ -59,11 +59,10 @@ class Explaining(Alerting, ABC):
     def nearest(self, X: Any) -> Any:
         """For every row of a table the normal training row that is most like it, in user units, in the container of X.
 
-        Compare the two to see what a normal row of this sort looks like. The rows to choose from are those kept for
-        distances (8,192 at most; 2,048 with "contaminated"), numbers within seven digits, less those that are flagged
-        themselves (the less strange half stays in any case); no row is its own. Nearness is that of the bent look at the
-        numbers, where one cell far out does not drown the others. Cells that the training row lacks are missing, a row
-        without any known cell gets none, and columns that were not learned stay as they are in X.
+        To choose from are the rows kept for distances (at most 8,192; 2,048 with "contaminated"; numbers within seven
+        digits) that are not flagged themselves (the less strange half stays in any case); no row is its own. Nearness is
+        that of the bent look at the numbers, where one cell far out does not drown the others. What the training row
+        lacks is missing, a row without any known cell gets nothing, and columns not learned stay as they are in X.
         Raises `UnsupportedInput` where a row is no row of a table.
         """
         values = self._normal(X)
@@ -99,9 +98,8 @@ def beside_normal(detector: Explaining, X: Any) -> list[list[tuple[str, Any, Any
     data, batch = detector.data_, detector._batch(X)
     own = np.asarray(data.values(batch.x), np.float64)
     own = own if batch.known is None else np.where(batch.known.cpu().numpy(), own, np.nan)
-    pairs = zip(data.names, *([data.objects(j, v[:, j]) for j in range(data.cells)] for v in (own, detector._normal(X))))
-    columns = [[(name, *cells) for cells in zip(seen, normal, strict=True)] for name, seen, normal in pairs]
-    return [list(row) for row in zip(*columns, strict=True)]
+    cells = [[data.objects(j, v[:, j]) for j in range(data.cells)] for v in (own, detector._normal(X))]
+    return [[(n, a[i], b[i]) for n, a, b in zip(data.names, *cells, strict=True)] for i in range(len(own))]
 
 
 def _column(values: list[Any]) -> NDArray[Any]:

@@ -132,9 +132,9 @@ class Columns:
             held.append(torch.ones(len(batch)).bool() if gaps is None else torch.from_numpy(gaps.any(1)))
             found = pieces(lambda b: near.nearest(*features(model, b)), side.seen(batch), AT_ONCE, device)
             which.append(found.long())
-        found, there = rows.take(torch.cat(which)), torch.cat(held)[:, None]
-        mask = there if found.known is None else there & found.known.flatten(1)
-        return replace(found, known=mask.expand(len(there), found.cells))
+        usual, there = rows.take(torch.cat(which)), torch.cat(held)[:, None]
+        mask = there if usual.known is None else there & usual.known.flatten(1)
+        return replace(usual, known=mask.expand(len(there), usual.cells))
 
     @functools.cached_property
     def _references(self) -> tuple[Batch, Rows]:
