@@ -60,8 +60,8 @@ class Explaining(Alerting, ABC):
         """For every row of a table the normal training row that is most like it, in user units, in the container of X.
 
         To choose from are the rows kept for distances (at most 8,192; 2,048 with "contaminated"; numbers within seven
-        digits) that are not flagged themselves (the less strange half stays in any case); no row is its own. Nearness is
-        that of the bent look at the numbers, where one cell far out does not drown the others. What the training row
+        digits) that are not flagged themselves (the less strange half stays in any case); no row is its own. Nearness
+        is that of the bent look at the numbers, where one cell far out does not drown the others. What the training row
         lacks is missing, a row without any known cell gets nothing, and columns not learned stay as they are in X.
         Raises `UnsupportedInput` where a row is no row of a table.
         """
