@@ -34,23 +34,15 @@ class PyODDetector(BaseEstimator):
         `AnomalyDetector(contamination="auto")`.
     detector : AnomalyDetector, optional
         One with options other than the defaults, not yet fitted, such as `AnomalyDetector(setting="clean")` for
-        training rows without outliers. It is cloned; its own `contamination` gives way to the one here.
+        training rows without outliers, of which held-out ones tell the threshold. Its own `contamination` gives way.
 
     Attributes
     ----------
     detector_ : AnomalyDetector
-    decision_scores_ : array
-        Strangeness of the training rows, in nats.
-    labels_ : array
-        1 for training rows above the threshold, else 0.
+    decision_scores_, labels_ : arrays
+        Strangeness of the training rows in nats; 1 for those above the threshold, else 0.
     threshold_ : float
         Scores above it are outliers. Set it to move the line.
-
-    Notes
-    -----
-    Other than with PyOD: a score is a row's own and the same in every call, missing cells, categories and dates are
-    taken as they are, and no global seed is set. With `setting="clean"` held-out rows tell the threshold, so that fewer
-    than the share `contamination` of the training rows lie above it.
 
     Examples
     --------

@@ -157,8 +157,8 @@ class AnomalyDetector(OutlierMixin, Explaining, Twice):
         least = 0.0 if self.setting == "clean" else np.nextafter(0, 1)
         if not isinstance(value, Real) or isinstance(value, bool) or not least <= value <= 0.5:
             raise BadParameter(
-                f"contamination={value!r} must lie in (0, 0.5], or be 0 with setting='clean': it is the share of rows to flag. If you do "
-                "not know it, leave 'auto' and rank rows by score_samples."
+                f"contamination={value!r} must lie in (0, 0.5], or be 0 with setting='clean': it is the share of "
+                "rows to flag. If you do not know it, leave 'auto' and rank rows by score_samples."
             )
         return float(value)
 

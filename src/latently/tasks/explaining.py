@@ -39,7 +39,7 @@ class Explaining(Alerting, ABC):
         Its columns are `row` (place in X, from 0), `rank` (from 1), the fields of a reason (of a table's rows `column`,
         `observed`, `expected`, `share`, `p_value`), and of the row as a whole `score`, that of `score_samples`, and
         `row_p_value`. A pandas frame for a pandas frame, each line under the index label of its row, for joins with X;
-        else a dict of NumPy arrays, which every frame library takes. A row without a known cell has no line. One series
+        else a dict of NumPy arrays, of objects where sorts are mixed. A row without a known cell has no line. One series
         has scores for its steps, so that `score` and `row_p_value` are left out.
         """
         found, scores = self.explain(X, top), self.score_samples(X)
@@ -88,18 +88,20 @@ class Explaining(Alerting, ABC):
             raise UnsupportedInput(
                 f"nearest is for rows of a table; a {self.data_.item} was learned from here. Try explain(X)."
             )
-        rows = self._judge.normal(batches, self.threshold_)
-        values = np.asarray(self.data_.values(rows.x), np.float64)
-        return values if rows.known is None else np.where(rows.known.numpy(), values, np.nan)
+        return _numbers(self.data_, self._judge.normal(batches, self.threshold_))
 
 
 def beside_normal(detector: Explaining, X: Any) -> list[list[tuple[str, Any, Any]]]:
     """Of each row every column's name, its value, and that of the row which `nearest` finds; None where missing."""
-    data, batch = detector.data_, detector._batch(X)
-    own = np.asarray(data.values(batch.x), np.float64)
-    own = own if batch.known is None else np.where(batch.known.cpu().numpy(), own, np.nan)
-    cells = [[data.objects(j, v[:, j]) for j in range(data.cells)] for v in (own, detector._normal(X))]
-    return [[(n, a[i], b[i]) for n, a, b in zip(data.names, *cells, strict=True)] for i in range(len(own))]
+    data, both = detector.data_, (_numbers(detector.data_, detector._batch(X)), detector._normal(X))
+    cells = [[data.objects(j, values[:, j]) for j in range(data.cells)] for values in both]
+    return [[(n, a[i], b[i]) for n, a, b in zip(data.names, *cells, strict=True)] for i in range(len(both[0]))]
+
+
+def _numbers(data: Any, rows: Batch) -> NDArray[np.float64]:
+    """Cells as numbers in user units, NaN where missing."""
+    values = np.asarray(data.values(rows.x), np.float64)
+    return values if rows.known is None else np.where(rows.known.cpu().numpy(), values, np.nan)
 
 
 def _column(values: list[Any]) -> NDArray[Any]:

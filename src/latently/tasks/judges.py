@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 import numpy as np
@@ -129,29 +129,27 @@ class Columns:
     def normal(self, batches: Iterator[Batch], line: float) -> Batch:
         """For every row the most similar other one of the references, those stranger than `line` aside.
 
-        The less strange half never is.
+        The less strange half never is. For a row without a known cell a row without one.
         """
         rows, strange = self._references
         rows = rows.take(torch.from_numpy(np.flatnonzero(strange <= max(line, np.median(strange)))))
-        side = self.sides[-1]
-        model, (seen, known) = side.view.model, side.features(rows)
-        near = Neighbours(seen, known, 1, True)
+        side, model = self.sides[-1], self.sides[-1].view.model
         device = next(model.parameters()).device
-        which, held = [], []
+        near = Neighbours(*features(model, side.seen(rows).to(device)), 1, True)
+        found = []
         for batch in batches:
-            gaps = known_of(batch)
-            held.append(torch.ones(len(batch)).bool() if gaps is None else torch.from_numpy(gaps.any(1)))
-            found = pieces(lambda b: near.nearest(*features(model, b)), side.seen(batch), AT_ONCE, device)
-            which.append(found.long())
-        usual, there = rows.take(torch.cat(which)), torch.cat(held)[:, None]
-        mask = there if usual.known is None else there & usual.known.flatten(1)
-        return replace(usual, known=mask.expand(len(there), usual.cells))
+            gaps, seen = known_of(batch), side.seen(batch)
+            which = pieces(lambda b: near.squares(*features(model, b)).argmin(1), seen, AT_ONCE, device).long()
+            there = np.ones((len(batch), 1), bool) if gaps is None else gaps.any(1, keepdims=True)
+            usual = rows.take(which)
+            mask = torch.from_numpy(there).expand(len(batch), usual.cells)
+            found.append((usual.x, mask if usual.known is None else mask & usual.known))
+        return Batch(*(torch.cat(part) for part in zip(*found, strict=True)))
 
     @functools.cached_property
     def _references(self) -> tuple[Batch, Rows]:
         """The training rows that distances are measured to, and how strange each is."""
-        view = self.sides[0].view
-        rows = kept(view.model.door.levels, view.neighbours)
+        rows = kept(self.sides[0].view.model.door.levels, self.sides[0].view.neighbours)
         return rows, self.strange(None, iter([rows]))
 
     def explain(self, X: Any, batches: Iterator[Batch], top: int) -> list[list[Reason]]:

@@ -54,10 +54,6 @@ class Neighbours:
             return self._quick(x)
         return self._full(x, known)
 
-    def nearest(self, x: Tensor, known: Tensor | None) -> Tensor:
-        """Which reference is nearest."""
-        return self.squares(x, known).argmin(1)
-
     def _full(self, x: Tensor, known: Tensor | None) -> Tensor:
         nearest = self.squares(x, known).topk(min(self.k, len(self.rows)), largest=False).values
         return nearest.masked_fill(nearest.isinf(), 0.0).amax(1).sqrt()

@@ -7,12 +7,10 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from latently.engine.schedule import Judged
 from latently.modalities.bent import Bend
 from latently.model import Composition
-from latently.tasks.nearness import features
 from latently.tasks.strangeness import Map, View, Yardstick
 from latently.values import Batch
 
@@ -55,12 +53,6 @@ class Side:
     def seen(self, batch: Batch) -> Batch:
         """Rows as this model reads them."""
         return batch if self.bend is None else self.bend.batch(batch)
-
-    def features(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
-        """What this model's encoder sees of rows."""
-        device = next(self.view.model.parameters()).device
-        x, known = features(self.view.model, self.seen(batch).to(device))
-        return x, known
 
     def nats(self, batch: Batch, run: Map) -> Rows:
         """`-log p` of each row in every view."""
