@@ -131,7 +131,7 @@ def test_of_texts_there_is_no_nearest_row():
 def test_the_plot_is_of_the_strangest_row(model, spoiled):
     pyplot = pytest.importorskip("matplotlib.pyplot")
     axes = model.plot(spoiled, top=3)
-    reasons = model.explain(spoiled.loc[["r7"]], top=3)[0]
+    reasons = model.explain(spoiled, top=3)[7]
     assert "r7" in axes.get_title(loc="right")
     assert [t.get_text().replace("\n", " ") for t in axes.get_yticklabels()] == [r.text() for r in reasons]
     assert_allclose([bar.get_width() for bar in axes.patches], [r.share for r in reasons], rtol=1e-6)

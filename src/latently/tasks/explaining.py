@@ -39,8 +39,8 @@ class Explaining(Alerting, ABC):
         Its columns are `row` (place in X, from 0), `rank` (from 1), the fields of a reason (of a table's rows `column`,
         `observed`, `expected`, `share`, `p_value`), and of the row as a whole `score`, that of `score_samples`, and
         `row_p_value`. A pandas frame for a pandas frame, each line under the index label of its row, for joins with X;
-        else a dict of NumPy arrays, of objects where sorts are mixed. A row without a known cell has no line. One series
-        has scores for its steps, so that `score` and `row_p_value` are left out.
+        else a dict of NumPy arrays, of objects where sorts are mixed. A row without a known cell has no line. One
+        series has scores for its steps, so that `score` and `row_p_value` are left out.
         """
         found, scores = self.explain(X, top), self.score_samples(X)
         lines = [(row, rank, reason) for row, reasons in enumerate(found) for rank, reason in enumerate(reasons, 1)]
