@@ -43,7 +43,7 @@ TABLES: dict[str, Callable[[], np.ndarray]] = {
     "two rows": lambda: drawn(2, 3),
     "nine rows": lambda: drawn(9, 3),
     "one column": lambda: drawn(60, 1),
-    "600 columns": lambda: drawn(8, 600),
+    "600 columns": lambda: drawn(5, 600),
     "constant columns": lambda: np.full((30, 3), 7.0),
     "one constant column": lambda: put(drawn(30, 3), (slice(None), 1), 7.0),
     "a column of nearly one value": lambda: put(put(drawn(60, 3), (slice(None), 0), 0.0), (5, 0), 1.0),
