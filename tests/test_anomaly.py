@@ -184,6 +184,17 @@ def test_reasons_name_the_broken_cell_and_what_belongs_there():
         assert first.p_value < 0.01
 
 
+def test_a_cell_far_out_hardly_moves_what_is_expected_of_the_others(clean):
+    x, far = normal(40, 9), normal(40, 9)
+    far[:, 0] += 1e4 * UNITS[0]
+
+    def expected(rows: np.ndarray) -> np.ndarray:
+        found = [{r.column: r.expected for r in reasons} for reasons in clean.explain(rows, top=6)]
+        return np.array([[row[f"x{j}"] for j in range(1, 6)] for row in found]) / UNITS[1:]
+
+    assert np.abs(expected(x) - expected(far)).mean() < 2
+
+
 def test_shares_are_of_a_whole_and_unknown_cells_are_no_reason(holed):
     x = gaps(normal(30, 3), 0.5)
     for reasons, row in zip(holed.explain(x, top=6), x, strict=True):
