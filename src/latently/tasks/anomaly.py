@@ -17,6 +17,7 @@ from latently.engine.schedule import Outcome
 from latently.errors import BadParameter, UnsupportedInput
 from latently.tasks.alerting import AUTO
 from latently.tasks.directions import Directions
+from latently.tasks.explaining import Explaining
 from latently.tasks.intervals import Interval
 from latently.tasks.judges import Columns, Learned, Reason
 from latently.tasks.moments import Moments
@@ -40,14 +41,14 @@ JUDGES: dict[str, type[Columns] | type[Directions] | type[Regions] | type[Moment
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class AnomalyDetector(OutlierMixin, Twice):
+class AnomalyDetector(OutlierMixin, Explaining, Twice):
     """Finds rows, images or stretches of series unlike those it learned from, and says what makes them so.
 
     A row is looked at twice, as it is and with its numbers bent (`asinh`, so that long tails do not make all other rows
     look alike), each time by an autoencoder of its own. Half of its strangeness is the surprise of its cells when a
     denoising autoencoder reconstructs it, what lies beyond the range seen growing with the square; the other half is
-    the distance to its neighbours among the training rows, with "contaminated" in the mean with that to the middle of
-    them all, in the deviations they have in its direction. Each is `-log p` beside rows that the model did not learn
+    the mean of two distances, to its neighbours among the training rows and to the middle of them all, in the
+    deviations they have in its direction. Each is `-log p` beside rows that the model did not learn
     from, on the look that finds more; `score_samples` is minus their sum. In a table with categories each cell counts
     by its own `-log p`, and cells count three quarters.
 
@@ -76,13 +77,14 @@ class AnomalyDetector(OutlierMixin, Twice):
     contamination : "auto" or float in (0, 0.5]
         Which rows `predict` flags. "auto": those of conformal p at most .01 (with fewer than 99 held-out rows, those
         stranger than all of them); with setting="contaminated" also those like the strangest hundredth of the training
-        rows, which look less strange to a model that learned from them. A number: that share of the training rows.
-        `set_threshold` changes it at any time.
+        rows, which look less strange to a model that learned from them. A number: that share of the training rows; with
+        "clean" of the held-out rows, and 0 is allowed: rows stranger than all of them. `set_threshold` changes it at
+        any time.
     kind : "auto" or as in `Autoencoder`
         "auto": "gaussian:.5", and of a table with categories "swap:.2", cells of other rows, since no smaller step
         leads from one category to another. Noise is drawn at scoring, too, where it is Gaussian.
     network, loss, epochs, ... :
-        As in `Autoencoder`. A table gets some 1,000 steps of training by default, which rank as well as more.
+        As in `Autoencoder`. A table gets some 800 steps of training by default, which rank as well as more.
 
     Attributes
     ----------
@@ -145,10 +147,11 @@ class AnomalyDetector(OutlierMixin, Twice):
             self._fit(X, sample_weight)
         finally:
             del self._known
-        if share is None:
-            self.offset_: float = -self._at_level(AUTO)
-            if self.setting == "clean":
-                return self
+        self.offset_: float = -self._at_level(AUTO)
+        if self.setting == "clean":  # rows that were learned from look less strange than others: held-out ones tell
+            if share is not None:
+                self.offset_ = -cut(self.calibration_, self._counts, share)
+            return self
         strange = -self.score_samples(X)
         weight = np.ones(len(strange)) if sample_weight is None else _check_sample_weight(sample_weight, strange)
         line = -cut(strange, weight, share or AUTO)
@@ -162,10 +165,11 @@ class AnomalyDetector(OutlierMixin, Twice):
         value = self.contamination
         if isinstance(value, str) and value == "auto":
             return None
-        if not isinstance(value, Real) or isinstance(value, bool) or not 0 < value <= 0.5:
+        least = 0.0 if self.setting == "clean" else np.nextafter(0, 1)
+        if not isinstance(value, Real) or isinstance(value, bool) or not least <= value <= 0.5:
             raise BadParameter(
-                f"contamination={value!r} must lie in (0, 0.5]: it is the share of training rows to flag. If you do "
-                "not know it, leave 'auto' and rank rows by score_samples."
+                f"contamination={value!r} must lie in (0, 0.5], or be 0 with setting='clean': it is the share of "
+                "rows to flag. If you do not know it, leave 'auto' and rank rows by score_samples."
             )
         return float(value)
 
