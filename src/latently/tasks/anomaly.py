@@ -52,6 +52,9 @@ class AnomalyDetector(OutlierMixin, Explaining, Twice):
     from, on the look that finds more; `score_samples` is minus their sum. In a table with categories each cell counts
     by its own `-log p`, and cells count three quarters.
 
+    Where `fit` is told of known anomalies of a table, they teach the autoencoders nothing. What tells them from other
+    rows is learned from all that is said above of each, and counts the more, the more of them there are (`Lessons`).
+
     Images are looked at place by place: what fixed filters make of the logarithm of the image, shrunk where a side has
     more than 256 pixels, at up to 32 x 32 places. The same two views judge every place. The strangest places are one
     view of the image; the other is its distance, as a whole, to the nearest training image.
