@@ -19,7 +19,7 @@ from latently.errors import BadParameter, UnsupportedInput
 from latently.modalities.bent import Bend
 from latently.model import Composition
 from latently.parts.networks import Design
-from latently.tasks.alerting import AUTO, Alerting
+from latently.tasks.alerting import AUTO
 from latently.tasks.assemble import Blueprint
 from latently.tasks.directions import Directions
 from latently.tasks.intervals import Interval
@@ -30,6 +30,7 @@ from latently.tasks.probes import detection, labels_of
 from latently.tasks.region import Region
 from latently.tasks.regions import MARKED, Regions
 from latently.tasks.strangeness import cut
+from latently.tasks.streaming import Streaming
 from latently.tasks.thresholds import share
 from latently.values import Batch
 
@@ -45,7 +46,7 @@ JUDGES: dict[str, type[Columns] | type[Directions] | type[Regions] | type[Moment
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class AnomalyDetector(OutlierMixin, Alerting):
+class AnomalyDetector(OutlierMixin, Streaming):
     """Finds rows, images or stretches of series unlike those it learned from, and says what makes them so.
 
     A row is looked at twice, as it is and with its numbers bent (`asinh`, so that long tails do not make all other rows
@@ -135,7 +136,8 @@ class AnomalyDetector(OutlierMixin, Alerting):
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Learn what rows `X` (n, columns) are like; `y` is ignored."""
         share = self._share()
-        self._fit(X, sample_weight)
+        self._begin(self._fit(X, sample_weight))
+        self._meant = ("alpha", AUTO) if share is None else ("rate", share)
         if share is None:
             self.offset_: float = -self._at_level(AUTO)
             if self.setting == "clean":
@@ -187,8 +189,7 @@ class AnomalyDetector(OutlierMixin, Alerting):
         self.calibration_, self._counts = strange[order], weight[order]
 
     def _extra(self) -> dict[str, Any]:
-        calibration = {"strange": self.calibration_, "counts": self._counts, "offset": self.offset_}
-        return self._judge.state() | calibration
+        return self._judge.state() | super()._extra()
 
     def _adopt(self, extra: dict[str, Any]) -> None:
         kind = JUDGES[self.data_.judge]
@@ -196,7 +197,7 @@ class AnomalyDetector(OutlierMixin, Alerting):
             self._judge = Columns.from_state(self.model_, extra, self._map, self.data_, self._again)
         else:
             self._judge = kind.from_state(self.model_, extra, self._map, self.data_)
-        self.calibration_, self._counts, self.offset_ = extra["strange"], extra["counts"], extra["offset"]
+        super()._adopt(extra)
 
     def _again(self, bend: Bend) -> Composition:
         """An untrained model of the kind that was fitted, of rows that are bent."""

@@ -14,6 +14,7 @@ from latently.engine.schedule import Judged, Outcome
 from latently.modalities import Modality
 from latently.modalities.bent import Bend
 from latently.model import Composition
+from latently.tasks.nearness import cells
 from latently.tasks.sides import Side, known_of, parts, weights
 from latently.tasks.strangeness import Map
 from latently.values import Batch
@@ -95,6 +96,11 @@ class Columns:
             found.append(Side.of(other.judged, beside.outcome.model, beside.rows, clean, run, beside.bend))
         weight = np.concatenate([weights(j.valid) for j in learned.judged])
         return cls(tuple(side for side, _ in found), data, run), _fused([nats for _, nats in found]), weight
+
+    def kept(self) -> Batch:
+        """The rows that distances are measured to, in model units."""
+        view = self.sides[0].view
+        return cells(view.model, view.neighbours.rows, view.neighbours.known)
 
     def views(self, batch: Batch) -> dict[str, Rows]:
         """`-log p` of each row in every view of every side."""

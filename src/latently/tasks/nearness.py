@@ -14,7 +14,7 @@ from latently.engine.infer import pieces
 from latently.model import Composition
 from latently.values import Batch
 
-__all__ = ["AT_ONCE", "Neighbours", "features", "spread", "trusted"]
+__all__ = ["AT_ONCE", "Neighbours", "cells", "features", "spread", "trusted"]
 
 AT_ONCE = 256  # rows a call whose distances to all references are in memory together
 NEAR = 1e-4  # of a row's square: squares below that are told again in full, since float32 has lost their digits
@@ -101,6 +101,19 @@ def features(model: Composition, batch: Batch) -> tuple[Tensor, Tensor | None]:
         return x, None
     known = batch.known.flatten(1).cpu().repeat_interleave(widths, 1)
     return x * known, known
+
+
+def cells(model: Composition, x: Tensor, known: Tensor | None) -> Batch:
+    """The rows whose `features` these are, on the CPU; a level that the fit never saw is unknown."""
+    door = model.door
+    lookup, found = door.lookup.cpu(), x.float()
+    seen = torch.ones(len(x), len(lookup), dtype=torch.bool) if known is None else known[:, lookup]
+    parts = found.split([n or 1 for n in door.levels], 1)
+    found = found[:, lookup].clone()
+    for j in door.named:
+        found[:, j] = parts[j].argmax(1)
+        seen[:, j] &= parts[j].any(1)
+    return Batch(found, None if seen.all() else seen)
 
 
 def spread(rows: Batch, most: int) -> Batch:

@@ -84,9 +84,17 @@ class View:
     def of(cls, model: Composition, rows: Batch, k: int, alone: bool) -> View:
         """`k`: which neighbour counts, 0 for the fiftieth part of the references, the fifth at least, and a cloud."""
         noise, (low, high) = noise_for(model, rows.cells), limits(rows, 1 + max(1, len(rows) // 100) if alone else 1)
-        some, seen = features(model, spread(rows, REFERENCES if k else FEWER))
-        k = min(k or max(5, len(some) // 50), max(1, len(some) - alone))
-        return cls(model, noise, low, high, Neighbours(some, seen, k, alone), Cloud.of(model, rows) if alone else None)
+        near = _near(model, spread(rows, REFERENCES if k else FEWER), k, alone)
+        return cls(model, noise, low, high, near, Cloud.of(model, rows) if alone else None)
+
+    def moved(self, model: Composition, fresh: Batch, kept: Batch, share: float) -> View:
+        """After `model` learned on: `fresh` rows, by their weights a `share` of all, and the references `kept` now."""
+        alone, cloud = self.neighbours.alone, self.cloud
+        low, high = limits(kept, 1 + max(1, len(kept) // 100)) if alone else limits(fresh, 1)
+        low = torch.where(low.isinf(), self.low, low if alone else torch.minimum(low, self.low))
+        high = torch.where(high.isinf(), self.high, high if alone else torch.maximum(high, self.high))
+        near, cloud = _near(model, kept, 0 if alone else 1, alone), cloud and cloud.moved(model, fresh, share)
+        return replace(self, model=model, low=low, high=high, neighbours=near, cloud=cloud)
 
     def cells(self, batch: Batch, run: Map) -> Rows:
         """Surprise of every cell, 0 where unknown: its nats in the mean over the draws, and how far out of range."""
@@ -169,6 +177,11 @@ class View:
         known = torch.from_numpy(state["references_known"]).clone() if "references_known" in state else None
         near = Neighbours(rows.double(), known, state["k"], state["alone"])
         return cls(model, noise, low, high, near, Cloud.from_state(state))
+
+
+def _near(model: Composition, rows: Batch, k: int, alone: bool) -> Neighbours:
+    some, known = features(model, rows)
+    return Neighbours(some, known, min(k or max(5, len(some) // 50), max(1, len(some) - alone)), alone)
 
 
 def limits(rows: Batch, place: int) -> tuple[Tensor, Tensor]:
