@@ -26,6 +26,7 @@ from latently.tasks.moments import Moments
 from latently.tasks.nearness import trusted
 from latently.tasks.sides import Side, weights
 from latently.tasks.strangeness import FEWER, REFERENCES
+from latently.tasks.twice import BRISK
 from latently.values import Batch
 
 __all__ = ["Drift", "Streaming"]
@@ -39,7 +40,6 @@ PASSES = 10  # over the new rows and some old ones
 STEPS = 1000  # of a model, at most, unless one pass takes more
 REHEARSED = 20  # old rows for a new one, as far as they go (one for one, a hundred rows spoiled a model: measured)
 GENTLE = 1 / 64  # of the learning rate of a fit: at a quarter of it precision fell by ten points (four sets, measured)
-USUAL = 4e-3
 APART = 0.1  # distance of two distributions of scores that is worth a word
 CHANCE = 1e-3  # of an alarm about drift where there is none
 
@@ -206,7 +206,7 @@ class Streaming(Alerting, ABC):
         for i, side in enumerate(judge.sides):
 
             def learn(model: Composition, rows: Batch, stage: str = f"{name}/side {i}") -> Composition:
-                rate = USUAL if self.learning_rate == "auto" else float(self.learning_rate)
+                rate = BRISK["learning_rate"] if self.learning_rate == "auto" else float(self.learning_rate)
                 plan = plan_for(len(rows), epochs=PASSES, learning_rate=GENTLE * rate)
                 epochs = max(1, min(PASSES, STEPS * plan.batch_rows // len(rows)))
                 work = sum(p.numel() for p in model.parameters())
