@@ -22,16 +22,21 @@ RIDGE = 1e-3  # of the mean variance, added to every one: columns may say the sa
 
 @dataclass(frozen=True)
 class Cloud:
-    """Mahalanobis distance from a mean and a covariance in which rows far from their neighbours count little."""
+    """Mahalanobis distance from a mean and a covariance, of the features that the encoder sees.
+
+    Where anomalies may hide among the rows, those far from their neighbours count little.
+    """
 
     mean: Tensor  #: (features,), float64
     root: Tensor  #: (features, features), whose product with its transpose is the inverse covariance
 
     @classmethod
-    def of(cls, model: Composition, rows: Batch) -> Cloud | None:
-        """From rows among which anomalies may hide; None where there are too many features."""
-        some, _ = trusted(model, spread(rows, TOLD_BY), None)
-        return None if model.door.features > WIDEST else cls._at(*_moments(model, some))
+    def of(cls, model: Composition, rows: Batch, clean: bool) -> Cloud | None:
+        """From rows that are normal, or not all; None where there are too many features."""
+        if model.door.features > WIDEST:
+            return None
+        some = spread(rows, TOLD_BY)
+        return cls._at(*_moments(model, some if clean else trusted(model, some, None)[0]))
 
     def moved(self, model: Composition, fresh: Batch, share: float) -> Cloud:
         """The cloud of these rows, each counting its weight, and those before; `share` is what the new ones count."""

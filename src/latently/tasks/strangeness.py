@@ -78,14 +78,14 @@ class View:
     low: Tensor  #: least value of each cell among the rows learned from
     high: Tensor
     neighbours: Neighbours
-    cloud: Cloud | None = None  #: where anomalies may have been learned from
+    cloud: Cloud | None = None  #: of the rows of a table
 
     @classmethod
     def of(cls, model: Composition, rows: Batch, k: int, alone: bool) -> View:
-        """`k`: which neighbour counts, 0 for the fiftieth part of the references, the fifth at least, and a cloud."""
+        """`k`: which neighbour counts, 0 for the fiftieth part of the references, the fifth at least."""
         noise, (low, high) = noise_for(model, rows.cells), limits(rows, 1 + max(1, len(rows) // 100) if alone else 1)
         near = _near(model, spread(rows, REFERENCES if k else FEWER), k, alone)
-        return cls(model, noise, low, high, near, Cloud.of(model, rows) if alone else None)
+        return cls(model, noise, low, high, near, Cloud.of(model, rows, not alone))
 
     def moved(self, model: Composition, fresh: Batch, kept: Batch, share: float) -> View:
         """After `model` learned on: `fresh` rows, by their weights a `share` of all, and the references `kept` now."""
@@ -132,14 +132,14 @@ class View:
         return pieces(lambda b: near.distance(*features(self.model, b)), batch, AT_ONCE, device).numpy()
 
     def out(self, batch: Batch) -> list[Rows]:
-        """How far from the middle of the rows, where that counts."""
+        """How far from the middle of the rows, where there is a cloud."""
         if (cloud := self.cloud) is None:
             return []
         device = next(self.model.parameters()).device
         return [pieces(lambda b: cloud.distance(*features(self.model, b)), batch, AT_ONCE, device).numpy()]
 
     def apart(self, batch: Batch) -> list[Rows]:
-        """Squared distance to the neighbour that counts, and from the middle where that does, column by column."""
+        """Squared distance to the neighbour that counts, and from the middle, column by column."""
         device = next(self.model.parameters()).device
         found = [pieces(lambda b: self._columns(self._apart(*features(self.model, b))), batch, AT_ONCE, device).numpy()]
         if (cloud := self.cloud) is None:

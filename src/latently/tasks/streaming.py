@@ -90,8 +90,8 @@ class Drift:
         """In words, two lines."""
         words = [": DRIFT" if flag else "" for flag in (self.stranger, self._alarming)]
         return (
-            f"scores: half of the rows are stranger than {100 * self.median:.0f} % of held-out rows, 50 % without drift "
-            f"(Kolmogorov-Smirnov distance {self.distance:.2f}, p {self.distance_p_value:.2g}){words[0]}\n"
+            f"scores: half of the rows are stranger than {100 * self.median:.0f} % of held-out rows, 50 % without "
+            f"drift (Kolmogorov-Smirnov distance {self.distance:.2f}, p {self.distance_p_value:.2g}){words[0]}\n"
             f"rows flagged: {100 * self.rate:.1f} % ({self.flagged:,} of {self.rows:,}), {100 * self.expected:.1f} % "
             f"({self.expected_flagged:,} of {self.expected_rows:,}) of held-out rows{words[1]}"
         )
@@ -179,8 +179,8 @@ class Streaming(Alerting, ABC):
     def drift(self, X: Any) -> Drift:
         """How the strangeness of rows `X`, which were not learned from, is spread beside that of the held-out rows.
 
-        `data_.drift(X)` tells the same of each column of a table, beside the rows of the first fit. Steps of a series are
-        strange together: there both p-values are too small.
+        `data_.drift(X)` tells the same of each column of a table, beside the rows of the first fit. Steps of a series
+        are strange together: there both p-values are too small.
         """
         from scipy.stats import fisher_exact
 
