@@ -1,6 +1,7 @@
 """Detectors that go on with a stream: what they follow, what stays, what p-values then mean, what drift is."""
 
 import copy
+import pickle
 
 import numpy as np
 import pandas as pd
@@ -120,6 +121,7 @@ def test_nothing_changes_in_an_update_that_fails(detector, tmp_path, monkeypatch
 def test_an_update_leaves_what_was_learned_before_alone(detector):
     model, judge, x = detector.model_, detector._judge, rows(50, 2)
     before = judge.strange(x, detector._batches(x))
+    pickle.loads(pickle.dumps(detector)).partial_fit(rows(9, 4))
     detector.partial_fit(rows(1, 3)).partial_fit(rows(9, 4))
     assert detector.model_ is not model
     assert_array_equal(judge.strange(x, detector._batches(x)), before)

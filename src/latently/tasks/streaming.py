@@ -38,9 +38,9 @@ WINDOW = 10_000  # held-out rows that p-values compare with, and rows that refer
 HALVES = 2  # of new rows: each is judged by models that have learned from the other
 PASSES = 5  # over the new rows and some old ones
 STEPS = 1000  # of a model, at most, unless one pass takes more
-LEAST = 0
 REHEARSED = 20  # old rows for a new one, as far as they go (one for one, a hundred rows spoiled a model: measured)
-GENTLE = 1 / 64  # of the learning rate of a fit: at a quarter of it precision fell by ten points (four sets, measured)
+GENTLE = 1 / 256  # of the learning rate of a fit: more of it follows no better, and spoils what was learned (measured)
+FULL = 100  # new rows that get this rate; fewer get less, or many small updates would spoil a model (measured)
 APART = 0.1  # distance of two distributions of scores that is worth a word
 CHANCE = 1e-3  # of an alarm about drift where there is none
 
@@ -115,24 +115,24 @@ class Streaming(Alerting, ABC):
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Learn on from new rows `X` (n, columns) of a table; the first call is `fit`, and `y` is ignored.
 
-        Every model goes over the new rows and some old ones a few times, at a 64th of the usual learning rate; old ones
-        come from the references, which stay a sample of all rows so far (a reservoir: Vitter 1985; beyond 10,000 rows
-        new ones push out old ones faster, so that some 10,000 stand behind it). With "contaminated" rows far from the
-        others teach little; with "clean" all count as normal. Columns, levels, scales, `history_` and `held_out_` stay
-        those of the first fit. Equal rows of a call count once. The same calls give the same bytes, and a detector that
-        was saved in between goes on as one that was not.
+        Every model goes over the new rows, and 20 old ones for each, a few times at a 256th of the usual learning rate
+        (fewer than a hundred new rows at less). Old ones come from the references, which stay a sample of all rows so
+        far (a reservoir: Vitter 1985; beyond 10,000 rows new ones push out old ones faster, so that some 10,000 stand
+        behind it). With "contaminated" rows far from the others teach little; with "clean" all count as normal.
+        Columns, levels, scales, `history_` and `held_out_` stay those of the first fit. Equal rows of a call count
+        once. The same calls give the same bytes, and a detector that was saved in between goes on as one that was not.
 
         Notes
         -----
         `calibration_` takes in the new rows, each half of them judged by models that learned from the other half
         (cross-conformal: Vovk 2015), and forgets all but the newest 10,000. p-values are valid where the row in
-        question and those are exchangeable: drawn alike, and judged alike. In a stream that moves slowly both hold
-        roughly; rows judged before an update look rather stranger than they would after it, so that p errs to the large
-        side. Right after a sudden change, `p <= alpha` is more frequent than alpha until the new rows are the greater
-        part of the window; `recalibrate` with rows of the new sort sets that right at once. What `set_threshold` said
-        of alpha or rate, and `contamination`, then hold beside the new calibration; a line drawn by count or labels
-        stays where it is. Nothing changes where an error is raised: `UnsupportedInput` of what is no table, `BadData`
-        and scikit-learn's errors of other columns.
+        question and those are exchangeable: drawn alike, and judged alike. In a stream that stands still or moves
+        slowly both hold roughly. After a sudden change p is too small until the new sort of rows makes up a good part
+        of the window. Then it is too large: rows judged early in the change look stranger than they would to the model
+        of today, and until they leave the window weak anomalies are missed. `recalibrate` with rows of the new sort
+        sets that right at once. What `set_threshold` said of alpha or rate, and `contamination`, holds beside the new
+        calibration ("auto": p at most .01); a line drawn by count or labels stays where it is. Nothing changes where an
+        error is raised: `UnsupportedInput` of what is no table, `BadData` and scikit-learn's errors of other columns.
         """
         if not hasattr(self, "model_"):
             return self.fit(X, y, sample_weight)  # type: ignore[attr-defined, no-any-return]
@@ -202,7 +202,7 @@ class Streaming(Alerting, ABC):
         """The judge after `fresh` rows, and the references that it then has, in model units."""
         rng, old = chance.child(self._seed, f"{name}/rows"), judge.kept()
         most = FEWER if judge.sides[0].view.neighbours.alone else REFERENCES
-        places = torch.randperm(len(old), generator=rng)[: min(FEWER, max(LEAST, REHEARSED * len(fresh)))]
+        places = torch.randperm(len(old), generator=rng)[: min(FEWER, REHEARSED * len(fresh))]
         kept = _joined(old, fresh).take(_reservoir(len(old), len(fresh), self._seen, most, rng))
         schedule = Schedule({}, None, self._seed, watcher_for(self.verbose), Checkpoint(None, ""))
         sides = []
@@ -210,7 +210,7 @@ class Streaming(Alerting, ABC):
 
             def learn(model: Composition, rows: Batch, stage: str = f"{name}/side {i}") -> Composition:
                 rate = BRISK["learning_rate"] if self.learning_rate == "auto" else float(self.learning_rate)
-                plan = plan_for(len(rows), epochs=PASSES, learning_rate=GENTLE * rate)
+                plan = plan_for(len(rows), epochs=PASSES, learning_rate=GENTLE * rate * min(1, len(fresh) / FULL))
                 epochs = max(1, min(PASSES, STEPS * plan.batch_rows // len(rows)))
                 work = sum(p.numel() for p in model.parameters())
                 return further(model, rows, replace(plan, epochs=epochs), replace(schedule, work=work), stage)
