@@ -88,12 +88,12 @@ class Drift:
 
     def text(self) -> str:
         """In words, two lines."""
-        words = [": DRIFT" if flag else "" for flag in (self.stranger, self._alarming)]
+        strange, many = (": DRIFT" if flag else "" for flag in (self.stranger, self._alarming))
         return (
             f"scores: half of the rows are stranger than {100 * self.median:.0f} % of held-out rows, 50 % without "
-            f"drift (Kolmogorov-Smirnov distance {self.distance:.2f}, p {self.distance_p_value:.2g}){words[0]}\n"
+            f"drift (Kolmogorov-Smirnov distance {self.distance:.2f}, p {self.distance_p_value:.2g}){strange}\n"
             f"rows flagged: {100 * self.rate:.1f} % ({self.flagged:,} of {self.rows:,}), {100 * self.expected:.1f} % "
-            f"({self.expected_flagged:,} of {self.expected_rows:,}) of held-out rows{words[1]}"
+            f"({self.expected_flagged:,} of {self.expected_rows:,}) of held-out rows{many}"
         )
 
 
@@ -246,15 +246,15 @@ def _after(side: Side, rows: tuple[Batch, Batch, Batch], places: Tensor, stands:
 
     `stands`: how many rows the first stand for.
     """
-    old, fresh, kept = (side.seen(b) for b in rows)
+    device = next(side.view.model.parameters()).device
+    old, fresh, kept = (side.seen(b).to(device) for b in rows)
     both, count = _joined(old, fresh), len(old)
     if side.view.neighbours.alone:
         both, _ = trusted(side.view.model, both, None)
-    assert both.weight is not None
-    lesson = both.take(torch.cat([places, torch.arange(count, len(both))]))
-    assert lesson.weight is not None
+    lesson = both.take(torch.cat([places, torch.arange(count, len(both))]).to(device))
+    assert both.weight is not None and lesson.weight is not None
     model = learn(side.view.model, replace(lesson, weight=lesson.weight / lesson.weight.mean()))
-    weight = both.weight.double()
+    weight = both.weight.cpu().double()
     new, before = float(weight[count:].sum()), float(weight[:count].mean()) * stands
     view = side.view.moved(model, both.take(slice(count, None)), kept, new / (new + before))
     return replace(side, view=view)
@@ -265,7 +265,7 @@ def _joined(one: Batch, other: Batch) -> Batch:
     pair, known = (one, other), None
     if not all(b.known is None for b in pair):
         known = torch.cat([torch.ones_like(b.x, dtype=torch.bool) if b.known is None else b.known for b in pair])
-    weight = torch.cat([torch.ones(len(b)) if b.weight is None else b.weight.cpu() for b in pair])
+    weight = torch.cat([b.x.new_ones(len(b)) if b.weight is None else b.weight for b in pair])
     return Batch(torch.cat([one.x, other.x]), known, weight=weight)
 
 
