@@ -252,7 +252,8 @@ def _after(side: Side, rows: tuple[Batch, Batch, Batch], places: Tensor, stands:
     if side.view.neighbours.alone:
         both, _ = trusted(side.view.model, both, None)
     lesson = both.take(torch.cat([places, torch.arange(count, len(both))]).to(device))
-    assert both.weight is not None and lesson.weight is not None
+    assert both.weight is not None
+    assert lesson.weight is not None
     model = learn(side.view.model, replace(lesson, weight=lesson.weight / lesson.weight.mean()))
     weight = both.weight.cpu().double()
     new, before = float(weight[count:].sum()), float(weight[:count].mean()) * stands
