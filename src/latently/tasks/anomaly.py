@@ -17,6 +17,7 @@ from latently.engine.schedule import Outcome
 from latently.errors import BadParameter, UnsupportedInput
 from latently.tasks.alerting import AUTO
 from latently.tasks.directions import Directions
+from latently.tasks.explaining import Explaining
 from latently.tasks.intervals import Interval
 from latently.tasks.judges import Columns, Learned, Reason
 from latently.tasks.moments import Moments
@@ -40,7 +41,7 @@ JUDGES: dict[str, type[Columns] | type[Directions] | type[Regions] | type[Moment
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class AnomalyDetector(OutlierMixin, Twice, Streaming):
+class AnomalyDetector(OutlierMixin, Explaining, Twice, Streaming):
     """Finds rows, images or stretches of series unlike those it learned from, and says what makes them so.
 
     A row is looked at twice, as it is and with its numbers bent (`asinh`, so that long tails do not make all other rows
@@ -76,8 +77,9 @@ class AnomalyDetector(OutlierMixin, Twice, Streaming):
     contamination : "auto" or float in (0, 0.5]
         Which rows `predict` flags. "auto": those of conformal p at most .01 (with fewer than 99 held-out rows, those
         stranger than all of them); with setting="contaminated" also those like the strangest hundredth of the training
-        rows, which look less strange to a model that learned from them. A number: that share of the training rows.
-        `set_threshold` changes it at any time.
+        rows, which look less strange to a model that learned from them. A number: that share of the training rows; with
+        "clean" of the held-out rows, and 0 is allowed: rows stranger than all of them. `set_threshold` changes it at
+        any time.
     kind : "auto" or as in `Autoencoder`
         "auto": "gaussian:.5", and of a table with categories "swap:.2", cells of other rows, since no smaller step
         leads from one category to another. Noise is drawn at scoring, too, where it is Gaussian.
@@ -136,10 +138,9 @@ class AnomalyDetector(OutlierMixin, Twice, Streaming):
         share = self._share()
         self._begin(self._fit(X, sample_weight))
         self._meant = ("alpha", AUTO) if share is None else ("rate", share)
-        if share is None:
-            self.offset_: float = -self._at_level(AUTO)
-            if self.setting == "clean":
-                return self
+        self._redraw()
+        if self.setting == "clean":  # rows that were learned from look less strange than others: held-out ones tell
+            return self
         strange = -self.score_samples(X)
         weight = np.ones(len(strange)) if sample_weight is None else _check_sample_weight(sample_weight, strange)
         line = -cut(strange, weight, share or AUTO)
@@ -153,10 +154,11 @@ class AnomalyDetector(OutlierMixin, Twice, Streaming):
         value = self.contamination
         if isinstance(value, str) and value == "auto":
             return None
-        if not isinstance(value, Real) or isinstance(value, bool) or not 0 < value <= 0.5:
+        least = 0.0 if self.setting == "clean" else np.nextafter(0, 1)
+        if not isinstance(value, Real) or isinstance(value, bool) or not least <= value <= 0.5:
             raise BadParameter(
-                f"contamination={value!r} must lie in (0, 0.5]: it is the share of training rows to flag. If you do "
-                "not know it, leave 'auto' and rank rows by score_samples."
+                f"contamination={value!r} must lie in (0, 0.5], or be 0 with setting='clean': it is the share of "
+                "rows to flag. If you do not know it, leave 'auto' and rank rows by score_samples."
             )
         return float(value)
 

@@ -14,7 +14,7 @@ from latently.engine.infer import pieces
 from latently.model import Composition
 from latently.values import Batch
 
-__all__ = ["AT_ONCE", "Neighbours", "cells", "features", "spread", "trusted"]
+__all__ = ["AT_ONCE", "Neighbours", "features", "kept", "spread", "trusted"]
 
 AT_ONCE = 256  # rows a call whose distances to all references are in memory together
 NEAR = 1e-4  # of a row's square: squares below that are told again in full, since float32 has lost their digits
@@ -113,17 +113,17 @@ def features(model: Composition, batch: Batch) -> tuple[Tensor, Tensor | None]:
     return x * known, known
 
 
-def cells(model: Composition, x: Tensor, known: Tensor | None) -> Batch:
-    """The rows whose `features` these are, on the CPU; a level that the fit never saw is unknown."""
-    door = model.door
-    lookup, found = door.lookup.cpu(), x.float()
-    seen = torch.ones(len(x), len(lookup), dtype=torch.bool) if known is None else known[:, lookup]
-    parts = found.split([n or 1 for n in door.levels], 1)
-    found = found[:, lookup].clone()
-    for j in door.named:
-        found[:, j] = parts[j].argmax(1)
-        seen[:, j] &= parts[j].any(1)
-    return Batch(found, None if seen.all() else seen)
+def kept(levels: tuple[int, ...], near: Neighbours) -> Batch:
+    """The references as rows in model units again; a level never seen is unknown."""
+    columns, seen = [], []
+    ends = torch.tensor([n or 1 for n in levels]).cumsum(0).tolist()
+    for end, n in zip(ends, levels, strict=True):
+        part = near.rows[:, end - (n or 1) : end]
+        columns.append(part.argmax(1) if n else part[:, 0])
+        there = part.amax(1) > 0 if n else torch.ones(len(part)).bool()
+        seen.append(there if near.known is None else there & near.known[:, end - 1])
+    x, known = torch.stack(columns, 1).float(), torch.stack(seen, 1)
+    return Batch(x) if bool(known.all()) else Batch(x.masked_fill(~known, 0.0), known)
 
 
 def spread(rows: Batch, most: int) -> Batch:

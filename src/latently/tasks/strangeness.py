@@ -114,10 +114,16 @@ class View:
         return each if batch.known is None else each.masked_fill(~batch.known.flatten(1), 0.0)
 
     def expected(self, batch: Batch, column: NDArray[np.int64], run: Map) -> Rows:
-        """What belongs in one cell of each row, given the others: put there what the model makes of it, and again."""
+        """What belongs in one cell of each row, given the others: put there what the model makes of it, and again.
+
+        Numbers out of range count as at its edge: a model makes of what it never saw anything, or now this, now that.
+        """
         which = torch.from_numpy(column)[:, None]
         low, high = self.low[which], self.high[which]
         x = batch.x.flatten(1)
+        inside = torch.tensor([n == 0 for n in self.model.door.levels]).expand_as(x)
+        inside = inside if batch.known is None else inside & batch.known.flatten(1)
+        x = torch.where(inside, x.clamp(self.low, self.high), x)
         for _ in range(ROUNDS):
             guess = run(
                 lambda b: self.model.decode(self.model.encode(b)), batch.seen_as(x.view_as(batch.x), batch.known)
