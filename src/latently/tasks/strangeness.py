@@ -191,13 +191,20 @@ def _near(model: Composition, rows: Batch, k: int, alone: bool) -> Neighbours:
 
 
 def limits(rows: Batch, place: int) -> tuple[Tensor, Tensor]:
-    """Of each column the value at this place from below, and from above, among those known."""
+    """Of each column the value at this place from below, and from above, among those known.
+
+    The end of them where fewer are known; of a column of which nothing is known, no limits.
+    """
     x = rows.x.flatten(1)
     known = torch.ones_like(x, dtype=torch.bool) if rows.known is None else rows.known.flatten(1)
-    place = min(place, len(x))
-    low = x.masked_fill(~known, torch.inf).kthvalue(place, 0).values
-    high = -(-x).masked_fill(~known, torch.inf).kthvalue(place, 0).values
-    return low.cpu(), high.cpu()
+    return _end(x, known, place).cpu(), -_end(-x, known, place).cpu()
+
+
+def _end(x: Tensor, known: Tensor, place: int) -> Tensor:
+    filled = x.masked_fill(~known, torch.inf)
+    found = filled.kthvalue(min(place, len(x)), 0).values
+    found = torch.where(found.isinf(), filled.amin(0), found)
+    return found.masked_fill(~known.any(0), -torch.inf)
 
 
 def noise_for(model: Composition, cells: int) -> Tensor:
