@@ -84,7 +84,7 @@ class AnomalyDetector(OutlierMixin, Explaining, Twice, Streaming):
         "auto": "gaussian:.5", and of a table with categories "swap:.2", cells of other rows, since no smaller step
         leads from one category to another. Noise is drawn at scoring, too, where it is Gaussian.
     network, loss, epochs, ... :
-        As in `Autoencoder`. A table gets some 800 steps of training by default, which rank as well as more.
+        As in `Autoencoder`. A table gets some 600 steps of training by default: ten times as many rank hardly better.
 
     Attributes
     ----------
