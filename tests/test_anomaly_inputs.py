@@ -48,6 +48,7 @@ TABLES: dict[str, Callable[[], np.ndarray]] = {
     "one constant column": lambda: put(drawn(30, 3), (slice(None), 1), 7.0),
     "a column of nearly one value": lambda: put(put(drawn(60, 3), (slice(None), 0), 0.0), (5, 0), 1.0),
     "a column without a known cell": lambda: put(drawn(30, 3), (slice(None), 1), np.nan),
+    "a column of two known cells": lambda: put(drawn(400, 3), (slice(2, None), 1), np.nan),
     "rows without a known cell": lambda: put(drawn(30, 3), slice(5), np.nan),
     "no known cell": lambda: np.full((12, 3), np.nan),
     "nine in ten are copies": copies,

@@ -74,6 +74,12 @@ class Table(Reader):
         """Rows in model units; other columns than those of the fit are refused."""
         return self.batch(self._rows(owner, data))
 
+    def more(self, owner: Any, data: Any, weight: Any) -> Batch:
+        """More rows to learn from, equal ones merged; other columns than those of the fit are refused."""
+        x = self._rows(owner, data)
+        index, counts = placed(x, weight, np.float64)
+        return self.batch(Rows(x, index), counts)
+
     def portions(self, owner: Any, data: Any) -> Iterator[Batch]:
         """The same, `PORTION` cells at a time; a score takes no more memory than that."""
         x = self._rows(owner, data)

@@ -25,6 +25,7 @@ from latently.tasks.probes import detection, labels_of
 from latently.tasks.region import Region
 from latently.tasks.regions import MARKED, Regions
 from latently.tasks.strangeness import cut
+from latently.tasks.streaming import Streaming
 from latently.tasks.taught import Known, Taught, judge_from
 from latently.tasks.thresholds import share
 from latently.tasks.twice import Twice
@@ -41,7 +42,7 @@ JUDGES: dict[str, type[Columns] | type[Directions] | type[Regions] | type[Moment
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class AnomalyDetector(OutlierMixin, Explaining, Twice):
+class AnomalyDetector(OutlierMixin, Explaining, Twice, Streaming):
     """Finds rows, images or stretches of series unlike those it learned from, and says what makes them so.
 
     A row is looked at twice, as it is and with its numbers bent (`asinh`, so that long tails do not make all other rows
@@ -87,7 +88,7 @@ class AnomalyDetector(OutlierMixin, Explaining, Twice):
         "auto": "gaussian:.5", and of a table with categories "swap:.2", cells of other rows, since no smaller step
         leads from one category to another. Noise is drawn at scoring, too, where it is Gaussian.
     network, loss, epochs, ... :
-        As in `Autoencoder`. A table gets some 800 steps of training by default, which rank as well as more.
+        As in `Autoencoder`. A table gets some 600 steps of training by default: ten times as many rank hardly better.
 
     Attributes
     ----------
@@ -147,13 +148,12 @@ class AnomalyDetector(OutlierMixin, Explaining, Twice):
         told = y is not None and self._modality(X).judge == "columns"
         self._known, sample_weight = Known.of(X, y, sample_weight) if told else (None, sample_weight)
         try:
-            self._fit(X, sample_weight)
+            self._begin(self._fit(X, sample_weight))
         finally:
             del self._known
-        self.offset_: float = -self._at_level(AUTO)
+        self._meant = ("alpha", AUTO) if share is None else ("rate", share)
+        self._redraw()
         if self.setting == "clean":  # rows that were learned from look less strange than others: held-out ones tell
-            if share is not None:
-                self.offset_ = -cut(self.calibration_, self._counts, share)
             return self
         strange = -self.score_samples(X)
         weight = np.ones(len(strange)) if sample_weight is None else _check_sample_weight(sample_weight, strange)
@@ -189,8 +189,7 @@ class AnomalyDetector(OutlierMixin, Explaining, Twice):
         self.calibration_, self._counts = strange[order], weight[order]
 
     def _extra(self) -> dict[str, Any]:
-        calibration = {"strange": self.calibration_, "counts": self._counts, "offset": self.offset_}
-        return self._judge.state() | calibration
+        return self._judge.state() | super()._extra()
 
     def _adopt(self, extra: dict[str, Any]) -> None:
         kind = JUDGES[self.data_.judge]
@@ -198,7 +197,7 @@ class AnomalyDetector(OutlierMixin, Explaining, Twice):
             self._judge = judge_from(self.model_, extra, self._map, self.data_, self._again)
         else:
             self._judge = kind.from_state(self.model_, extra, self._map, self.data_)
-        self.calibration_, self._counts, self.offset_ = extra["strange"], extra["counts"], extra["offset"]
+        super()._adopt(extra)
 
     # ------------------------------------------------------------------ judge
 

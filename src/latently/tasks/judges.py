@@ -101,6 +101,11 @@ class Columns:
         made = cls(tuple(side for side, _ in found), data, run)
         return made, made._fused([nats for _, nats in found]), weight
 
+    def kept(self) -> Batch:
+        """The rows that distances are measured to, in model units."""
+        view = self.sides[0].view
+        return kept(view.model.door.levels, view.neighbours)
+
     def views(self, batch: Batch) -> dict[str, Rows]:
         """`-log p` of each row in every view of every side."""
         found: dict[str, Rows] = {}
@@ -149,7 +154,7 @@ class Columns:
     @functools.cached_property
     def _references(self) -> tuple[Batch, Rows]:
         """The training rows that distances are measured to, and how strange each is."""
-        rows = kept(self.sides[0].view.model.door.levels, self.sides[0].view.neighbours)
+        rows = self.kept()
         return rows, self.strange(None, iter([rows]))
 
     def explain(self, X: Any, batches: Iterator[Batch], top: int) -> list[list[Reason]]:

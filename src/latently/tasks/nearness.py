@@ -87,6 +87,9 @@ class Neighbours:
         nearest = squares.topk(self.k, largest=False).values[-1]
         return nearest.masked_fill(nearest.isinf(), 0.0)
 
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in vars(self).items() if name != "_less"}  # which holds pointers
+
     def _exact(self, x: Tensor, which: Tensor) -> Tensor:
         return (x - self.rows[which]).square().sum(1)
 
