@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, Self
 
@@ -13,24 +13,19 @@ from sklearn.base import OutlierMixin
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from latently import device as machine
-from latently import rng as chance
-from latently.engine.schedule import Outcome, Schedule, train
+from latently.engine.schedule import Outcome
 from latently.errors import BadParameter, UnsupportedInput
-from latently.modalities.bent import Bend
-from latently.model import Composition
-from latently.parts.networks import Design
-from latently.tasks.alerting import AUTO, Alerting
-from latently.tasks.assemble import Blueprint
+from latently.tasks.alerting import AUTO
 from latently.tasks.directions import Directions
 from latently.tasks.intervals import Interval
-from latently.tasks.judges import Beside, Columns, Learned, Reason
+from latently.tasks.judges import Columns, Learned, Reason
 from latently.tasks.moments import Moments
-from latently.tasks.nearness import trusted
 from latently.tasks.probes import detection, labels_of
 from latently.tasks.region import Region
 from latently.tasks.regions import MARKED, Regions
 from latently.tasks.strangeness import cut
 from latently.tasks.thresholds import share
+from latently.tasks.twice import Twice
 from latently.values import Batch
 
 __all__ = ["AnomalyDetector", "Interval", "Reason", "Region"]
@@ -38,22 +33,22 @@ __all__ = ["AnomalyDetector", "Interval", "Reason", "Region"]
 Rows = NDArray[np.float64]
 Judge = Columns | Directions | Regions | Moments
 
-BRISK = {"steps": 1000, "learning_rate": 4e-3}  # ranks as 6,000 at half the rate do (12 sets: 91.2 / 68.8, 91.2 / 69.2)
 JUDGES: dict[str, type[Columns] | type[Directions] | type[Regions] | type[Moments]] = {
     "columns": Columns, "directions": Directions, "regions": Regions, "moments": Moments,
 }  # fmt: skip
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class AnomalyDetector(OutlierMixin, Alerting):
+class AnomalyDetector(OutlierMixin, Twice):
     """Finds rows, images or stretches of series unlike those it learned from, and says what makes them so.
 
     A row is looked at twice, as it is and with its numbers bent (`asinh`, so that long tails do not make all other rows
     look alike), each time by an autoencoder of its own. Half of its strangeness is the surprise of its cells when a
-    denoising autoencoder reconstructs it from noisy copies of itself, what lies beyond the range seen growing with the
-    square; the other half is the distance to its neighbours among the training rows, with "contaminated" in the mean
-    with that to the middle of them all, in the deviations they have in its direction. Each is `-log p` beside rows that
-    the model did not learn from, on the look that finds more; `score_samples` is minus their sum.
+    denoising autoencoder reconstructs it, what lies beyond the range seen growing with the square; the other half is
+    the distance to its neighbours among the training rows, with "contaminated" in the mean with that to the middle of
+    them all, in the deviations they have in its direction. Each is `-log p` beside rows that the model did not learn
+    from, on the look that finds more; `score_samples` is minus their sum. In a table with categories each cell counts
+    by its own `-log p`, and cells count three quarters.
 
     Images are looked at place by place: what fixed filters make of the logarithm of the image, shrunk where a side has
     more than 256 pixels, at up to 32 x 32 places. The same two views judge every place. The strangest places are one
@@ -82,8 +77,11 @@ class AnomalyDetector(OutlierMixin, Alerting):
         stranger than all of them); with setting="contaminated" also those like the strangest hundredth of the training
         rows, which look less strange to a model that learned from them. A number: that share of the training rows.
         `set_threshold` changes it at any time.
-    kind, network, loss, epochs, ... :
-        As in `Autoencoder`. Noise is drawn at scoring only with a kind whose corruption is Gaussian, "gaussian:.5".
+    kind : "auto" or as in `Autoencoder`
+        "auto": "gaussian:.5", and of a table with categories "swap:.2", cells of other rows, since no smaller step
+        leads from one category to another. Noise is drawn at scoring, too, where it is Gaussian.
+    network, loss, epochs, ... :
+        As in `Autoencoder`. A table gets some 1,000 steps of training by default, which rank as well as more.
 
     Attributes
     ----------
@@ -126,7 +124,7 @@ class AnomalyDetector(OutlierMixin, Alerting):
     quiet: ClassVar[tuple[str, ...]] = ("dead units", "no better than PCA")  # a wide code has units to spare
 
     n_components: int | Literal["auto"] = field(default=64, kw_only=False)
-    kind: Any = "gaussian:.5"
+    kind: Any = "auto"
     setting: str = "contaminated"
     contamination: float | Literal["auto"] = "auto"
 
@@ -160,25 +158,6 @@ class AnomalyDetector(OutlierMixin, Alerting):
             )
         return float(value)
 
-    def _suited(self, plan: Blueprint, given: dict[str, Any], rows: Batch) -> tuple[Blueprint, dict[str, Any]]:
-        brisk = plan.data.judge == "columns" and given.get("epochs", "auto") == "auto"
-        return plan, given | {n: v for n, v in BRISK.items() if brisk and given.get(n, "auto") == "auto"}
-
-    def _train(self, plan: Blueprint, rows: Batch, schedule: Schedule) -> Outcome:
-        """Of rows of a table, two fits: of the rows as they are, and with their numbers bent."""
-        if plan.data.judge != "columns":
-            return super()._train(plan, rows, schedule)
-        schedule = schedule if self.setting == "clean" else replace(schedule, trust=trusted)
-        bend = plan.data.bend(rows) if isinstance(plan.network, Design) else None
-        if bend is None:
-            return train(plan.build, rows, schedule)
-        if (limit := schedule.given.get("max_time")) is not None:
-            schedule = replace(schedule, given=schedule.given | {"max_time": limit / 2})
-        outcome, bent = train(plan.build, rows, schedule), bend.batch(rows)
-        again = replace(plan, data=plan.data.bent(bend))
-        second = train(again.build, bent, replace(schedule, split="fit"), "bent")
-        return replace(outcome, beside=Beside(bend, bent, second))
-
     def _learn(self, outcome: Outcome, rows: Batch) -> None:
         learned = Learned(outcome, rows, self.setting == "clean", self._map)
         self._judge: Judge
@@ -197,14 +176,6 @@ class AnomalyDetector(OutlierMixin, Alerting):
         else:
             self._judge = kind.from_state(self.model_, extra, self._map, self.data_)
         self.calibration_, self._counts, self.offset_ = extra["strange"], extra["counts"], extra["offset"]
-
-    def _again(self, bend: Bend) -> Composition:
-        """An untrained model of the kind that was fitted, of rows that are bent."""
-        plan = Blueprint(
-            self.recipe_, self.network_, self.data_.bent(bend), self.loss, self.n_components_, self.rows_,
-            next(self.model_.parameters()).device, self.precision, self.remasks,
-        )  # fmt: skip
-        return plan.build(chance.child(0, "load")).eval()
 
     # ------------------------------------------------------------------ judge
 

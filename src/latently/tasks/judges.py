@@ -23,6 +23,7 @@ __all__ = ["Beside", "Columns", "Learned", "Reason"]
 Rows = NDArray[np.float64]
 Again = Callable[[Bend], Composition]
 
+MIXED = 0.75  # what cells count where there are categories: numbers and categories make poor distances together
 VIEWS = ("cells", "neighbours", "cloud")
 SIDES = ("", ", bent")  # what a view is called of each side
 BENT = "bent_"  # before what a file holds of the second side
@@ -94,7 +95,8 @@ class Columns:
             other = Learned(beside.outcome, beside.rows, clean, run)
             found.append(Side.of(other.judged, beside.outcome.model, beside.rows, clean, run, beside.bend))
         weight = np.concatenate([weights(j.valid) for j in learned.judged])
-        return cls(tuple(side for side, _ in found), data, run), _fused([nats for _, nats in found]), weight
+        made = cls(tuple(side for side, _ in found), data, run)
+        return made, made._fused([nats for _, nats in found]), weight
 
     def views(self, batch: Batch) -> dict[str, Rows]:
         """`-log p` of each row in every view of every side."""
@@ -104,8 +106,17 @@ class Columns:
         return found
 
     def strange(self, X: Any, batches: Iterator[Batch]) -> Rows:
-        """Half what the cells say of each row, half the mean of the distances, each on the side that says more."""
-        return np.concatenate([_fused([side.nats(b, self.run) for side in self.sides]) for b in batches])
+        """What the cells say of each row and what the distances say, each on the side that says more."""
+        return np.concatenate([self._fused([side.nats(b, self.run) for side in self.sides]) for b in batches])
+
+    def _fused(self, nats: list[Rows]) -> Rows:
+        best = np.max(nats, axis=0)
+        return np.asarray(best @ self._weights(best.shape[1]))
+
+    def _weights(self, views: int) -> Rows:
+        """What each view counts: cells one share, all distances together the rest."""
+        cells = MIXED if self.sides[0].yard.mixed else 0.5
+        return np.array([cells, *[(1 - cells) / (views - 1)] * (views - 1)])
 
     def features(self, X: Any, batches: Iterator[Batch]) -> Rows:
         """What the encoder sees of each row, without the mask channel."""
@@ -123,7 +134,7 @@ class Columns:
         ahead, best, row = nats.argmax(0), nats.max(0), np.arange(len(batch))
         each = [np.stack([shares[v] for shares, _ in told])[ahead[:, v], row] for v in range(best.shape[1])]
         p = np.stack([p for _, p in told])[ahead[:, 0], row]
-        best = best * _weights(best.shape[1])
+        best = best * self._weights(best.shape[1])
         return parts(sum(share * best[:, v : v + 1] for v, share in enumerate(each))), p
 
     def _reasons(self, batch: Batch, top: int) -> list[list[Reason]]:
@@ -168,17 +179,6 @@ class Columns:
             other.load_state_dict({n[6:]: torch.from_numpy(v) for n, v in more.items() if n.startswith("model.")})
             sides.append(Side.from_state(other, more, bend))
         return cls(tuple(sides), data, run)
-
-
-def _fused(nats: list[Rows]) -> Rows:
-    """The cells' half and the distances' half, each view on the side where it is stranger."""
-    best = np.max(nats, axis=0)
-    return np.asarray(best @ _weights(best.shape[1]))
-
-
-def _weights(views: int) -> Rows:
-    """What each view counts: cells one half, all distances together the other."""
-    return np.array([0.5, *[0.5 / (views - 1)] * (views - 1)])
 
 
 def _shown(value: Any) -> str:

@@ -45,7 +45,9 @@ class Side:
         apart = np.column_stack([near, *out])
         masks = [known_of(j.valid) for j in judged]
         known = None if masks[0] is None else np.concatenate([m for m in masks if m is not None])
-        yard = Yardstick.of(cells, known, apart, np.concatenate([weights(j.valid) for j in judged]))
+        yard = Yardstick.of(
+            cells, known, apart, np.concatenate([weights(j.valid) for j in judged]), any(model.door.levels)
+        )
         return cls(view, yard, bend), yard.nats(cells, known, apart)
 
     def seen(self, batch: Batch) -> Batch:
@@ -63,7 +65,7 @@ class Side:
         seen, known = self.seen(batch), known_of(batch)
         cells = self.view.cells(seen, run)
         p = np.exp(-self.yard.cell.nats(self.yard.units(cells, known)))
-        return [parts(self.yard.beyond(cells, known)), *map(parts, self.view.apart(seen))], p
+        return [parts(self.yard.counted(cells, known)), *map(parts, self.view.apart(seen))], p
 
     def state(self) -> dict[str, Any]:
         """Arrays and JSON values, without the model."""

@@ -197,10 +197,13 @@ class Yardstick:
     low: Rows  #: least surprise of each column's cells
     mean: Rows  #: mean surprise above that
     cell: Tails  #: of each column's cells, in units of `mean`
+    mixed: bool  #: numbers and categories: each column counts by its own `-log p`, for they have no unit in common
     view: Tails  #: of the rows: mean surprise of the known cells, distances
 
     @classmethod
-    def of(cls, cells: Rows, known: NDArray[np.bool_] | None, apart: Rows, weight: Rows) -> Yardstick:
+    def of(
+        cls, cells: Rows, known: NDArray[np.bool_] | None, apart: Rows, weight: Rows, mixed: bool = False
+    ) -> Yardstick:
         """From the surprise of cells and the distances of rows `(rows, views)`, each row counting `weight`."""
         counts = np.broadcast_to(weight[:, None], cells.shape) if known is None else weight[:, None] * known
         low = np.asarray(np.where(counts > 0, cells, np.inf).min(axis=0))
@@ -208,10 +211,9 @@ class Yardstick:
         mean = ((cells - low) * counts).sum(0) / np.maximum(counts.sum(0), 1e-300)
         mean = np.maximum(mean, max(FAINT * float(mean.mean()), 1e-12))
         nothing = Tails(np.zeros((len(LEVELS), 0)), np.zeros(0))
-        made = cls(low, mean, nothing, nothing)
-        units = made.units(cells, known)
-        views = np.column_stack([made.surprise(cells, known), apart])
-        return replace(made, cell=Tails.of(units, weight, known, least=0.05), view=Tails.of(views, weight))
+        made = cls(low, mean, nothing, mixed, nothing)
+        made = replace(made, cell=Tails.of(made.units(cells, known), weight, known, least=0.05))
+        return replace(made, view=Tails.of(np.column_stack([made.surprise(cells, known), apart]), weight))
 
     def units(self, cells: Rows, known: NDArray[np.bool_] | None) -> Rows:
         """Surprise of cells beside their column's usual one; 0 where unknown."""
@@ -222,10 +224,17 @@ class Yardstick:
         found = np.maximum(cells - self.low, 0)
         return found if known is None else found * known
 
+    def counted(self, cells: Rows, known: NDArray[np.bool_] | None) -> Rows:
+        """What each cell adds to its row's surprise."""
+        if not self.mixed:
+            return self.beyond(cells, known)
+        nats = self.cell.nats(self.units(cells, known))
+        return nats if known is None else nats * known
+
     def surprise(self, cells: Rows, known: NDArray[np.bool_] | None) -> Rows:
         """The mean over the known cells of each row."""
         count = cells.shape[1] if known is None else np.maximum(known.sum(1), 1)
-        return np.asarray(self.beyond(cells, known).sum(1) / count)
+        return np.asarray(self.counted(cells, known).sum(1) / count)
 
     def nats(self, cells: Rows, known: NDArray[np.bool_] | None, apart: Rows) -> Rows:
         """`-log p` in every view, `(rows, views)`; nothing for a row without a known cell."""
@@ -236,14 +245,14 @@ class Yardstick:
         """Arrays by name."""
         return {
             "low_nats": self.low, "mean_nats": self.mean, "cell_grid": self.cell.grid, "cell_scale": self.cell.scale,
-            "view_grid": self.view.grid, "view_scale": self.view.scale,
+            "view_grid": self.view.grid, "view_scale": self.view.scale, "mixed": self.mixed,
         }  # fmt: skip
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Yardstick:
         """The yardstick that `state` described."""
         cell, view = (Tails(state[f"{n}_grid"], state[f"{n}_scale"]) for n in ("cell", "view"))
-        return cls(state["low_nats"], state["mean_nats"], cell, view)
+        return cls(state["low_nats"], state["mean_nats"], cell, state["mixed"], view)
 
 
 def cut(strange: Rows, weight: Rows, share: float) -> float:
