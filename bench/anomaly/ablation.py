@@ -17,7 +17,7 @@ from layout import cell, measures, table
 from methods import Clock, ours, warm_up
 from protocols import Given, Rows, load, split
 
-import latently.tasks.anomaly as task
+import latently.tasks.twice as task
 
 __all__ = ["run"]
 
