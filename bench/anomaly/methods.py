@@ -17,7 +17,20 @@ from sklearn.preprocessing import StandardScaler
 
 from latently import AnomalyDetector
 
-__all__ = ["ALONE", "Clock", "Rival", "covariance", "forest", "nearest", "nearest_5", "ours", "residual", "warm_up"]
+__all__ = [
+    "ALONE",
+    "Clock",
+    "Rival",
+    "covariance",
+    "fitted",
+    "forest",
+    "nearest",
+    "nearest_5",
+    "ours",
+    "residual",
+    "views_of",
+    "warm_up",
+]
 
 Rival = Callable[[Given, int], Rows]
 CELLS, BENT = ("cells", "cells, bent"), ("neighbours", "neighbours, bent")
@@ -50,6 +63,13 @@ def warm_up() -> None:
     AnomalyDetector(epochs=1, random_state=0, verbose=False).fit(rows).score_samples(rows)
 
 
+def fitted(given: Given, setting: str, seed: int, clock: Clock | None = None, **options: Any) -> AnomalyDetector:
+    """Ours, its fit timed."""
+    detector = AnomalyDetector(setting=setting, random_state=seed, verbose=False, **options)
+    with clock or Clock():
+        return detector.fit(given.train)
+
+
 def views_of(detector: AnomalyDetector, x: Any) -> dict[str, Rows]:
     """`-log p` of the rows in every view of a detector of rows."""
     parts = [detector._judge.views(batch) for batch in detector._batches(x)]
@@ -58,9 +78,7 @@ def views_of(detector: AnomalyDetector, x: Any) -> dict[str, Rows]:
 
 def ours(given: Given, setting: str, seed: int, clock: Clock | None = None, **options: Any) -> dict[str, Rows]:
     """The detector's own strangeness, "ours", and what views have to say alone, the greater of both sides."""
-    detector = AnomalyDetector(setting=setting, random_state=seed, verbose=False, **options)
-    with clock or Clock():
-        detector.fit(given.train)
+    detector = fitted(given, setting, seed, clock, **options)
     views = views_of(detector, given.test)
     found = {"ours": -detector.score_samples(given.test)} | {f"view {name}": nats for name, nats in views.items()}
     for name, wanted in ALONE.items():

@@ -53,6 +53,6 @@ def split(x: Rows, y: Rows, seed: int, setting: str, compat: bool) -> Given:
         return Given(x[chance.choice(len(y), len(y), replace=True)], x, y)
     normal = np.flatnonzero(y == 0)
     normal = normal if compat else chance.permutation(normal)
-    half = len(normal) // 2
+    half = round(len(normal) / 2) if compat else len(normal) // 2
     judged = np.concatenate([normal[half:], np.flatnonzero(y == 1)])
     return Given(x[normal[:half]], x[judged], y[judged])
