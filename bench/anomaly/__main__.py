@@ -1,6 +1,6 @@
 """Rows unlike the others, beside other methods and published figures.
 
-    python bench/anomaly [PART ...] [--compat] [--seeds 0,1] [--sets glass,letter]
+    python bench/anomaly [PART ...] [--compat] [--seeds 0,1] [--sets glass,letter] [--setting clean]
                          [--published FILE] [--envs DIR | --pyod PYTHON]
 
 - clean: twelve sets of ADBench, learned from normal rows; ours, its views alone, rivals, seconds of fits
@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument("--published", type=Path, metavar="FILE", help="published figures of the same sets, CSV")
     parser.add_argument("--seeds", type=lambda text: [int(word) for word in text.split(",")], default=[])
     parser.add_argument("--sets", type=lambda text: text.split(","), default=[], help="some of the twelve")
+    parser.add_argument("--setting", default="", choices=("clean", "contaminated"), help="the only one of the ablation")
     parser.add_argument("--envs", type=Path, default=default_folder(), help="where peers' environments are made")
     parser.add_argument("--pyod", type=Path, metavar="PYTHON", help="an interpreter that has PyOD, instead")
     options = parser.parse_args()

@@ -21,7 +21,7 @@ import latently.tasks.twice as task
 
 __all__ = ["run"]
 
-SEEDS = {"clean": [0, 1], "contaminated": [0]}
+SEEDS = {"contaminated": [0], "clean": [0, 1]}
 APART = 100  # between the seeds of the two fits of an ensemble
 Views = dict[str, Rows]
 Pair = tuple[float, float]
@@ -62,6 +62,8 @@ def run(options: argparse.Namespace) -> None:
     warm_up()
     sets = load(options.sets)
     for setting, usual in SEEDS.items():
+        if options.setting not in ("", setting):
+            continue
         seeds = options.seeds or usual
         tasks = [(split(x, y, s, setting, False), s) for x, y in sets.values() for s in seeds]
         lines = []

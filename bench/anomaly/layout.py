@@ -41,6 +41,7 @@ def head(options: argparse.Namespace, part: str) -> str:
     """The command, the day, versions and machine."""
     compat = options.compat and part in ("clean", "contaminated")
     words = [part, *(["--compat"] if compat else []), *(["--published FILE"] if compat and options.published else [])]
+    words += ["--setting", options.setting] if part == "ablation" and options.setting else []
     words += [
         f"--{name} {','.join(map(str, value))}" for name in ("seeds", "sets") if (value := getattr(options, name))
     ]
