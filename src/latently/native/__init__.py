@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Adam", "Stack", "Weights", "bare", "between", "fast", "level", "low", "padded", "there"]
+__all__ = ["Adam", "Stack", "Weights", "bare", "between", "fast", "least", "level", "low", "padded", "there"]
 
 PAD = 16  # floats, as in native.c: rows of what is kept between layers begin on a cache line
 ADD, LOW, THREADS = 2, 8, 16  # as there
@@ -56,6 +56,8 @@ def _library() -> ctypes.CDLL | None:
         found.latently_back.argtypes = [place, many, place, many, many, place, place, place, place, some]
         found.latently_run.restype = None
         found.latently_units.argtypes = [place, some, many, many, many, place, place, place]
+        found.latently_least.argtypes = [place, many, many, many, some, place, place, some]
+        found.latently_least.restype = None
         found.latently_adam.argtypes, found.latently_adam.restype = [place], ctypes.c_double
     except (OSError, AttributeError):  # of another machine, or of another version
         return None
@@ -195,6 +197,18 @@ def units(x: NDArray[Any], mean: NDArray[np.float64], scale: NDArray[np.float64]
         return None
     places = mean.ctypes.data, scale.ctypes.data, out.data_ptr()
     return bool(library.latently_units(x.ctypes.data, size == 8, *x.shape, x.strides[0] // size, *places))
+
+
+def least(x: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Of each row of float32 numbers the `k` least, least first, and their places; of equal ones the first."""
+    library = _library()
+    if library is None or not x.is_contiguous() or x.device.type != "cpu":
+        found = x.topk(k, largest=False)
+        return found.values, found.indices
+    values, places = torch.empty(len(x), k), torch.empty(len(x), k, dtype=torch.int32)
+    where = x.data_ptr(), *x.shape, x.shape[1], k, values.data_ptr(), places.data_ptr()
+    library.latently_least(*where, torch.get_num_threads())
+    return values, places.long()
 
 
 def bare(x: Tensor) -> bool:

@@ -367,3 +367,60 @@ int latently_units(const void *x, int wide, long rows, long columns, long stride
                    float *out) {
     return here.units(x, wide, rows, columns, stride, mean, scale, out);
 }
+
+/* ---- the least numbers of each row, and where they are */
+
+enum { SEARCHED = 16 }; /* rows a piece, and numbers that are looked at together */
+
+typedef struct {
+    const float *x;
+    long rows, columns, stride;
+    int k;
+    float *least;
+    int *place;
+} Search;
+
+/* The least numbers that are less than `worst`, and how many were kept. */
+static int keep_least(const float *x, long columns, int k, float worst, float *least, int *place) {
+    int held = 0;
+    for (long j = 0; j < columns; j += SEARCHED) {
+        int any = 0;
+        if (j + SEARCHED <= columns)
+            for (int i = 0; i < SEARCHED; i++) any |= x[j + i] < worst;
+        else
+            any = 1;
+        for (long i = j; any && i < columns && i < j + SEARCHED; i++) {
+            if (!(x[i] < worst)) continue;
+            int last = held < k ? held++ : k - 1, at = last;
+            while (at && least[at - 1] > x[i]) at--;
+            memmove(least + at + 1, least + at, (size_t)(last - at) * sizeof *least);
+            memmove(place + at + 1, place + at, (size_t)(last - at) * sizeof *place);
+            least[at] = x[i], place[at] = (int)i;
+            if (held == k) worst = least[k - 1];
+        }
+    }
+    return held;
+}
+
+/* Some of the numbers say below which line the least lie; where it was too low, all are looked at again. */
+static void least_of(const float *x, long columns, int k, float *least, int *place) {
+    long some = columns / 8, few = 3 * k * some / (2 * columns) + 4;
+    if (few < k && some > few && keep_least(x, some, (int)few, INFINITY, least, place) == few &&
+        keep_least(x, columns, k, least[few - 1], least, place) == k)
+        return;
+    for (int held = keep_least(x, columns, k, INFINITY, least, place); held < k; held++) /* infinite ones */
+        least[held] = INFINITY, place[held] = 0;
+}
+
+static void search_piece(const void *what, long piece) {
+    const Search *s = what;
+    long end = (piece + 1) * SEARCHED < s->rows ? (piece + 1) * SEARCHED : s->rows;
+    for (long i = piece * SEARCHED; i < end; i++)
+        least_of(s->x + i * s->stride, s->columns, s->k, s->least + i * s->k, s->place + i * s->k);
+}
+
+/* Of each row its k least numbers, least first, and their places: of equal numbers the first, no more than columns. */
+void latently_least(const float *x, long rows, long columns, long stride, int k, float *least, int *place, int threads) {
+    Search s = {x, rows, columns, stride, k, least, place};
+    share(search_piece, &s, (rows + SEARCHED - 1) / SEARCHED, threads);
+}

@@ -45,8 +45,8 @@ class AnomalyDetector(OutlierMixin, Twice):
     A row is looked at twice, as it is and with its numbers bent (`asinh`, so that long tails do not make all other rows
     look alike), each time by an autoencoder of its own. Half of its strangeness is the surprise of its cells when a
     denoising autoencoder reconstructs it, what lies beyond the range seen growing with the square; the other half is
-    the distance to its neighbours among the training rows, with "contaminated" in the mean with that to the middle of
-    them all, in the deviations they have in its direction. Each is `-log p` beside rows that the model did not learn
+    the mean of two distances, to its neighbours among the training rows and to the middle of them all, in the
+    deviations they have in its direction. Each is `-log p` beside rows that the model did not learn
     from, on the look that finds more; `score_samples` is minus their sum. In a table with categories each cell counts
     by its own `-log p`, and cells count three quarters.
 
@@ -81,7 +81,7 @@ class AnomalyDetector(OutlierMixin, Twice):
         "auto": "gaussian:.5", and of a table with categories "swap:.2", cells of other rows, since no smaller step
         leads from one category to another. Noise is drawn at scoring, too, where it is Gaussian.
     network, loss, epochs, ... :
-        As in `Autoencoder`. A table gets some 1,000 steps of training by default, which rank as well as more.
+        As in `Autoencoder`. A table gets some 800 steps of training by default, which rank as well as more.
 
     Attributes
     ----------

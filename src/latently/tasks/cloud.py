@@ -22,15 +22,19 @@ RIDGE = 1e-3  # of the mean variance, added to every one: columns may say the sa
 
 @dataclass(frozen=True)
 class Cloud:
-    """Mahalanobis distance from a mean and a covariance in which rows far from their neighbours count little."""
+    """Mahalanobis distance from a mean and a covariance, of the features that the encoder sees.
+
+    Where anomalies may hide among the rows, those far from their neighbours count little.
+    """
 
     mean: Tensor  #: (features,), float64
     root: Tensor  #: (features, features), whose product with its transpose is the inverse covariance
 
     @classmethod
-    def of(cls, model: Composition, rows: Batch) -> Cloud | None:
-        """From rows among which anomalies may hide; None where there are too many features."""
-        some, _ = trusted(model, spread(rows, TOLD_BY), None)
+    def of(cls, model: Composition, rows: Batch, clean: bool) -> Cloud | None:
+        """From rows that are normal, or not all; None where there are too many features."""
+        some = spread(rows, TOLD_BY)
+        some = some if clean else trusted(model, some, None)[0]
         x, known = features(model, some)
         if x.shape[1] > WIDEST:
             return None

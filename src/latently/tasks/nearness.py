@@ -18,6 +18,7 @@ __all__ = ["AT_ONCE", "Neighbours", "features", "spread", "trusted"]
 
 AT_ONCE = 256  # rows a call whose distances to all references are in memory together
 NEAR = 1e-4  # of a row's square: squares below that are told again in full, since float32 has lost their digits
+FAR = 1e30  # a row's square, from which on float32 cannot hold what is added to it
 SAME = 1e-12  # likewise, in float64: what rounding leaves of nothing
 JUDGES = 2048  # rows of a fit that tell how much to trust the others (as well as four times as many, measured)
 LINE = 0.25  # share of the rows that are trusted wholly
@@ -63,22 +64,28 @@ class Neighbours:
 
         A score holds some five digits of a distance, and these are a row's own: nothing here depends on other rows.
         """
-        gaps = self._less(x.float())
-        size = x.square().sum(1)
+        gaps, size = self._less(x.float()), x.square().sum(1)
+        again = ~(size < FAR)
         if self.k == 1 and not self.alone:
             found = size + gaps.amin(1).double()
             close = found <= NEAR * size
-            if close.any():
-                found[close] = self._exact(x[close], gaps[close].argmin(1))
-            return found.clamp(min=0).sqrt()
-        order = gaps.topk(self.k + 1, largest=False).indices
-        found, first, second = (self._exact(x, order[:, i]) for i in (self.k - 1, 0, 1))
+            found[close] = self._exact(x[close], gaps[close].argmin(1))
+        else:
+            order = native.least(gaps, self.k + 1)[1]
+            found, first, second = (self._exact(x, order[:, i]) for i in (self.k - 1, 0, 1))
+            if self.alone:
+                found = torch.where(first <= SAME * size, self._exact(x, order[:, self.k]), found)
+                again |= second <= SAME * size  # copies
+        for i in again.nonzero()[:, 0]:
+            found[i] = self._each(x[i])
+        return found.clamp(min=0).sqrt()
+
+    def _each(self, x: Tensor) -> Tensor:
+        squares = (x - self.rows).square().sum(1)
         if self.alone:
-            found = torch.where(first <= SAME * size, self._exact(x, order[:, self.k]), found)
-            copies = second <= SAME * size
-            if copies.any():
-                found[copies] = self._full(x[copies], None).square()
-        return found.sqrt()
+            squares = squares.masked_fill(squares <= SAME * x.square().sum(), torch.inf)
+        nearest = squares.topk(self.k, largest=False).values[-1]
+        return nearest.masked_fill(nearest.isinf(), 0.0)
 
     def _exact(self, x: Tensor, which: Tensor) -> Tensor:
         return (x - self.rows[which]).square().sum(1)

@@ -78,15 +78,15 @@ class View:
     low: Tensor  #: least value of each cell among the rows learned from
     high: Tensor
     neighbours: Neighbours
-    cloud: Cloud | None = None  #: where anomalies may have been learned from
+    cloud: Cloud | None = None  #: of the rows of a table
 
     @classmethod
     def of(cls, model: Composition, rows: Batch, k: int, alone: bool) -> View:
-        """`k`: which neighbour counts, 0 for the fiftieth part of the references, the fifth at least, and a cloud."""
+        """`k`: which neighbour counts, 0 for the fiftieth part of the references, the fifth at least."""
         noise, (low, high) = noise_for(model, rows.cells), limits(rows, 1 + max(1, len(rows) // 100) if alone else 1)
         some, seen = features(model, spread(rows, REFERENCES if k else FEWER))
         k = min(k or max(5, len(some) // 50), max(1, len(some) - alone))
-        return cls(model, noise, low, high, Neighbours(some, seen, k, alone), Cloud.of(model, rows) if alone else None)
+        return cls(model, noise, low, high, Neighbours(some, seen, k, alone), Cloud.of(model, rows, not alone))
 
     def cells(self, batch: Batch, run: Map) -> Rows:
         """Surprise of every cell, 0 where unknown: its nats in the mean over the draws, and how far out of range."""
@@ -124,14 +124,14 @@ class View:
         return pieces(lambda b: near.distance(*features(self.model, b)), batch, AT_ONCE, device).numpy()
 
     def out(self, batch: Batch) -> list[Rows]:
-        """How far from the middle of the rows, where that counts."""
+        """How far from the middle of the rows, where there is a cloud."""
         if (cloud := self.cloud) is None:
             return []
         device = next(self.model.parameters()).device
         return [pieces(lambda b: cloud.distance(*features(self.model, b)), batch, AT_ONCE, device).numpy()]
 
     def apart(self, batch: Batch) -> list[Rows]:
-        """Squared distance to the neighbour that counts, and from the middle where that does, column by column."""
+        """Squared distance to the neighbour that counts, and from the middle, column by column."""
         device = next(self.model.parameters()).device
         found = [pieces(lambda b: self._columns(self._apart(*features(self.model, b))), batch, AT_ONCE, device).numpy()]
         if (cloud := self.cloud) is None:
