@@ -184,6 +184,17 @@ def test_reasons_name_the_broken_cell_and_what_belongs_there():
         assert first.p_value < 0.01
 
 
+def test_a_cell_far_out_hardly_moves_what_is_expected_of_the_others(clean):
+    x, far = normal(40, 9), normal(40, 9)
+    far[:, 0] += 1e4 * UNITS[0]
+
+    def expected(rows: np.ndarray) -> np.ndarray:
+        found = [{r.column: r.expected for r in reasons} for reasons in clean.explain(rows, top=6)]
+        return np.array([[row[f"x{j}"] for j in range(1, 6)] for row in found]) / UNITS[1:]
+
+    assert np.abs(expected(x) - expected(far)).mean() < 2
+
+
 def test_shares_are_of_a_whole_and_unknown_cells_are_no_reason(holed):
     x = gaps(normal(30, 3), 0.5)
     for reasons, row in zip(holed.explain(x, top=6), x, strict=True):
@@ -249,14 +260,24 @@ def test_a_line_that_cannot_be_drawn_is_refused_and_the_old_one_stays(clean, giv
 
 @pytest.mark.parametrize(
     "options",
-    [{"setting": "dirty"}, {"contamination": 0}, {"contamination": 0.6}, {"contamination": "some"},
+    [{"setting": "dirty"}, {"setting": "contaminated", "contamination": 0}, {"contamination": -0.1},
+     {"contamination": 0.6}, {"contamination": "some"},
      {"contamination": True}],
 )  # fmt: skip
 def test_options_that_cannot_work_are_refused(options):
-    with pytest.raises(BadParameter, match=next(iter(options))):
+    with pytest.raises(BadParameter, match=list(options)[-1]):
         detector(**options)
 
 
 def test_the_share_asked_for_is_flagged():
     x = normal(200)
-    assert (detector(x, contamination=0.07, epochs=3).predict(x) == -1).sum() == 14
+    model = detector(x, setting="contaminated", contamination=0.07, epochs=3)
+    assert (model.predict(x) == -1).sum() == 14
+
+
+def test_of_clean_rows_the_share_asked_for_is_that_of_new_ones():
+    rng, x = np.random.default_rng(3), np.random.default_rng(2).normal(size=(400, 6))
+    new = rng.normal(size=(2000, 6))
+    assert (detector(x, contamination=0.1).predict(new) == -1).mean() == pytest.approx(0.1, abs=0.05)
+    model = detector(x, contamination=0, epochs=2)
+    assert model.threshold_ == model.calibration_[-1]

@@ -55,11 +55,13 @@ def test_every_verb_kind_and_class_has_its_line_in_the_guide():
 
 
 def test_the_docstrings_are_right():
+    from latently import compat
     from latently.tasks import autoencoder
 
-    result = doctest.testmod(autoencoder)
-    assert result.attempted
-    assert not result.failed
+    for module in (autoencoder, compat):
+        result = doctest.testmod(module)
+        assert result.attempted
+        assert not result.failed
 
 
 def test_every_public_name_is_there_and_no_other():

@@ -112,6 +112,7 @@ def facts():
             "rows": [{
                 "row": 17, "keys": {"bottle": 100017, "day": "2024-05-01T00:00:00"}, "score": 12.345678, "p": 0.0123,
                 "flag": True, "reasons": [{"column": "ash", "observed": 3.2, "expected": 2.4, "share": 0.61}],
+                "normal": [{"column": "ash", "observed": 3.2, "normal": 2.34}],
             }],
             "scores": {"edges": [0, 5, 10, 15], "counts": [50, 9, 1]}, "threshold": 10, "score_name": "surprise",
             "flagged": 1, "total": 60,
@@ -172,8 +173,8 @@ def test_the_page_is_well_formed_and_shows_every_section(facts):
     assert len(identities) == len(set(identities))
     for said in (
         "wine", "malic_acid", "Barolo 40 %", "every value is different", "2025-03-09 14:02:33", "12.35", "0.012",
-        "100017", "2024-05-01", "3.2, expected 2.4", "61 %", "chosen: 2", "best: epoch 20, 0.7",
-        "latently fit wine.csv",
+        "100017", "2024-05-01", "3.2, expected 2.4", "61 %", "Nearest normal row", "2.34",
+        "chosen: 2", "best: epoch 20, 0.7", "latently fit wine.csv",
     ):  # fmt: skip
         assert said in page.text.replace("\N{NO-BREAK SPACE}", " "), said
 

@@ -193,6 +193,7 @@ def test_report_is_one_page_that_needs_no_network(task, files, run):
     for word in ("colour", "size", "grade"):
         assert word in page
     assert not any(word in page for word in ("src=", "@import", "fetch(", 'href="http'))
+    assert (task == "detect") == ("Nearest normal row" in page)
 
 
 # ---------------------------------------------------------------------- monitor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -24,7 +25,7 @@ from latently.engine.watch import Watcher
 from latently.model import Composition
 from latently.values import Batch
 
-__all__ = ["HeldOut", "Judged", "Outcome", "Schedule", "train"]
+__all__ = ["HeldOut", "Judged", "Outcome", "Schedule", "further", "train"]
 
 FOLDS = 3
 CROSS_BELOW = 2500  # rows: fewer are too few to give some away, and cheap enough to fit four times
@@ -100,6 +101,15 @@ def train(build: Build, rows: Batch, schedule: Schedule, name: str = "fit") -> O
         if judged.model is not outcome.model:
             align(judged.model, judged.train)
     return outcome
+
+
+def further(model: Composition, rows: Batch, plan: Plan, schedule: Schedule, name: str) -> Composition:
+    """A copy of `model` that goes on to learn, from `rows`: nothing judges it, and its last weights stay."""
+    learned, rng = copy.deepcopy(model), schedule.generator(name, rows.x.device)
+    schedule.watcher.stage(name)
+    with spoken(), keep_pages(), fit_threads(rows.x.device, schedule.work * plan.batch_rows * 3):
+        fit(learned, Split(rows), plan, rng, schedule.watcher, schedule.checkpoint.section(name))
+    return learned.eval()
 
 
 def _scheduled(build: Build, rows: Batch, schedule: Schedule, plan: Plan, name: str) -> Outcome:

@@ -94,6 +94,10 @@ class Modality:
         """Rows for a fitted model, in model units."""
         raise NotImplementedError
 
+    def more(self, owner: Any, data: Any, weight: Any) -> Batch:
+        """More rows to learn from, for a fitted model: each once, with what it counts."""
+        raise NotImplementedError
+
     def portions(self, owner: Any, data: Any) -> Iterator[Batch]:
         """The same as `take`, some at a time where they are read one after the other."""
         yield self.take(owner, data)

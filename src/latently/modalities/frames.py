@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -13,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_array
 
-from latently.errors import BadData, UnsupportedInput
+from latently.errors import BadData, LatentlyError, UnsupportedInput
 from latently.modalities.columns import plain
 
-__all__ = ["Source", "frame_of", "labels", "names_of", "numbers", "part", "refuse_infinite", "source"]
+__all__ = ["Source", "frame_of", "labels", "names_of", "numbers", "part", "refusals", "refuse_infinite", "source"]
 
 Matrix = NDArray[np.float64]
 PLAIN = tuple(np.dtype(t) for t in ("f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"))
@@ -262,4 +263,16 @@ def numbers(owner: Any, found: Any) -> NDArray[Any]:
         raise UnsupportedInput(f"got the path {found}; expected a table of rows. Read it first, or name images by it.")
     if type(found) in (np.ndarray, np.memmap) and found.dtype in PLAIN and found.ndim == 2 and found.size:
         return np.asarray(found)
-    return np.asarray(check_array(found, dtype=np.float64, ensure_all_finite=False, estimator=owner))
+    with refusals():
+        return np.asarray(check_array(found, dtype=np.float64, ensure_all_finite=False, estimator=owner))
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """scikit-learn's words for rows that cannot be taken, as `BadData`."""
+    try:
+        yield
+    except LatentlyError:
+        raise
+    except ValueError as error:
+        raise BadData(str(error)) from None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from latently.modalities.frames import frame_of, labels
 
-__all__ = ["as_dtype", "put", "rebuilt"]
+__all__ = ["as_dtype", "put", "rebuilt", "roomy"]
 
 Matrix = NDArray[np.float64]
 
@@ -33,6 +33,17 @@ def rebuilt(like: Any, columns: dict[str, Any], changed: dict[str, NDArray[np.bo
         return made
     series = [nw.from_native(new, series_only=True).alias(name) for name, new in fresh]
     return nw.to_native(frame.with_columns(*series))
+
+
+def roomy(like: Any, names: list[str], gaps: NDArray[np.bool_]) -> Any:
+    """`like` with dtypes in which the columns that have gaps can have them."""
+    if isinstance(like, np.ndarray) and like.dtype.kind in "iub" and gaps.any():
+        return like.astype(np.float64)
+    if not hasattr(like, "iloc"):
+        return like
+    room = {"i": "Int64", "u": "UInt64", "b": "boolean"}
+    tight = {n: getattr(like.dtypes.get(n), "kind", "") for j, n in enumerate(names) if gaps[:, j].any()}
+    return like.astype({n: room[kind] for n, kind in tight.items() if kind in room})
 
 
 def put(

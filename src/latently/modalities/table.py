@@ -17,7 +17,7 @@ from latently.modalities.base import Remember
 from latently.modalities.bent import Bend, Bent
 from latently.modalities.columns import Column, restored
 from latently.modalities.drift import Drift, Reference
-from latently.modalities.frames import names_of, numbers, refuse_infinite, source
+from latently.modalities.frames import names_of, numbers, refusals, refuse_infinite, source
 from latently.modalities.natural import cycles, likelihood
 from latently.modalities.reader import Reader
 from latently.modalities.results import as_dtype, put
@@ -74,6 +74,12 @@ class Table(Reader):
         """Rows in model units; other columns than those of the fit are refused."""
         return self.batch(self._rows(owner, data))
 
+    def more(self, owner: Any, data: Any, weight: Any) -> Batch:
+        """More rows to learn from, equal ones merged; other columns than those of the fit are refused."""
+        x = self._rows(owner, data)
+        index, counts = placed(x, weight, np.float64)
+        return self.batch(Rows(x, index), counts)
+
     def portions(self, owner: Any, data: Any) -> Iterator[Batch]:
         """The same, `PORTION` cells at a time; a score takes no more memory than that."""
         x = self._rows(owner, data)
@@ -95,7 +101,8 @@ class Table(Reader):
         """Remember names and number of the learned columns, or hold the data to them."""
         if not reset and not hasattr(owner, "feature_names_in_"):  # scikit-learn knows no names but texts
             self.refuse_absent(data)
-        validate_data(owner, x if names_of(data) is None else self.part(data), reset=reset, skip_check_array=True)
+        with refusals():
+            validate_data(owner, x if names_of(data) is None else self.part(data), reset=reset, skip_check_array=True)
 
     # ------------------------------------------------------------------ scaling
 

@@ -27,6 +27,7 @@ class Alerting(Task, ABC):
     calibration_: Rows
     offset_: float
     _counts: Rows  # what each of `calibration_` counts
+    _meant: tuple[str, float]  # what the line was drawn by, where it follows the calibration: "alpha" or "rate"
 
     @abstractmethod
     def score_samples(self, X: Any) -> Rows:
@@ -91,15 +92,22 @@ class Alerting(Task, ABC):
             raise BadParameter(f"set_threshold got {' and '.join(named) or 'nothing'}; give one of {', '.join(given)}.")
         if (X is None) is (named[0] in ("count", "labels")):
             raise BadParameter("count and labels go with the rows they speak of, X; alpha and rate go without.")
-        if alpha is not None:
-            self.offset_ = -self._at_level(share("alpha", alpha))
-        elif rate is not None:
-            self.offset_ = -cut(self.calibration_, self._counts, share("rate", rate))
-        elif count is not None:
+        told = alpha if rate is None else rate
+        meant = ("", 0.0) if told is None else (named[0], share(named[0], told))
+        if count is not None:
             self.offset_ = -alerts(-self.score_samples(X), count)
-        else:
+        elif told is None:
             self.offset_ = -best_f1(-self.score_samples(X), labels)
+        self._meant = meant
+        self._redraw()
         return self
+
+    def _redraw(self) -> None:
+        """Put the line where the calibration has it; one that was drawn by other rows stays."""
+        name, value = self._meant
+        if name:
+            at = self._at_level(value) if name == "alpha" else cut(self.calibration_, self._counts, value)
+            self.offset_ = -at
 
     def _at_level(self, alpha: float) -> float:
         """The largest held-out strangeness whose p is above `alpha`."""

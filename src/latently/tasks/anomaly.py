@@ -17,6 +17,7 @@ from latently.engine.schedule import Outcome
 from latently.errors import BadParameter, UnsupportedInput
 from latently.tasks.alerting import AUTO
 from latently.tasks.directions import Directions
+from latently.tasks.explaining import Explaining
 from latently.tasks.intervals import Interval
 from latently.tasks.judges import Columns, Learned, Reason
 from latently.tasks.moments import Moments
@@ -24,6 +25,7 @@ from latently.tasks.probes import detection, labels_of
 from latently.tasks.region import Region
 from latently.tasks.regions import MARKED, Regions
 from latently.tasks.strangeness import cut
+from latently.tasks.streaming import Streaming
 from latently.tasks.thresholds import share
 from latently.tasks.twice import Twice
 from latently.values import Batch
@@ -39,7 +41,7 @@ JUDGES: dict[str, type[Columns] | type[Directions] | type[Regions] | type[Moment
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class AnomalyDetector(OutlierMixin, Twice):
+class AnomalyDetector(OutlierMixin, Explaining, Twice, Streaming):
     """Finds rows, images or stretches of series unlike those it learned from, and says what makes them so.
 
     A row is looked at twice, as it is and with its numbers bent (`asinh`, so that long tails do not make all other rows
@@ -75,13 +77,14 @@ class AnomalyDetector(OutlierMixin, Twice):
     contamination : "auto" or float in (0, 0.5]
         Which rows `predict` flags. "auto": those of conformal p at most .01 (with fewer than 99 held-out rows, those
         stranger than all of them); with setting="contaminated" also those like the strangest hundredth of the training
-        rows, which look less strange to a model that learned from them. A number: that share of the training rows.
-        `set_threshold` changes it at any time.
+        rows, which look less strange to a model that learned from them. A number: that share of the training rows; with
+        "clean" of the held-out rows, and 0 is allowed: rows stranger than all of them. `set_threshold` changes it at
+        any time.
     kind : "auto" or as in `Autoencoder`
         "auto": "gaussian:.5", and of a table with categories "swap:.2", cells of other rows, since no smaller step
         leads from one category to another. Noise is drawn at scoring, too, where it is Gaussian.
     network, loss, epochs, ... :
-        As in `Autoencoder`. A table gets some 800 steps of training by default, which rank as well as more.
+        As in `Autoencoder`. A table gets some 600 steps of training by default: ten times as many rank hardly better.
 
     Attributes
     ----------
@@ -133,11 +136,11 @@ class AnomalyDetector(OutlierMixin, Twice):
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Learn what rows `X` (n, columns) are like; `y` is ignored."""
         share = self._share()
-        self._fit(X, sample_weight)
-        if share is None:
-            self.offset_: float = -self._at_level(AUTO)
-            if self.setting == "clean":
-                return self
+        self._begin(self._fit(X, sample_weight))
+        self._meant = ("alpha", AUTO) if share is None else ("rate", share)
+        self._redraw()
+        if self.setting == "clean":  # rows that were learned from look less strange than others: held-out ones tell
+            return self
         strange = -self.score_samples(X)
         weight = np.ones(len(strange)) if sample_weight is None else _check_sample_weight(sample_weight, strange)
         line = -cut(strange, weight, share or AUTO)
@@ -151,10 +154,11 @@ class AnomalyDetector(OutlierMixin, Twice):
         value = self.contamination
         if isinstance(value, str) and value == "auto":
             return None
-        if not isinstance(value, Real) or isinstance(value, bool) or not 0 < value <= 0.5:
+        least = 0.0 if self.setting == "clean" else np.nextafter(0, 1)
+        if not isinstance(value, Real) or isinstance(value, bool) or not least <= value <= 0.5:
             raise BadParameter(
-                f"contamination={value!r} must lie in (0, 0.5]: it is the share of training rows to flag. If you do "
-                "not know it, leave 'auto' and rank rows by score_samples."
+                f"contamination={value!r} must lie in (0, 0.5], or be 0 with setting='clean': it is the share of "
+                "rows to flag. If you do not know it, leave 'auto' and rank rows by score_samples."
             )
         return float(value)
 
@@ -166,8 +170,7 @@ class AnomalyDetector(OutlierMixin, Twice):
         self.calibration_, self._counts = strange[order], weight[order]
 
     def _extra(self) -> dict[str, Any]:
-        calibration = {"strange": self.calibration_, "counts": self._counts, "offset": self.offset_}
-        return self._judge.state() | calibration
+        return self._judge.state() | super()._extra()
 
     def _adopt(self, extra: dict[str, Any]) -> None:
         kind = JUDGES[self.data_.judge]
@@ -175,7 +178,7 @@ class AnomalyDetector(OutlierMixin, Twice):
             self._judge = Columns.from_state(self.model_, extra, self._map, self.data_, self._again)
         else:
             self._judge = kind.from_state(self.model_, extra, self._map, self.data_)
-        self.calibration_, self._counts, self.offset_ = extra["strange"], extra["counts"], extra["offset"]
+        super()._adopt(extra)
 
     # ------------------------------------------------------------------ judge
 

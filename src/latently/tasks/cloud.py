@@ -33,19 +33,22 @@ class Cloud:
     @classmethod
     def of(cls, model: Composition, rows: Batch, clean: bool) -> Cloud | None:
         """From rows that are normal, or not all; None where there are too many features."""
-        some = spread(rows, TOLD_BY)
-        some = some if clean else trusted(model, some, None)[0]
-        x, known = features(model, some)
-        if x.shape[1] > WIDEST:
+        if model.door.features > WIDEST:
             return None
-        weight = (torch.ones(len(x)) if some.weight is None else some.weight.cpu()).double()[:, None]
-        seen = weight if known is None else weight * known
-        mean = (x * seen).sum(0) / seen.sum(0).clamp(min=1e-300)
-        apart = (x - mean) if known is None else (x - mean) * known
-        covariance = apart.t() @ (apart * weight) / weight.sum()
-        ridge = RIDGE * max(float(covariance.diagonal().mean()), 1e-12)
-        values, vectors = np.linalg.eigh(covariance.numpy() + ridge * np.eye(x.shape[1]))
-        root = torch.from_numpy(vectors / np.sqrt(np.maximum(values, ridge)))
+        some = spread(rows, TOLD_BY)
+        return cls._at(*_moments(model, some if clean else trusted(model, some, None)[0]))
+
+    def moved(self, model: Composition, fresh: Batch, share: float) -> Cloud:
+        """The cloud of these rows, each counting its weight, and those before; `share` is what the new ones count."""
+        mean, covariance = _moments(model, fresh)
+        inverse, gap = torch.linalg.inv(self.root), mean - self.mean
+        covariance = share * covariance + (1 - share) * inverse.t() @ inverse + share * (1 - share) * gap.outer(gap)
+        return self._at(self.mean + share * gap, covariance)
+
+    @classmethod
+    def _at(cls, mean: Tensor, covariance: Tensor) -> Cloud:
+        values, vectors = np.linalg.eigh(covariance.numpy())
+        root = torch.from_numpy(vectors / np.sqrt(np.maximum(values, RIDGE / 2 * float(values.mean()))))
         return cls(mean.float().double(), root.float().double())  # as a file holds them
 
     def distance(self, x: Tensor, known: Tensor | None) -> Tensor:
@@ -74,3 +77,15 @@ class Cloud:
         if "cloud_mean" not in state:
             return None
         return cls(*(torch.from_numpy(state[f"cloud_{n}"]).double() for n in ("mean", "root")))
+
+
+def _moments(model: Composition, rows: Batch) -> tuple[Tensor, Tensor]:
+    """Mean and covariance of the features of rows, each counting its weight; a little is added to every variance."""
+    x, known = features(model, rows)
+    weight = (torch.ones(len(x)) if rows.weight is None else rows.weight.cpu()).double()[:, None]
+    seen = weight if known is None else weight * known
+    mean = (x * seen).sum(0) / seen.sum(0).clamp(min=1e-300)
+    apart = (x - mean) if known is None else (x - mean) * known
+    covariance = apart.t() @ (apart * weight) / weight.sum()
+    ridge = RIDGE * max(float(covariance.diagonal().mean()), 1e-12)
+    return mean, covariance + ridge * torch.eye(x.shape[1], dtype=x.dtype)

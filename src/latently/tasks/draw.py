@@ -1,7 +1,8 @@
-"""Points of a map on matplotlib axes."""
+"""Points of a map, and shares of a whole, on matplotlib axes."""
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from latently.errors import BadData, BadParameter, MissingExtra
 
-__all__ = ["scatter", "thumbnails"]
+__all__ = ["bars", "scatter", "thumbnails"]
 
 #: Twelve colours that differ in hue and lightness; the thirteenth group starts over with another mark.
 COLOURS = (
@@ -21,6 +22,7 @@ GREY = "#b8b8b8"  # rows without a label
 GROUPS = 20  # numbers with more different values are a scale
 MOST_GROUPS = len(COLOURS) * len(MARKS)
 INK = 30_000.0  # square points for all marks together
+WORDS = 48  # characters of a line of a bar's label, which has two
 
 ACROSS = 24  # thumbnails along a side of a map, at most
 
@@ -64,6 +66,20 @@ def thumbnails(axes: Any, points: Points, images: list[NDArray[Any]]) -> None:
         axes.add_artist(AnnotationBbox(box, (float(points[i, 0]), float(points[i, 1])), frameon=False, pad=0))
 
 
+def bars(labels: list[str], shares: list[float], title: str, ax: Any) -> Any:
+    """Shares of a whole as bars on `ax` or new axes, the first on top."""
+    axes = _new_axes((8.0, 1.2 + 0.35 * max(len(shares), 1))) if ax is None else ax
+    drawn = axes.barh(range(len(shares)), shares, color=COLOURS[0])
+    axes.bar_label(drawn, [f"{s:.0%}" for s in shares], padding=3)
+    axes.set_yticks(range(len(shares)), [textwrap.fill(label, WORDS, max_lines=2, placeholder="…") for label in labels])
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.15 * max([*shares, 1e-9]))
+    axes.set_xlabel("share")
+    axes.set_title(title, loc="right")
+    axes.spines[["top", "right"]].set_visible(False)
+    return axes
+
+
 def _displayed(images: list[NDArray[Any]]) -> NDArray[np.float64]:
     """Images of one form as colours from 0 to 1, by the least and greatest value there is; bright bytes by white."""
     stack = np.stack(images).astype(np.float64)
@@ -76,12 +92,12 @@ def _displayed(images: list[NDArray[Any]]) -> NDArray[np.float64]:
     return stack
 
 
-def _new_axes() -> Any:
+def _new_axes(size: tuple[float, float] | None = None) -> Any:
     try:
         from matplotlib import pyplot
     except ImportError:
         raise MissingExtra("plot needs matplotlib. Try: pip install 'latently[plot]'") from None
-    return pyplot.subplots(layout="constrained")[1]
+    return pyplot.subplots(figsize=size, layout="constrained")[1]
 
 
 def _column(labels: Any, rows: int) -> NDArray[Any]:

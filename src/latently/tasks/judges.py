@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any, Self
@@ -10,10 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from latently.engine.infer import pieces
 from latently.engine.schedule import Judged, Outcome
 from latently.modalities import Modality
 from latently.modalities.bent import Bend
 from latently.model import Composition
+from latently.tasks.nearness import AT_ONCE, Neighbours, features, kept
 from latently.tasks.sides import Side, known_of, parts, weights
 from latently.tasks.strangeness import Map
 from latently.values import Batch
@@ -98,6 +101,11 @@ class Columns:
         made = cls(tuple(side for side, _ in found), data, run)
         return made, made._fused([nats for _, nats in found]), weight
 
+    def kept(self) -> Batch:
+        """The rows that distances are measured to, in model units."""
+        view = self.sides[0].view
+        return kept(view.model.door.levels, view.neighbours)
+
     def views(self, batch: Batch) -> dict[str, Rows]:
         """`-log p` of each row in every view of every side."""
         found: dict[str, Rows] = {}
@@ -122,6 +130,32 @@ class Columns:
         """What the encoder sees of each row, without the mask channel."""
         door = self.sides[0].view.model.door
         return np.concatenate([self.run(lambda b: door(b)[:, : door.features], b) for b in batches]).astype(np.float64)
+
+    def normal(self, batches: Iterator[Batch], line: float) -> Batch:
+        """For every row the most similar other one of the references, those stranger than `line` aside.
+
+        The less strange half never is. For a row without a known cell a row without one.
+        """
+        rows, strange = self._references
+        rows = rows.take(torch.from_numpy(np.flatnonzero(strange <= max(line, np.median(strange)))))
+        side, model = self.sides[-1], self.sides[-1].view.model
+        device = next(model.parameters()).device
+        near = Neighbours(*features(model, side.seen(rows).to(device)), 1, True)
+        found = []
+        for batch in batches:
+            gaps, seen = known_of(batch), side.seen(batch)
+            which = pieces(lambda b: near.squares(*features(model, b)).argmin(1), seen, AT_ONCE, device).long()
+            there = np.ones((len(batch), 1), bool) if gaps is None else gaps.any(1, keepdims=True)
+            usual = rows.take(which)
+            mask = torch.from_numpy(there).expand(len(batch), usual.cells)
+            found.append((usual.x, mask if usual.known is None else mask & usual.known))
+        return Batch(*(torch.cat(part) for part in zip(*found, strict=True)))
+
+    @functools.cached_property
+    def _references(self) -> tuple[Batch, Rows]:
+        """The training rows that distances are measured to, and how strange each is."""
+        rows = self.kept()
+        return rows, self.strange(None, iter([rows]))
 
     def explain(self, X: Any, batches: Iterator[Batch], top: int) -> list[list[Reason]]:
         """The `top` cells of each row."""

@@ -14,7 +14,7 @@ from latently.engine.infer import pieces
 from latently.model import Composition
 from latently.values import Batch
 
-__all__ = ["AT_ONCE", "Neighbours", "features", "spread", "trusted"]
+__all__ = ["AT_ONCE", "Neighbours", "features", "kept", "spread", "trusted"]
 
 AT_ONCE = 256  # rows a call whose distances to all references are in memory together
 NEAR = 1e-4  # of a row's square: squares below that are told again in full, since float32 has lost their digits
@@ -87,6 +87,9 @@ class Neighbours:
         nearest = squares.topk(self.k, largest=False).values[-1]
         return nearest.masked_fill(nearest.isinf(), 0.0)
 
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in vars(self).items() if name != "_less"}  # which holds pointers
+
     def _exact(self, x: Tensor, which: Tensor) -> Tensor:
         return (x - self.rows[which]).square().sum(1)
 
@@ -108,6 +111,19 @@ def features(model: Composition, batch: Batch) -> tuple[Tensor, Tensor | None]:
         return x, None
     known = batch.known.flatten(1).cpu().repeat_interleave(widths, 1)
     return x * known, known
+
+
+def kept(levels: tuple[int, ...], near: Neighbours) -> Batch:
+    """The references as rows in model units again; a level never seen is unknown."""
+    columns, seen = [], []
+    ends = torch.tensor([n or 1 for n in levels]).cumsum(0).tolist()
+    for end, n in zip(ends, levels, strict=True):
+        part = near.rows[:, end - (n or 1) : end]
+        columns.append(part.argmax(1) if n else part[:, 0])
+        there = part.amax(1) > 0 if n else torch.ones(len(part)).bool()
+        seen.append(there if near.known is None else there & near.known[:, end - 1])
+    x, known = torch.stack(columns, 1).float(), torch.stack(seen, 1)
+    return Batch(x) if bool(known.all()) else Batch(x.masked_fill(~known, 0.0), known)
 
 
 def spread(rows: Batch, most: int) -> Batch:

@@ -84,9 +84,17 @@ class View:
     def of(cls, model: Composition, rows: Batch, k: int, alone: bool) -> View:
         """`k`: which neighbour counts, 0 for the fiftieth part of the references, the fifth at least."""
         noise, (low, high) = noise_for(model, rows.cells), limits(rows, 1 + max(1, len(rows) // 100) if alone else 1)
-        some, seen = features(model, spread(rows, REFERENCES if k else FEWER))
-        k = min(k or max(5, len(some) // 50), max(1, len(some) - alone))
-        return cls(model, noise, low, high, Neighbours(some, seen, k, alone), Cloud.of(model, rows, not alone))
+        near = _near(model, spread(rows, REFERENCES if k else FEWER), k, alone)
+        return cls(model, noise, low, high, near, Cloud.of(model, rows, not alone))
+
+    def moved(self, model: Composition, fresh: Batch, kept: Batch, share: float) -> View:
+        """After `model` learned on: `fresh` rows, by their weights a `share` of all, and the references `kept` now."""
+        alone, cloud = self.neighbours.alone, self.cloud
+        low, high = limits(kept, 1 + max(1, len(kept) // 100)) if alone else limits(fresh, 1)
+        low = torch.where(low.isinf(), self.low, low if alone else torch.minimum(low, self.low))
+        high = torch.where(high.isinf(), self.high, high if alone else torch.maximum(high, self.high))
+        near, cloud = _near(model, kept, 0 if alone else 1, alone), cloud and cloud.moved(model, fresh, share)
+        return replace(self, model=model, low=low, high=high, neighbours=near, cloud=cloud)
 
     def cells(self, batch: Batch, run: Map) -> Rows:
         """Surprise of every cell, 0 where unknown: its nats in the mean over the draws, and how far out of range."""
@@ -106,10 +114,16 @@ class View:
         return each if batch.known is None else each.masked_fill(~batch.known.flatten(1), 0.0)
 
     def expected(self, batch: Batch, column: NDArray[np.int64], run: Map) -> Rows:
-        """What belongs in one cell of each row, given the others: put there what the model makes of it, and again."""
+        """What belongs in one cell of each row, given the others: put there what the model makes of it, and again.
+
+        Numbers out of range count as at its edge: a model makes of what it never saw anything, or now this, now that.
+        """
         which = torch.from_numpy(column)[:, None]
         low, high = self.low[which], self.high[which]
         x = batch.x.flatten(1)
+        inside = torch.tensor([n == 0 for n in self.model.door.levels]).expand_as(x)
+        inside = inside if batch.known is None else inside & batch.known.flatten(1)
+        x = torch.where(inside, x.clamp(self.low, self.high), x)
         for _ in range(ROUNDS):
             guess = run(
                 lambda b: self.model.decode(self.model.encode(b)), batch.seen_as(x.view_as(batch.x), batch.known)
@@ -171,14 +185,26 @@ class View:
         return cls(model, noise, low, high, near, Cloud.from_state(state))
 
 
+def _near(model: Composition, rows: Batch, k: int, alone: bool) -> Neighbours:
+    some, known = features(model, rows)
+    return Neighbours(some, known, min(k or max(5, len(some) // 50), max(1, len(some) - alone)), alone)
+
+
 def limits(rows: Batch, place: int) -> tuple[Tensor, Tensor]:
-    """Of each column the value at this place from below, and from above, among those known."""
+    """Of each column the value at this place from below, and from above, among those known.
+
+    The end of them where fewer are known; of a column of which nothing is known, no limits.
+    """
     x = rows.x.flatten(1)
     known = torch.ones_like(x, dtype=torch.bool) if rows.known is None else rows.known.flatten(1)
-    place = min(place, len(x))
-    low = x.masked_fill(~known, torch.inf).kthvalue(place, 0).values
-    high = -(-x).masked_fill(~known, torch.inf).kthvalue(place, 0).values
-    return low.cpu(), high.cpu()
+    return _end(x, known, place).cpu(), -_end(-x, known, place).cpu()
+
+
+def _end(x: Tensor, known: Tensor, place: int) -> Tensor:
+    filled = x.masked_fill(~known, torch.inf)
+    found = filled.kthvalue(min(place, len(x)), 0).values
+    found = torch.where(found.isinf(), filled.amin(0), found)
+    return found.masked_fill(~known.any(0), -torch.inf)
 
 
 def noise_for(model: Composition, cells: int) -> Tensor:

@@ -148,6 +148,14 @@ class Reason(TypedDict, total=False):
     share: float  #: of the row's score
 
 
+class Beside(TypedDict, total=False):
+    """A cell of a strange row, and of the normal row nearest to it."""
+
+    column: str
+    observed: Cell
+    normal: Cell
+
+
 class Row(TypedDict, total=False):
     """A strange row."""
 
@@ -157,6 +165,7 @@ class Row(TypedDict, total=False):
     p: float
     flag: bool
     reasons: Sequence[Reason]
+    normal: Sequence[Beside]
 
 
 class Strange(TypedDict, total=False):

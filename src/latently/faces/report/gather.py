@@ -25,6 +25,7 @@ from latently.faces.track import Track
 __all__ = ["facts_of"]
 
 STRANGE = 20
+COMPARED = 30  # columns of a strange row that are shown beside a normal one's
 BINS = 20
 LEVELS = 5
 
@@ -209,11 +210,12 @@ def _judged(given: Rows) -> dict[str, Any]:
     worst = np.argsort(-score, kind="stable")[:STRANGE]
     few = table.take(worst) if hasattr(table, "take") and not isinstance(table, np.ndarray) else table[worst]
     p, reasons = detector.p_values(few), detector.explain(few, top=4)
+    beside = _beside(detector, few, reasons)
     keys = {n: c for n, c in given.keys().items() if n != "row"}
     rows = [
         {"row": int(i), "keys": {n: c[int(i)].as_py() for n, c in keys.items()}, "score": float(score[i]),
          "p": float(p[k]), "flag": bool(score[i] > detector.threshold_),
-         "reasons": [r.told() for r in reasons[k]]}
+         "reasons": [r.told() for r in reasons[k]], "normal": beside[k]}
         for k, i in enumerate(worst)
     ]  # fmt: skip
     counts, edges = np.histogram(score, 40)
@@ -222,3 +224,15 @@ def _judged(given: Rows) -> dict[str, Any]:
         "scores": {"counts": counts.tolist(), "edges": edges.tolist()},
         "flagged": int((score > detector.threshold_).sum()), "total": len(score),
     }  # fmt: skip
+
+
+def _beside(detector: Any, few: Any, reasons: Any) -> list[list[dict[str, Any]]]:
+    """Of each row its cells beside those of the nearest normal row, the reasons first."""
+    from latently.tasks.explaining import beside_normal
+
+    found = []
+    for row, why in zip(beside_normal(detector, few), reasons, strict=True):
+        first = {r.column: i for i, r in enumerate(why)}
+        cells = sorted(row, key=lambda cell: first.get(cell[0], len(first)))[:COMPARED]
+        found.append([{"column": n, "observed": seen, "normal": normal} for n, seen, normal in cells if why])
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from latently.faces.report.charts import Frame, histogram
-from latently.faces.report.facts import Facts, Reason, Row, Strange
+from latently.faces.report.facts import Beside, Facts, Reason, Row, Strange
 from latently.faces.report.markup import Html, clip, join, name, tag
 from latently.faces.report.status import note, records
 from latently.faces.report.tables import Cell, Heading, bar, table
@@ -80,7 +80,7 @@ def _row(row: Row, keys: list[str], chances: bool, flags: bool) -> list[Cell]:
     if flags:
         flagged = bool(row.get("flag"))
         cells.append(Cell(tag("span", "flagged", class_="flag") if flagged else "", int(flagged)))
-    return [*cells, Cell(_reasons(records(row.get("reasons"))))]
+    return [*cells, Cell(join((_reasons(records(row.get("reasons"))), _normal(records(row.get("normal"))))))]
 
 
 def _sortable(value: Any) -> Any:
@@ -93,11 +93,24 @@ def _reasons(reasons: list[Reason]) -> Html:
 
 
 def _reason(reason: Reason) -> Html:
-    part = reason.get("share")
-    expected = tag("span", ", expected ", class_="quiet") if "expected" in reason else None
+    part, seen = reason.get("share"), [name(cell(reason.get("observed")), 50)]
+    if "expected" in reason:
+        same = reason["expected"] == reason.get("observed")
+        seen.append(tag("span", ", rare beside the others" if same else ", expected ", class_="quiet"))
+        seen += [] if same else [name(cell(reason["expected"]), 50)]
     return tag(
-        "li", tag("b", name(reason.get("column", ""), 50)),
-        tag("span", name(cell(reason.get("observed")), 50), expected,
-            name(cell(reason["expected"]), 50) if "expected" in reason else None, class_="seen"),
+        "li", tag("b", name(reason.get("column", ""), 50)), tag("span", *seen, class_="seen"),
         bar(part), tag("span", share(part) if is_number(part) else "", class_="part"),
     )  # fmt: skip
+
+
+def _normal(cells: list[Beside]) -> Html | None:
+    """The nearest normal row beside this one, folded away."""
+    if not cells:
+        return None
+    lines = (
+        (tag("b", name(c.get("column", ""), 50)), *(name(cell(c.get(n)), 50) for n in ("observed", "normal")))
+        for c in cells
+    )
+    rows = (tag("li", *(tag("span", part) for part in line)) for line in (("", "this row", "normal row"), *lines))
+    return tag("details", tag("summary", "Nearest normal row"), tag("ul", *rows), class_="normal")

@@ -142,7 +142,8 @@ def report(given: Given) -> None:
 def monitor(given: Rows) -> None:
     """Say whether new rows are still like those of the fit.
 
-    Drift a column, cells out of range, alarms beside those expected. Exit code 3 when something drifted.
+    Drift a column, cells out of range; of a detector also how strange rows are and how many are flagged, beside rows
+    that were held out. Exit code 3 when something drifted.
 
     Example: latently monitor model.safetensors new.parquet
     """
@@ -151,35 +152,21 @@ def monitor(given: Rows) -> None:
     estimator, rows = given.estimator, given.rows
     columns = estimator.data_.drift(rows)
     drifted = [c for c in columns if c.drifted]
-    alarms = _alarms(estimator, rows)
+    found = estimator.drift(rows) if hasattr(estimator, "drift") else None
     if given.common["as_json"]:
+        told = {} if found is None else found.told()
         screen.emit({"rows": given.count, "drifted": [c.column for c in drifted],
-                     "columns": [vars(c) for c in columns], "alarms": alarms})  # fmt: skip
+                     "columns": [vars(c) for c in columns], "alarms": told})  # fmt: skip
     else:
-        _tell(given, columns, alarms)
-    if drifted or alarms.get("drifted"):
+        _tell(given, columns)
+        if found is not None:
+            typer.echo(found.text())
+        typer.echo(f"drifted: {', '.join(c.column for c in drifted)}" if drifted else "no column drifted")
+    if drifted or (found is not None and found.drifted):
         raise typer.Exit(DRIFT)
 
 
-def _alarms(estimator: Any, rows: Any) -> dict[str, Any]:
-    """Of a detector: the rows flagged, beside the held-out rows of the fit that it would flag.
-
-    Both counts are chance, and those of a small fit more so: Fisher's exact test of the two says when it is not.
-    """
-    if not hasattr(estimator, "expected_flags"):
-        return {}
-    from scipy.stats import fisher_exact
-
-    flags = estimator.predict(rows) < 0
-    now, total = int(flags.sum()), len(flags)
-    then, held = estimator.expected_flags()
-    chance = float(fisher_exact([[now, total - now], [then, held - then]], alternative="greater")[1])
-    rate, expected = now / total, then / held
-    return {"flagged": now, "rate": rate, "expected": expected, "expected_flagged": then, "expected_rows": held,
-            "p_value": chance, "drifted": bool(chance < 0.001 and rate > 2 * expected)}  # fmt: skip
-
-
-def _tell(given: Rows, columns: list[Any], alarms: dict[str, Any], most: int = 20) -> None:
+def _tell(given: Rows, columns: list[Any], most: int = 20) -> None:
     worst = sorted(columns, key=lambda c: (not c.drifted, -c.index))[:most]
     rows = [
         (c.column, f"{c.index:.3f}", f"{100 * c.outside:.1f} %", f"{100 * c.missing:.1f} %",
@@ -192,10 +179,3 @@ def _tell(given: Rows, columns: list[Any], alarms: dict[str, Any], most: int = 2
     if len(columns) > most:
         typer.echo(f"  and {len(columns) - most} columns that drifted less")
     typer.echo("drift: population stability index; under 0.1 little, over 0.25 much")
-    if alarms:
-        seen = f"{100 * alarms['rate']:.1f} % ({alarms['flagged']:,} of {given.count:,})"
-        usual = f"{100 * alarms['expected']:.1f} % ({alarms['expected_flagged']:,} of {alarms['expected_rows']:,})"
-        word = ": DRIFT" if alarms["drifted"] else ""
-        typer.echo(f"rows flagged: {seen}, {usual} of held-out rows of the fit{word}")
-    drifted = [c.column for c in columns if c.drifted]
-    typer.echo(f"drifted: {', '.join(drifted)}" if drifted else "no column drifted")
