@@ -57,7 +57,7 @@ test: $(VENV)/.dev
 check: format lint types floors house docs test
 
 bench: $(VENV)/.dev
-	@for script in $$(grep -l __main__ bench/*.py); do \
+	@for script in $$(grep -l __main__ bench/*.py) bench/anomaly; do \
 		echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 # ---- the parts of check
