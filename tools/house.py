@@ -16,7 +16,7 @@ from pathlib import Path
 FUNCTION_LINES = 50
 FILE_LINES = 300
 PARAMETERS = 6
-LINE_CAP = 41_200  # raised on purpose only, in a change that says why; the last: detectors look twice and learn on
+LINE_CAP = 41_400  # raised on purpose only, in a change that says why; the last: detectors look twice and learn on
 
 # The place as the report prints it ("tasks/file.py", "engine/fit.py:fit", "cycle:latently.a", "total"),
 # and the written reason.
