@@ -156,6 +156,20 @@ def test_normal_rows_are_flagged_no_more_often_than_said(rows):
     assert (p <= 0.1).mean() > 0.02, "flags next to nothing"
 
 
+def test_of_the_rows_selected_few_are_normal():
+    false, found = [], []
+    for seed in range(4):
+        model = detector(normal(400, seed), epochs=5, random_state=seed)
+        rows = np.vstack([normal(300, 50 + seed), broken(60, 90 + seed)])
+        chosen = model.select(rows, fdr=0.2)
+        false.append(chosen[:300].sum() / max(chosen.sum(), 1))
+        found.append(chosen[300:].mean())
+    assert np.mean(false) <= 0.2
+    assert np.mean(found) > 0.6
+    assert not model.select(rows, fdr=1e-4).any()  # no p is that small
+    assert not model.select(rows[:1]).any()
+
+
 def test_p_values_count_held_out_rows(clean):
     x = np.vstack([normal(50, 3), broken(50)])
     strange = -clean.score_samples(x)

@@ -49,19 +49,19 @@ class AnomalyDetector(OutlierMixin, Explaining, Twice, Streaming):
     look alike), each time by an autoencoder of its own. Half of its strangeness is the surprise of its cells when a
     denoising autoencoder reconstructs it, what lies beyond the range seen growing with the square; the other half is
     the mean of two distances, to its neighbours among the training rows and to the middle of them all, in the
-    deviations they have in its direction. Each is `-log p` beside rows that the model did not learn
-    from, on the look that finds more; `score_samples` is minus their sum. In a table with categories each cell counts
-    by its own `-log p`, and cells count three quarters.
+    deviations they have in its direction. Each is `-log p` beside rows that the model did not learn from, on the look
+    that finds more; `score_samples` is minus their sum. In a table with categories each cell counts by its own
+    `-log p`, and cells count three quarters.
 
     Where `fit` is told of known anomalies of a table, they teach the autoencoders nothing. What tells them from other
     rows is learned from all that is said above of each, and counts the more, the more of them there are (`Lessons`).
 
     Images are looked at place by place: what fixed filters make of the logarithm of the image, shrunk where a side has
-    more than 256 pixels, at up to 32 x 32 places. The same two views judge every place. The strangest places are one
+    more than 256 pixels, at up to 32 x 32 places. Cells and neighbours judge every place. The strangest places are one
     view of the image; the other is its distance, as a whole, to the nearest training image.
 
     Series are looked at through overlapping windows, told by their principal components, each in its own deviations. A
-    window counts less in the fit the further out it lies. The same two views judge every window, and a step has the
+    window counts less in the fit the further out it lies. Cells and neighbours judge every window, and a step has the
     mean of the windows around it. With "contaminated" two more count half: the distance of a window to the mean window,
     and, of one long series, that of the level around a step to the mean level. One long series has a score a step; each
     of a collection that of its strangest step.
