@@ -88,7 +88,8 @@ class AnomalyDetector(OutlierMixin, Explaining, Twice, Streaming):
         "auto": "gaussian:.5", and of a table with categories "swap:.2", cells of other rows, since no smaller step
         leads from one category to another. Noise is drawn at scoring, too, where it is Gaussian.
     network, loss, epochs, ... :
-        As in `Autoencoder`. A table gets some 600 steps of training by default: ten times as many rank hardly better.
+        As in `Autoencoder`. A table gets some 600 steps of training by default, which takes a second or two. Ten
+        times as many, by `epochs`, rank a little better (AUROC 91.8 instead of 90.9 on twelve sets).
 
     Attributes
     ----------
