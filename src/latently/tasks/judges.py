@@ -163,13 +163,13 @@ class Columns:
 
     def _shares(self, batch: Batch) -> tuple[Rows, Rows]:
         """Of each cell its share of the row's strangeness, each view on the side it is stranger on; and p."""
-        nats = np.stack([side.nats(batch, self.run) for side in self.sides])
-        told = [side.shares(batch, self.run) for side in self.sides]
+        each, told, chances = zip(*(side.shares(batch, self.run) for side in self.sides), strict=True)
+        nats = np.stack(each)
         ahead, best, row = nats.argmax(0), nats.max(0), np.arange(len(batch))
-        each = [np.stack([shares[v] for shares, _ in told])[ahead[:, v], row] for v in range(best.shape[1])]
-        p = np.stack([p for _, p in told])[ahead[:, 0], row]
+        found = [np.stack([shares[v] for shares in told])[ahead[:, v], row] for v in range(best.shape[1])]
         best = best * self._weights(best.shape[1])
-        return parts(sum(share * best[:, v : v + 1] for v, share in enumerate(each))), p
+        shares = parts(sum(share * best[:, v : v + 1] for v, share in enumerate(found)))
+        return shares, np.stack(chances)[ahead[:, 0], row]
 
     def _reasons(self, batch: Batch, top: int) -> list[list[Reason]]:
         view, known = self.sides[0].view, known_of(batch)

@@ -128,7 +128,8 @@ def kept(levels: tuple[int, ...], near: Neighbours) -> Batch:
 
 def spread(rows: Batch, most: int) -> Batch:
     """At most so many of the rows, from all over: a table is often in the order of time."""
-    return rows.take(torch.linspace(0, len(rows) - 1, min(most, len(rows)), dtype=torch.float64).round().long())
+    places = torch.linspace(0, len(rows) - 1, min(most, len(rows)), dtype=torch.float64).round().long()
+    return rows.take(places.to(rows.x.device))
 
 
 def trusted(model: Composition, rows: Batch, valid: Batch | None) -> tuple[Batch, Batch | None]:

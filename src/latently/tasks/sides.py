@@ -57,15 +57,18 @@ class Side:
     def nats(self, batch: Batch, run: Map) -> Rows:
         """`-log p` of each row in every view."""
         seen = self.seen(batch)
-        apart = np.column_stack([self.view.distance(seen), *self.view.out(seen)])
-        return self.yard.nats(self.view.cells(seen, run), known_of(batch), apart)
+        return self._nats(seen, self.view.cells(seen, run))
 
-    def shares(self, batch: Batch, run: Map) -> tuple[list[Rows], Rows]:
-        """Of each cell its share in every view, and p: how often a cell of its column is at least as surprising."""
+    def _nats(self, seen: Batch, cells: Rows) -> Rows:
+        apart = np.column_stack([self.view.distance(seen), *self.view.out(seen)])
+        return self.yard.nats(cells, known_of(seen), apart)
+
+    def shares(self, batch: Batch, run: Map) -> tuple[Rows, list[Rows], Rows]:
+        """The same; of each cell its share in every view; and p: how often its column surprises at least as much."""
         seen, known = self.seen(batch), known_of(batch)
         cells = self.view.cells(seen, run)
         p = np.exp(-self.yard.cell.nats(self.yard.units(cells, known)))
-        return [parts(self.yard.counted(cells, known)), *map(parts, self.view.apart(seen))], p
+        return self._nats(seen, cells), [parts(self.yard.counted(cells, known)), *map(parts, self.view.apart(seen))], p
 
     def state(self) -> dict[str, Any]:
         """Arrays and JSON values, without the model."""
